@@ -1,0 +1,2 @@
+//! The `oxidis` binary.
+fn main() {}
