@@ -1,0 +1,16 @@
+//! The one hash table of the engine: the key space, big hashes, big sets and the member index of
+//! big sorted sets are all a [`Table`].
+//!
+//! * `bucket`: one 64-byte bucket, nine 48-bit pointers and their tags, and its overflow chain.
+//! * `linear`: the table itself: linear hashing, lookup, growth and shrinking a bucket at a time,
+//!   SCAN cursors, random choice, prefetch.
+//!
+//! What an element is stands elsewhere: the table knows it only as an [`Element`].
+
+mod bucket;
+mod linear;
+#[cfg(test)]
+mod tests;
+
+pub use bucket::Element;
+pub use linear::{Iter, SlotMut, Table, hash_bytes};
