@@ -1,0 +1,576 @@
+//! The packed sequence: the compact form that small hashes, sets and sorted sets share.
+//!
+//! What a sequence means (members, or fields beside values, or members beside scores) is decided in
+//! the room of each type; here are only the items, how they are found and how they are replaced.
+//!
+//! # Format
+//!
+//! A sequence is its items one after another, with nothing before, between or after them. An item is
+//! a header byte and data:
+//!
+//! | header   | data |
+//! |----------|------|
+//! | 0..=239  | a string of that many bytes |
+//! | 240      | `u32` length, then a string of that many bytes |
+//! | 241..=245| an integer of 1, 2, 3, 4 or 8 bytes |
+//! | 246      | an `f64` |
+//!
+//! Numbers are little-endian, integers two's complement. There is no length before an item and none
+//! behind it, so a sequence is walked from its front. That costs nothing which matters at the few
+//! hundred items for which it is used, and is why ten short fields fit in so few bytes.
+//!
+//! The encoding is *canonical*: a string which is the shortest decimal form of an `i64` is always
+//! stored as an integer, an integer is always stored in the narrowest width, a length below 240 always in the
+//! header. Two strings are equal exactly if their items are equal byte for byte, and so
+//! [`find`] compares encoded bytes and never decodes.
+//!
+//! # Trust
+//!
+//! All functions that read take sequences that were written by the functions here. On other bytes
+//! they may panic or find nonsense; what comes from a file or from the network is decoded and
+//! written anew.
+
+use std::ops::Range;
+
+const MAX_SHORT_LEN: usize = 239;
+const LONG_STRING: u8 = 240;
+const INTEGER_1: u8 = 241;
+const INTEGER_2: u8 = 242;
+const INTEGER_3: u8 = 243;
+const INTEGER_4: u8 = 244;
+const INTEGER_8: u8 = 245;
+const DOUBLE: u8 = 246;
+
+/// The longest string that an item can hold, in bytes.
+pub const MAX_STRING_LEN: usize = u32::MAX as usize;
+
+/// An item as it is stored.
+///
+/// `Bytes` is never the canonical decimal form of an `i64`: that is stored as `Integer`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PackedItem<'a> {
+    /// A string.
+    Bytes(&'a [u8]),
+    /// A string that is the canonical decimal form of this integer.
+    Integer(i64),
+    /// A score.
+    Double(f64),
+}
+
+impl<'a> PackedItem<'a> {
+    /// The item that `string` is stored as.
+    pub fn from_string(string: &'a [u8]) -> Self {
+        match canonical_integer(string) {
+            Some(integer) => Self::Integer(integer),
+            None => Self::Bytes(string),
+        }
+    }
+
+    /// The item as a string; an integer is written into `buffer`.
+    ///
+    /// # Panics
+    /// If the item is a [`PackedItem::Double`], whose text is the business of replies.
+    pub fn as_bytes<'b>(&self, buffer: &'b mut IntegerText) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        match *self {
+            Self::Bytes(bytes) => bytes,
+            Self::Integer(integer) => buffer.write(integer),
+            Self::Double(_) => panic!("a score has no text of its own"),
+        }
+    }
+
+    /// The item as a string of its own.
+    ///
+    /// # Panics
+    /// As [`PackedItem::as_bytes`].
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.as_bytes(&mut IntegerText::new()).to_vec()
+    }
+
+    /// How long the item is as a string, in bytes.
+    ///
+    /// # Panics
+    /// As [`PackedItem::as_bytes`].
+    pub fn string_len(&self) -> usize {
+        self.as_bytes(&mut IntegerText::new()).len()
+    }
+}
+
+/// Room for the decimal form of an `i64`.
+#[derive(Debug, Clone)]
+pub struct IntegerText {
+    text: [u8; IntegerText::MAX_LEN],
+}
+
+impl IntegerText {
+    /// `-9223372036854775808` has 20 characters.
+    const MAX_LEN: usize = 20;
+
+    /// Empty room.
+    pub fn new() -> Self {
+        Self {
+            text: [0; Self::MAX_LEN],
+        }
+    }
+
+    /// Writes `integer` in decimal and answers the text.
+    pub fn write(&mut self, integer: i64) -> &[u8] {
+        let mut start = Self::MAX_LEN;
+        let mut rest = integer.unsigned_abs();
+        loop {
+            start -= 1;
+            self.text[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if integer < 0 {
+            start -= 1;
+            self.text[start] = b'-';
+        }
+        &self.text[start..]
+    }
+}
+
+impl Default for IntegerText {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The integer whose shortest decimal form `string` is, if there is one: no sign but `-`, no leading
+/// zero, no `-0`, nothing around the digits.
+pub fn canonical_integer(string: &[u8]) -> Option<i64> {
+    let (negative, digits) = match string {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    // 19 digits fit in a u64, whatever they are.
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
+        _ => return None,
+    }
+    let mut magnitude = 0u64;
+    for &digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        magnitude = magnitude * 10 + u64::from(digit);
+    }
+    if negative {
+        0i64.checked_sub_unsigned(magnitude)
+    } else {
+        i64::try_from(magnitude).ok()
+    }
+}
+
+/// Appends `string`.
+///
+/// # Panics
+/// If the string is longer than [`MAX_STRING_LEN`].
+pub fn push_string(sequence: &mut Vec<u8>, string: &[u8]) {
+    push_item(sequence, PackedItem::from_string(string));
+}
+
+/// Appends `integer`; it reads back the same as its decimal form.
+pub fn push_integer(sequence: &mut Vec<u8>, integer: i64) {
+    push_item(sequence, PackedItem::Integer(integer));
+}
+
+/// Appends `double`, all of its bits kept.
+pub fn push_double(sequence: &mut Vec<u8>, double: f64) {
+    push_item(sequence, PackedItem::Double(double));
+}
+
+/// Appends `item`, which [`items`] has given or [`PackedItem::from_string`] has made.
+pub fn push_item(sequence: &mut Vec<u8>, item: PackedItem<'_>) {
+    let prefix = Prefix::of(item);
+    sequence.extend_from_slice(prefix.as_slice());
+    if let PackedItem::Bytes(bytes) = item {
+        sequence.extend_from_slice(bytes);
+    }
+}
+
+/// How many bytes `item` takes in a sequence.
+pub fn encoded_len(item: PackedItem<'_>) -> usize {
+    let data = match item {
+        PackedItem::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    };
+    Prefix::of(item).as_slice().len() + data
+}
+
+/// Puts `items` in the place of the bytes in `range`, which must begin and end between items.
+///
+/// An empty range inserts, no items remove. The bytes behind `range` are moved once.
+pub fn splice(sequence: &mut Vec<u8>, range: Range<usize>, items: &[PackedItem<'_>]) {
+    let old_len = range.len();
+    let new_len: usize = items.iter().map(|&item| encoded_len(item)).sum();
+    let len = sequence.len();
+    if new_len > old_len {
+        sequence.resize(len + new_len - old_len, 0);
+        sequence.copy_within(range.end..len, range.start + new_len);
+    } else {
+        sequence.copy_within(range.end..len, range.start + new_len);
+        sequence.truncate(len + new_len - old_len);
+    }
+    let mut at = range.start;
+    let mut put = |part: &[u8]| {
+        sequence[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    };
+    for &item in items {
+        put(Prefix::of(item).as_slice());
+        if let PackedItem::Bytes(bytes) = item {
+            put(bytes);
+        }
+    }
+}
+
+/// The item at byte `offset`, and the offset of the one behind it.
+pub fn item_at(sequence: &[u8], offset: usize) -> (PackedItem<'_>, usize) {
+    let end = skip(sequence, offset);
+    let item = &sequence[offset..end];
+    let item = match item[0] {
+        LONG_STRING => PackedItem::Bytes(&item[5..]),
+        INTEGER_1 => PackedItem::Integer(i64::from(item[1] as i8)),
+        INTEGER_2 => PackedItem::Integer(i64::from(i16::from_le_bytes(array(&item[1..])))),
+        // The three bytes are shifted to the top of four, so that their sign is the sign.
+        INTEGER_3 => {
+            let widened = i32::from_le_bytes([0, item[1], item[2], item[3]]);
+            PackedItem::Integer(i64::from(widened >> 8))
+        }
+        INTEGER_4 => PackedItem::Integer(i64::from(i32::from_le_bytes(array(&item[1..])))),
+        INTEGER_8 => PackedItem::Integer(i64::from_le_bytes(array(&item[1..]))),
+        DOUBLE => PackedItem::Double(f64::from_le_bytes(array(&item[1..]))),
+        _ => PackedItem::Bytes(&item[1..]),
+    };
+    (item, end)
+}
+
+/// The offset of the item behind the one at `offset`.
+#[inline]
+pub fn skip(sequence: &[u8], offset: usize) -> usize {
+    let len = match sequence[offset] {
+        INTEGER_1 => 2,
+        INTEGER_2 => 3,
+        INTEGER_3 => 4,
+        INTEGER_4 => 5,
+        INTEGER_8 | DOUBLE => 9,
+        LONG_STRING => 5 + u32::from_le_bytes(array(&sequence[offset + 1..])) as usize,
+        len => 1 + usize::from(len),
+    };
+    offset + len
+}
+
+/// How many items there are. Walks the sequence.
+pub fn count(sequence: &[u8]) -> usize {
+    let mut offset = 0;
+    let mut count = 0;
+    while offset < sequence.len() {
+        offset = skip(sequence, offset);
+        count += 1;
+    }
+    count
+}
+
+/// The offset of item number `index`, or the length of the sequence when there are not so many.
+pub fn offset_of(sequence: &[u8], index: usize) -> usize {
+    let mut offset = 0;
+    for _ in 0..index {
+        if offset >= sequence.len() {
+            break;
+        }
+        offset = skip(sequence, offset);
+    }
+    offset
+}
+
+/// All items, first to last.
+pub fn items(sequence: &[u8]) -> Items<'_> {
+    Items {
+        sequence,
+        offset: 0,
+    }
+}
+
+/// The items of a sequence; made by [`items`].
+#[derive(Debug, Clone)]
+pub struct Items<'a> {
+    sequence: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Items<'a> {
+    /// Where the item begins which comes next, in bytes; the length of the sequence at its end.
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = PackedItem<'a>;
+
+    fn next(&mut self) -> Option<PackedItem<'a>> {
+        if self.offset >= self.sequence.len() {
+            return None;
+        }
+        let (item, end) = item_at(self.sequence, self.offset);
+        self.offset = end;
+        Some(item)
+    }
+}
+
+/// Looks for `string` among every `stride`-th item, beginning with the first: a stride of 1 looks at
+/// all items, 2 at fields and not at values. Answers the byte range of the item found.
+pub fn find(sequence: &[u8], string: &[u8], stride: usize) -> Option<Range<usize>> {
+    find_item(sequence, PackedItem::from_string(string), stride)
+}
+
+/// [`find`] for an item that is at hand already.
+pub fn find_item(sequence: &[u8], item: PackedItem<'_>, stride: usize) -> Option<Range<usize>> {
+    let prefix = Prefix::of(item);
+    let prefix = prefix.as_slice();
+    let data = match item {
+        PackedItem::Bytes(bytes) => bytes,
+        _ => &[],
+    };
+    let mut offset = 0;
+    while offset < sequence.len() {
+        let end = skip(sequence, offset);
+        let found = &sequence[offset..end];
+        if found[0] == prefix[0]
+            && found.len() == prefix.len() + data.len()
+            && found[prefix.len()..] == *data
+            && found.starts_with(prefix)
+        {
+            return Some(offset..end);
+        }
+        offset = end;
+        for _ in 1..stride {
+            if offset >= sequence.len() {
+                break;
+            }
+            offset = skip(sequence, offset);
+        }
+    }
+    None
+}
+
+/// What stands before the bytes of a string, or all of a number.
+struct Prefix {
+    bytes: [u8; 9],
+    len: u8,
+}
+
+impl Prefix {
+    fn of(item: PackedItem<'_>) -> Self {
+        match item {
+            PackedItem::Bytes(bytes) if bytes.len() <= MAX_SHORT_LEN => {
+                Self::new(bytes.len() as u8, &[])
+            }
+            PackedItem::Bytes(bytes) => {
+                assert!(bytes.len() <= MAX_STRING_LEN, "a string beyond 4 GiB");
+                Self::new(LONG_STRING, &(bytes.len() as u32).to_le_bytes())
+            }
+            PackedItem::Integer(integer) => {
+                let bytes = integer.to_le_bytes();
+                match integer {
+                    -0x80..=0x7f => Self::new(INTEGER_1, &bytes[..1]),
+                    -0x8000..=0x7fff => Self::new(INTEGER_2, &bytes[..2]),
+                    -0x80_0000..=0x7f_ffff => Self::new(INTEGER_3, &bytes[..3]),
+                    -0x8000_0000..=0x7fff_ffff => Self::new(INTEGER_4, &bytes[..4]),
+                    _ => Self::new(INTEGER_8, &bytes),
+                }
+            }
+            PackedItem::Double(double) => Self::new(DOUBLE, &double.to_le_bytes()),
+        }
+    }
+
+    fn new(header: u8, data: &[u8]) -> Self {
+        let mut bytes = [0; 9];
+        bytes[0] = header;
+        bytes[1..=data.len()].copy_from_slice(data);
+        Self {
+            bytes,
+            len: 1 + data.len() as u8,
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    *bytes
+        .first_chunk()
+        .expect("an item has the length that its header says")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// An item that owns its string.
+    #[derive(Debug, Clone, PartialEq)]
+    enum Owned {
+        String(Vec<u8>),
+        Double(f64),
+    }
+
+    impl Owned {
+        fn item(&self) -> PackedItem<'_> {
+            match self {
+                Self::String(string) => PackedItem::from_string(string),
+                Self::Double(double) => PackedItem::Double(*double),
+            }
+        }
+    }
+
+    /// Strings of every width of the format, and those that are nearly an integer.
+    fn string() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            4 => prop::collection::vec(any::<u8>(), 0..12),
+            1 => prop::collection::vec(any::<u8>(), 235..300),
+            3 => any::<i64>().prop_map(|n| n.to_string().into_bytes()),
+            3 => (any::<i64>(), 0u32..64).prop_map(|(n, shift)| (n >> shift).to_string().into_bytes()),
+            1 => "[-+0 ]{0,2}[0-9]{0,21}".prop_map(String::into_bytes),
+        ]
+    }
+
+    fn owned() -> impl Strategy<Value = Owned> {
+        prop_oneof![
+            5 => string().prop_map(Owned::String),
+            1 => any::<f64>().prop_filter("a NaN equals nothing", |d| !d.is_nan()).prop_map(Owned::Double),
+        ]
+    }
+
+    fn pack(items: &[Owned]) -> Vec<u8> {
+        let mut sequence = Vec::new();
+        for item in items {
+            push_item(&mut sequence, item.item());
+        }
+        sequence
+    }
+
+    fn unpack(sequence: &[u8]) -> Vec<Owned> {
+        items(sequence)
+            .map(|item| match item {
+                PackedItem::Double(double) => Owned::Double(double),
+                string => Owned::String(string.to_vec()),
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_pushed_is_read_back(list in prop::collection::vec(owned(), 0..20)) {
+            let sequence = pack(&list);
+            prop_assert_eq!(count(&sequence), list.len());
+            prop_assert_eq!(unpack(&sequence), list);
+        }
+
+        #[test]
+        fn splice_is_the_splice_of_a_list(
+            list in prop::collection::vec(owned(), 0..12),
+            new in prop::collection::vec(owned(), 0..4),
+            cut in any::<(prop::sample::Index, prop::sample::Index)>(),
+        ) {
+            let (a, b) = (cut.0.index(list.len() + 1), cut.1.index(list.len() + 1));
+            let (start, end) = (a.min(b), a.max(b));
+            let mut sequence = pack(&list);
+            let range = offset_of(&sequence, start)..offset_of(&sequence, end);
+            let replacement: Vec<_> = new.iter().map(Owned::item).collect();
+            splice(&mut sequence, range, &replacement);
+            let mut expected = list.clone();
+            expected.splice(start..end, new);
+            prop_assert_eq!(&sequence, &pack(&expected));
+            prop_assert_eq!(unpack(&sequence), expected);
+        }
+
+        #[test]
+        fn find_finds_the_first_equal_string(
+            list in prop::collection::vec(string(), 0..12),
+            other in string(),
+            stride in 1usize..4,
+        ) {
+            let sequence = pack(&list.iter().cloned().map(Owned::String).collect::<Vec<_>>());
+            for needle in list.iter().chain([&other]) {
+                let expected = (0..list.len()).step_by(stride).find(|&at| list[at] == *needle);
+                let found = find(&sequence, needle, stride);
+                prop_assert_eq!(found.as_ref().map(|range| range.start), expected.map(|at| offset_of(&sequence, at)));
+                if let Some(range) = found {
+                    prop_assert_eq!(range.end, skip(&sequence, range.start));
+                    prop_assert_eq!(item_at(&sequence, range.start).0.to_vec(), needle.clone());
+                }
+            }
+        }
+
+        #[test]
+        fn integers_are_those_strings_which_print_back_the_same(string in string()) {
+            let parsed = std::str::from_utf8(&string).ok().and_then(|s| s.parse::<i64>().ok());
+            let expected = parsed.filter(|n| n.to_string().as_bytes() == string);
+            prop_assert_eq!(canonical_integer(&string), expected);
+        }
+
+        #[test]
+        fn integers_print_as_the_standard_library_prints_them(n: i64, shift in 0u32..64) {
+            let n = n >> shift;
+            prop_assert_eq!(IntegerText::new().write(n).to_vec(), n.to_string().into_bytes());
+        }
+    }
+
+    #[test]
+    fn every_width_has_its_header() {
+        let cases: &[(&[u8], u8, usize)] = &[
+            (b"", 0, 1),
+            (b"abc", 3, 4),
+            (&[b'x'; 239], 239, 240),
+            (&[b'x'; 240], LONG_STRING, 245),
+            (b"0", INTEGER_1, 2),
+            (b"-128", INTEGER_1, 2),
+            (b"128", INTEGER_2, 3),
+            (b"-32768", INTEGER_2, 3),
+            (b"32768", INTEGER_3, 4),
+            (b"-8388608", INTEGER_3, 4),
+            (b"8388608", INTEGER_4, 5),
+            (b"-2147483648", INTEGER_4, 5),
+            (b"2147483648", INTEGER_8, 9),
+            (b"-9223372036854775808", INTEGER_8, 9),
+            (b"9223372036854775807", INTEGER_8, 9),
+            (b"9223372036854775808", 19, 20),
+            (b"-9223372036854775809", 20, 21),
+            (b"18446744073709551617", 20, 21),
+            (b"007", 3, 4),
+            (b"-0", 2, 3),
+            (b"-", 1, 2),
+            (b"+1", 2, 3),
+        ];
+        for &(string, header, len) in cases {
+            let mut sequence = Vec::new();
+            push_string(&mut sequence, string);
+            assert_eq!((sequence[0], sequence.len()), (header, len), "{string:?}");
+            assert_eq!(items(&sequence).next().unwrap().to_vec(), string);
+            assert_eq!(encoded_len(PackedItem::from_string(string)), len);
+        }
+    }
+
+    #[test]
+    fn doubles_keep_their_bits() {
+        for double in [0.0, -0.0, 1.5, f64::INFINITY, f64::NAN, f64::MIN_POSITIVE] {
+            let mut sequence = Vec::new();
+            push_double(&mut sequence, double);
+            let Some(PackedItem::Double(read)) = items(&sequence).next() else {
+                panic!("not a double");
+            };
+            assert_eq!(read.to_bits(), double.to_bits());
+        }
+    }
+}
