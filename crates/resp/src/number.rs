@@ -1,0 +1,255 @@
+//! Numbers as the protocol writes and reads them: integers in their one canonical
+//! decimal form, doubles in the shortest form that reads back as the same double.
+//!
+//! The looser forms that commands accept as arguments do not live here.
+
+use std::fmt::Write as _;
+use std::ops::Deref;
+
+const DIGIT_PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
+2021222324252627282930313233343536373839\
+4041424344454647484950515253545556575859\
+6061626364656667686970717273747576777879\
+8081828384858687888990919293949596979899";
+
+/// An integer in decimal, on the stack. Derefs to its bytes, which are ASCII.
+#[derive(Clone, Copy)]
+pub struct IntegerText {
+    bytes: [u8; IntegerText::CAPACITY],
+    start: u8,
+}
+
+impl IntegerText {
+    /// The length of `-9223372036854775808` and of `18446744073709551615`.
+    const CAPACITY: usize = 20;
+
+    /// Writes a signed integer.
+    #[inline]
+    pub fn new(value: i64) -> Self {
+        let mut text = Self::unsigned(value.unsigned_abs());
+        if value < 0 {
+            text.start -= 1;
+            text.bytes[text.start as usize] = b'-';
+        }
+        text
+    }
+
+    /// Writes an unsigned integer.
+    #[inline]
+    pub fn unsigned(mut value: u64) -> Self {
+        let mut bytes = [0; Self::CAPACITY];
+        let mut start = Self::CAPACITY;
+        while value >= 100 {
+            let pair = (value % 100) as usize * 2;
+            value /= 100;
+            start -= 2;
+            bytes[start..start + 2].copy_from_slice(&DIGIT_PAIRS[pair..pair + 2]);
+        }
+        if value >= 10 {
+            let pair = value as usize * 2;
+            start -= 2;
+            bytes[start..start + 2].copy_from_slice(&DIGIT_PAIRS[pair..pair + 2]);
+        } else {
+            start -= 1;
+            bytes[start] = b'0' + value as u8;
+        }
+        IntegerText {
+            bytes,
+            start: start as u8,
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self).unwrap_or_default()
+    }
+}
+
+impl Deref for IntegerText {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.start as usize..]
+    }
+}
+
+/// Reads an integer in canonical form only: no sign but `-`, no leading zeros, no
+/// `-0`, no blanks. What this accepts is exactly what [`IntegerText`] writes, so a
+/// string may be kept as its integer and be had back to the byte.
+#[inline]
+pub fn parse_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'0'] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    // Nineteen digits hold every i64 and cannot overflow a u64.
+    if digits.len() > 19 || !matches!(digits.first(), Some(b'1'..=b'9')) {
+        return None;
+    }
+    let mut magnitude: u64 = 0;
+    for &digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        magnitude = magnitude * 10 + u64::from(digit);
+    }
+    if negative {
+        0i64.checked_sub_unsigned(magnitude)
+    } else {
+        i64::try_from(magnitude).ok()
+    }
+}
+
+/// A double in decimal, on the stack. Derefs to its bytes, which are ASCII.
+///
+/// The form is that of Redis since 7.2: `inf`, `-inf`, `nan`; integers below 2^62 in
+/// full; all else with the fewest digits that read back as the same double, in
+/// scientific notation (`1e+20`, `1.5e-7`) where positional notation would be long.
+#[derive(Clone, Copy)]
+pub struct DoubleText {
+    bytes: [u8; DoubleText::CAPACITY],
+    length: u8,
+}
+
+impl DoubleText {
+    /// Seventeen digits, seven zeros, a sign and some air.
+    const CAPACITY: usize = 32;
+
+    /// Writes a double.
+    pub fn new(value: f64) -> Self {
+        let mut text = DoubleText {
+            bytes: [0; Self::CAPACITY],
+            length: 0,
+        };
+        // Above 2^62 Redis leaves its integer path, and so do we.
+        const INTEGER_LIMIT: f64 = (1u64 << 62) as f64;
+        if value.is_nan() {
+            text.push(b"nan");
+        } else if value.is_infinite() {
+            text.push(if value > 0.0 { b"inf" } else { b"-inf" });
+        } else if value == 0.0 {
+            text.push(if value.is_sign_negative() {
+                b"-0"
+            } else {
+                b"0"
+            });
+        } else if value.abs() <= INTEGER_LIMIT && value.trunc() == value {
+            text.push(&IntegerText::new(value as i64));
+        } else {
+            text.push_shortest(value);
+        }
+        text
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self).unwrap_or_default()
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let start = self.length as usize;
+        self.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len() as u8;
+    }
+
+    fn push_zeros(&mut self, count: usize) {
+        for _ in 0..count {
+            self.push(b"0");
+        }
+    }
+
+    /// Writes a finite double, not zero, from the digits and the exponent that the
+    /// standard library finds.
+    fn push_shortest(&mut self, value: f64) {
+        let mut scientific = ScientificText {
+            bytes: [0; 32],
+            length: 0,
+        };
+        // Seventeen digits, a point, a sign and four characters of exponent fit, so
+        // that this cannot fail.
+        let _ = write!(scientific, "{:e}", value.abs());
+        let (digits, exponent) = scientific.digits_and_exponent();
+        // The value is `digits` times ten to the power of `scale`.
+        let scale = exponent - (digits.len() as i32 - 1);
+
+        if value < 0.0 {
+            self.push(b"-");
+        }
+        if scale >= 0 && exponent < digits.len() as i32 + 7 {
+            self.push(digits);
+            self.push_zeros(scale as usize);
+        } else if scale < 0 && (scale > -7 || exponent.abs() < 4) {
+            if exponent >= 0 {
+                let (whole, fraction) = digits.split_at(exponent as usize + 1);
+                self.push(whole);
+                self.push(b".");
+                self.push(fraction);
+            } else {
+                self.push(b"0.");
+                self.push_zeros((-exponent - 1) as usize);
+                self.push(digits);
+            }
+        } else {
+            self.push(&digits[..1]);
+            if digits.len() > 1 {
+                self.push(b".");
+                self.push(&digits[1..]);
+            }
+            self.push(if exponent < 0 { b"e-" } else { b"e+" });
+            self.push(&IntegerText::new(i64::from(exponent.abs())));
+        }
+    }
+}
+
+impl Deref for DoubleText {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length as usize]
+    }
+}
+
+/// Where the standard library writes `1.2345e-7` to be taken apart.
+struct ScientificText {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl ScientificText {
+    /// Moves the digits together and reads the exponent after them.
+    fn digits_and_exponent(&mut self) -> (&[u8], i32) {
+        let text = &mut self.bytes[..self.length];
+        let e = text
+            .iter()
+            .position(|&byte| byte == b'e')
+            .unwrap_or(text.len());
+        let exponent = text
+            .get(e + 1..)
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
+        if e > 1 {
+            text.copy_within(2..e, 1);
+            (&text[..e - 1], exponent)
+        } else {
+            (&text[..e], exponent)
+        }
+    }
+}
+
+impl std::fmt::Write for ScientificText {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.length + text.len();
+        let room = self
+            .bytes
+            .get_mut(self.length..end)
+            .ok_or(std::fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}

@@ -1,0 +1,371 @@
+//! The writer of replies: appends them to a buffer in the protocol of the session.
+//!
+//! A handler says what it answers (a map, a double, a null); this file knows how each
+//! protocol spells it.
+
+use crate::Protocol;
+use crate::number::{DoubleText, IntegerText};
+
+/// Appends replies to a buffer.
+///
+/// Aggregates are written as their header, then as many replies as the header
+/// promises. Nothing checks the promise.
+pub struct Writer<'a> {
+    buffer: &'a mut Vec<u8>,
+    protocol: Protocol,
+}
+
+/// The place of an aggregate header whose length is not known yet.
+///
+/// Made by [`Writer::deferred_array`] and its kin, used up by the `finish` of the same
+/// kind. Marks that are open at once must be finished inner ones first.
+#[derive(Debug)]
+#[must_use = "an aggregate whose length is never written is not a reply"]
+pub struct Mark {
+    position: usize,
+}
+
+/// The bytes of `?N\r\n` for small N, to be copied as one word: most headers and many
+/// integers are small. The first byte is the type's.
+static SMALL_HEADERS: [[u8; 8]; SMALL_HEADER_LIMIT] = small_headers();
+const SMALL_HEADER_LIMIT: usize = 128;
+
+const fn small_headers() -> [[u8; 8]; SMALL_HEADER_LIMIT] {
+    let mut headers = [[0; 8]; SMALL_HEADER_LIMIT];
+    let mut value = 0;
+    while value < SMALL_HEADER_LIMIT {
+        let digits = small_header_length(value) - 3;
+        let mut rest = value;
+        let mut at = digits;
+        while at > 0 {
+            headers[value][at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            at -= 1;
+        }
+        headers[value][digits + 1] = b'\r';
+        headers[value][digits + 2] = b'\n';
+        value += 1;
+    }
+    headers
+}
+
+#[inline]
+const fn small_header_length(value: usize) -> usize {
+    4 + (value >= 10) as usize + (value >= 100) as usize
+}
+
+/// A type byte, an integer and a line end.
+const HEADER_MAX_BYTES: usize = 23;
+
+/// What a [`Mark`] leaves room for: a header of one digit.
+const DEFERRED_BYTES: usize = 4;
+
+impl<'a> Writer<'a> {
+    /// A writer that appends to `buffer`.
+    #[inline]
+    pub fn new(buffer: &'a mut Vec<u8>, protocol: Protocol) -> Self {
+        Writer { buffer, protocol }
+    }
+
+    /// The protocol that replies are written in.
+    #[inline]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Changes the protocol for what is written from here on.
+    #[inline]
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// How many bytes the buffer holds, those before this writer included.
+    #[inline]
+    pub fn position(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Takes back what was written after `position`.
+    #[inline]
+    pub fn truncate(&mut self, position: usize) {
+        self.buffer.truncate(position);
+    }
+
+    /// The bytes of the buffer from `position` on.
+    #[inline]
+    pub fn written_since(&self, position: usize) -> &[u8] {
+        self.buffer.get(position..).unwrap_or_default()
+    }
+
+    /// Makes room for `additional` bytes, so that what follows does not have to.
+    #[inline]
+    pub fn reserve(&mut self, additional: usize) {
+        self.buffer.reserve(additional);
+    }
+
+    /// Appends bytes that are replies already.
+    #[inline]
+    pub fn raw(&mut self, replies: &[u8]) {
+        self.buffer.extend_from_slice(replies);
+    }
+
+    /// `+OK`.
+    #[inline]
+    pub fn ok(&mut self) {
+        self.buffer.extend_from_slice(b"+OK\r\n");
+    }
+
+    /// A simple string. Carriage returns and newlines, which would end it early,
+    /// become spaces.
+    pub fn simple(&mut self, text: &str) {
+        self.buffer.reserve(text.len() + 3);
+        self.buffer.push(b'+');
+        self.push_one_line(text.as_bytes());
+    }
+
+    /// An error: its code word and message, without the `-`. Carriage returns and
+    /// newlines are trimmed at the ends and become spaces elsewhere.
+    pub fn error(&mut self, text: &str) {
+        self.error_bytes(text.as_bytes());
+    }
+
+    /// [`error`](Self::error) for a text that quotes what a client sent, which need not be UTF-8.
+    pub fn error_bytes(&mut self, mut text: &[u8]) {
+        while let [b'\r' | b'\n', rest @ ..] | [rest @ .., b'\r' | b'\n'] = text {
+            text = rest;
+        }
+        self.buffer.reserve(text.len() + 3);
+        self.buffer.push(b'-');
+        self.push_one_line(text);
+    }
+
+    /// A bulk string.
+    #[inline]
+    pub fn bulk(&mut self, bytes: &[u8]) {
+        self.buffer.reserve(bytes.len() + HEADER_MAX_BYTES + 2);
+        self.header(b'$', bytes.len() as u64);
+        self.buffer.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// An integer as a bulk string: how a string that is kept as an integer is answered.
+    #[inline]
+    pub fn bulk_integer(&mut self, value: i64) {
+        self.bulk(&IntegerText::new(value));
+    }
+
+    /// An integer.
+    #[inline]
+    pub fn integer(&mut self, value: i64) {
+        match u64::try_from(value) {
+            Ok(value) => self.header(b':', value),
+            Err(_) => self.long_header(b':', &IntegerText::new(value)),
+        }
+    }
+
+    /// The null that stands for a missing value.
+    #[inline]
+    pub fn null(&mut self) {
+        self.buffer.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"$-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// The null that stands for a missing array.
+    #[inline]
+    pub fn null_array(&mut self) {
+        self.buffer.extend_from_slice(match self.protocol {
+            Protocol::Resp2 => b"*-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// A double; a bulk string in RESP2.
+    pub fn double(&mut self, value: f64) {
+        self.double_text(&DoubleText::new(value));
+    }
+
+    /// A number that has its text already (that of a long double, for one) where
+    /// [`double`](Self::double) would stand.
+    pub fn double_text(&mut self, text: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text),
+            Protocol::Resp3 => self.long_header(b',', text),
+        }
+    }
+
+    /// A boolean; `1` or `0` in RESP2.
+    #[inline]
+    pub fn boolean(&mut self, value: bool) {
+        self.buffer.extend_from_slice(match (self.protocol, value) {
+            (Protocol::Resp2, false) => b":0\r\n",
+            (Protocol::Resp2, true) => b":1\r\n",
+            (Protocol::Resp3, false) => b"#f\r\n",
+            (Protocol::Resp3, true) => b"#t\r\n",
+        });
+    }
+
+    /// A number of any length, given in decimal; a bulk string in RESP2.
+    pub fn big_number(&mut self, decimal: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(decimal.as_bytes()),
+            Protocol::Resp3 => self.long_header(b'(', decimal.as_bytes()),
+        }
+    }
+
+    /// A text that is meant for people, with its format in three characters (`txt`,
+    /// `mkd`); a bulk string in RESP2.
+    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text),
+            Protocol::Resp3 => {
+                let mut prefix = *b"   :";
+                for (place, byte) in prefix[..3].iter_mut().zip(format.bytes()) {
+                    *place = byte;
+                }
+                self.buffer.reserve(text.len() + HEADER_MAX_BYTES + 6);
+                self.header(b'=', text.len() as u64 + 4);
+                self.buffer.extend_from_slice(&prefix);
+                self.buffer.extend_from_slice(text);
+                self.buffer.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    /// The header of an array of `length` replies.
+    #[inline]
+    pub fn array(&mut self, length: usize) {
+        self.header(b'*', length as u64);
+    }
+
+    /// The header of a map of `pairs` pairs of replies; an array of both in RESP2.
+    #[inline]
+    pub fn map(&mut self, pairs: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', pairs as u64 * 2),
+            Protocol::Resp3 => self.header(b'%', pairs as u64),
+        }
+    }
+
+    /// The header of a set of `length` replies; an array in RESP2.
+    #[inline]
+    pub fn set(&mut self, length: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', length as u64),
+            Protocol::Resp3 => self.header(b'~', length as u64),
+        }
+    }
+
+    /// The header of a push of `length` replies; an array in RESP2.
+    #[inline]
+    pub fn push(&mut self, length: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.header(b'*', length as u64),
+            Protocol::Resp3 => self.header(b'>', length as u64),
+        }
+    }
+
+    /// The header of `pairs` attributes of the reply that comes after them. RESP2 has
+    /// no such thing, and a client of it would take them for the reply: ask for the
+    /// [`protocol`](Self::protocol) first.
+    pub fn attribute(&mut self, pairs: usize) {
+        debug_assert_eq!(self.protocol, Protocol::Resp3, "RESP2 has no attributes");
+        self.header(b'|', pairs as u64);
+    }
+
+    /// Leaves room for the header of an array whose length comes later.
+    #[inline]
+    pub fn deferred_array(&mut self) -> Mark {
+        let position = self.buffer.len();
+        self.buffer.extend_from_slice(b"*0\r\n");
+        Mark { position }
+    }
+
+    /// Leaves room for the header of a map whose length comes later.
+    #[inline]
+    pub fn deferred_map(&mut self) -> Mark {
+        self.deferred_array()
+    }
+
+    /// Leaves room for the header of a set whose length comes later.
+    #[inline]
+    pub fn deferred_set(&mut self) -> Mark {
+        self.deferred_array()
+    }
+
+    /// Writes the header of the array at `mark`.
+    pub fn finish_array(&mut self, mark: Mark, length: usize) {
+        self.finish(mark, b'*', length);
+    }
+
+    /// Writes the header of the map at `mark`; its length is in pairs.
+    pub fn finish_map(&mut self, mark: Mark, pairs: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.finish(mark, b'*', pairs * 2),
+            Protocol::Resp3 => self.finish(mark, b'%', pairs),
+        }
+    }
+
+    /// Writes the header of the set at `mark`.
+    pub fn finish_set(&mut self, mark: Mark, length: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.finish(mark, b'*', length),
+            Protocol::Resp3 => self.finish(mark, b'~', length),
+        }
+    }
+
+    /// Puts the header at its mark. Only a header of more than one digit has to push
+    /// the elements aside.
+    fn finish(&mut self, mark: Mark, kind: u8, length: usize) {
+        let start = mark.position;
+        let end = self.buffer.len();
+        let digits = IntegerText::unsigned(length as u64);
+        let extra = digits.len() - 1;
+        if extra > 0 {
+            self.buffer
+                .extend_from_slice(&[0; HEADER_MAX_BYTES][..extra]);
+            let elements = start + DEFERRED_BYTES;
+            self.buffer.copy_within(elements..end, elements + extra);
+        }
+        let header = &mut self.buffer[start..start + DEFERRED_BYTES + extra];
+        header[0] = kind;
+        header[1..1 + digits.len()].copy_from_slice(&digits);
+        header[1 + digits.len()..].copy_from_slice(b"\r\n");
+    }
+
+    /// A type byte, a number that is not negative, and a line end.
+    #[inline]
+    fn header(&mut self, kind: u8, value: u64) {
+        if value < SMALL_HEADER_LIMIT as u64 {
+            let value = value as usize;
+            let mut header = SMALL_HEADERS[value];
+            header[0] = kind;
+            // One store of a word whose tail is taken back is cheaper than a copy of a
+            // length that the compiler does not know.
+            let end = self.buffer.len() + small_header_length(value);
+            self.buffer.extend_from_slice(&header);
+            self.buffer.truncate(end);
+        } else {
+            self.long_header(kind, &IntegerText::unsigned(value));
+        }
+    }
+
+    fn long_header(&mut self, kind: u8, text: &[u8]) {
+        self.buffer.reserve(text.len() + 3);
+        self.buffer.push(kind);
+        self.buffer.extend_from_slice(text);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    fn push_one_line(&mut self, text: &[u8]) {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(text);
+        for byte in &mut self.buffer[start..] {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+}
