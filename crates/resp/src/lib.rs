@@ -6,6 +6,7 @@
 //!
 //! - [`Writer`] appends replies to a byte buffer in the protocol that the session speaks;
 //! - [`RequestParser`] finds the arguments of requests in a buffer that the caller owns;
+//! - [`ReplyParser`] builds owned [`Value`] trees from replies;
 //! - [`inline`] splits a line into arguments as people type them;
 //! - [`number`] writes and reads the numbers of the protocol;
 //! - [`limits`] holds every limit of the protocol in one place.
@@ -14,10 +15,14 @@ pub mod inline;
 pub mod limits;
 pub mod number;
 mod protocol;
+mod reply;
 mod request;
+mod value;
 mod writer;
 
 pub use limits::RequestLimits;
 pub use protocol::{Protocol, ProtocolError};
-pub use request::{Parsed, RequestParser, Source, Span};
+pub use reply::{ParsedReply, ReplyError, ReplyParser};
+pub use request::{Parsed, RequestParser, Source, Span, write_request};
+pub use value::Value;
 pub use writer::{Mark, Writer};

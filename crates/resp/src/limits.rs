@@ -35,3 +35,10 @@ impl Default for RequestLimits {
         }
     }
 }
+
+/// How deeply a reply may nest before a [`ReplyParser`](crate::ReplyParser) refuses it.
+pub const REPLY_DEPTH_MAX: usize = 128;
+
+/// The longest line of a reply, in bytes, that a [`ReplyParser`](crate::ReplyParser)
+/// waits for: simple strings and errors have no other bound.
+pub const REPLY_LINE_MAX_BYTES: usize = 16 * 1024 * 1024;

@@ -11,7 +11,8 @@ use crate::limits::{
     UNAUTHENTICATED_BULK_MAX_BYTES,
 };
 use crate::number::parse_integer;
-use crate::protocol::ProtocolError;
+use crate::protocol::{Protocol, ProtocolError};
+use crate::writer::Writer;
 
 /// The place of one argument in a buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -375,6 +376,15 @@ impl RequestParser {
         self.at = at;
         self.searched = searched;
         Step::Incomplete { hint }
+    }
+}
+
+/// Appends a request with these arguments, as clients send it.
+pub fn write_request<A: AsRef<[u8]>>(arguments: &[A], out: &mut Vec<u8>) {
+    let mut writer = Writer::new(out, Protocol::Resp2);
+    writer.array(arguments.len());
+    for argument in arguments {
+        writer.bulk(argument.as_ref());
     }
 }
 
