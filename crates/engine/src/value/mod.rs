@@ -4,7 +4,18 @@
 //! copyable type with the reading half of its API (`HashRef`). Small collections are one run of
 //! bytes, which the key space keeps inside the entry.
 
+mod block;
+pub mod hash;
+mod hash_table;
+pub mod intset;
 pub mod limits;
 pub mod packed;
+pub mod sampling;
+pub mod set;
+mod set_table;
 
+pub use hash::{Hash, HashRef};
+pub use hash_table::HashTable;
 pub use limits::EncodingLimits;
+pub use set::{Set, SetRef};
+pub use set_table::SetTable;

@@ -14,6 +14,7 @@
 //! | 240      | `u32` length, then a string of that many bytes |
 //! | 241..=245| an integer of 1, 2, 3, 4 or 8 bytes |
 //! | 246      | an `f64` |
+//! | 247      | `u64` length, then a string of that many bytes, more than a `u32` can say |
 //!
 //! Numbers are little-endian, integers two's complement. There is no length before an item and none
 //! behind it, so a sequence is walked from its front. That costs nothing which matters at the few
@@ -40,13 +41,16 @@ const INTEGER_3: u8 = 243;
 const INTEGER_4: u8 = 244;
 const INTEGER_8: u8 = 245;
 const DOUBLE: u8 = 246;
+const HUGE_STRING: u8 = 247;
 
-/// The longest string that an item can hold, in bytes.
-pub const MAX_STRING_LEN: usize = u32::MAX as usize;
+/// The longest sequence that a collection may keep, in bytes, whatever the encoding limits allow:
+/// Redis's limit for a listpack.
+pub const MAX_SEQUENCE_LEN: usize = 1 << 30;
 
 /// An item as it is stored.
 ///
-/// `Bytes` is never the canonical decimal form of an `i64`: that is stored as `Integer`.
+/// In a sequence `Bytes` is never the canonical decimal form of an `i64`: that is stored as
+/// `Integer`. Members and fields of hash tables are plain bytes, whatever they look like.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PackedItem<'a> {
     /// A string.
@@ -170,9 +174,6 @@ pub fn canonical_integer(string: &[u8]) -> Option<i64> {
 }
 
 /// Appends `string`.
-///
-/// # Panics
-/// If the string is longer than [`MAX_STRING_LEN`].
 pub fn push_string(sequence: &mut Vec<u8>, string: &[u8]) {
     push_item(sequence, PackedItem::from_string(string));
 }
@@ -189,20 +190,13 @@ pub fn push_double(sequence: &mut Vec<u8>, double: f64) {
 
 /// Appends `item`, which [`items`] has given or [`PackedItem::from_string`] has made.
 pub fn push_item(sequence: &mut Vec<u8>, item: PackedItem<'_>) {
-    let prefix = Prefix::of(item);
-    sequence.extend_from_slice(prefix.as_slice());
-    if let PackedItem::Bytes(bytes) = item {
-        sequence.extend_from_slice(bytes);
-    }
+    sequence.extend_from_slice(Prefix::of(item).as_slice());
+    sequence.extend_from_slice(data_of(item));
 }
 
 /// How many bytes `item` takes in a sequence.
 pub fn encoded_len(item: PackedItem<'_>) -> usize {
-    let data = match item {
-        PackedItem::Bytes(bytes) => bytes.len(),
-        _ => 0,
-    };
-    Prefix::of(item).as_slice().len() + data
+    Prefix::of(item).as_slice().len() + data_of(item).len()
 }
 
 /// Puts `items` in the place of the bytes in `range`, which must begin and end between items.
@@ -226,9 +220,7 @@ pub fn splice(sequence: &mut Vec<u8>, range: Range<usize>, items: &[PackedItem<'
     };
     for &item in items {
         put(Prefix::of(item).as_slice());
-        if let PackedItem::Bytes(bytes) = item {
-            put(bytes);
-        }
+        put(data_of(item));
     }
 }
 
@@ -238,6 +230,7 @@ pub fn item_at(sequence: &[u8], offset: usize) -> (PackedItem<'_>, usize) {
     let item = &sequence[offset..end];
     let item = match item[0] {
         LONG_STRING => PackedItem::Bytes(&item[5..]),
+        HUGE_STRING => PackedItem::Bytes(&item[9..]),
         INTEGER_1 => PackedItem::Integer(i64::from(item[1] as i8)),
         INTEGER_2 => PackedItem::Integer(i64::from(i16::from_le_bytes(array(&item[1..])))),
         // The three bytes are shifted to the top of four, so that their sign is the sign.
@@ -263,9 +256,20 @@ pub fn skip(sequence: &[u8], offset: usize) -> usize {
         INTEGER_4 => 5,
         INTEGER_8 | DOUBLE => 9,
         LONG_STRING => 5 + u32::from_le_bytes(array(&sequence[offset + 1..])) as usize,
+        HUGE_STRING => 9 + u64::from_le_bytes(array(&sequence[offset + 1..])) as usize,
         len => 1 + usize::from(len),
     };
     offset + len
+}
+
+/// How many bytes of an item that begins with `header` say how long it is.
+#[inline]
+pub(super) fn length_prefix_len(header: u8) -> usize {
+    match header {
+        LONG_STRING => 5,
+        HUGE_STRING => 9,
+        _ => 1,
+    }
 }
 
 /// How many items there are. Walks the sequence.
@@ -336,10 +340,7 @@ pub fn find(sequence: &[u8], string: &[u8], stride: usize) -> Option<Range<usize
 pub fn find_item(sequence: &[u8], item: PackedItem<'_>, stride: usize) -> Option<Range<usize>> {
     let prefix = Prefix::of(item);
     let prefix = prefix.as_slice();
-    let data = match item {
-        PackedItem::Bytes(bytes) => bytes,
-        _ => &[],
-    };
+    let data = data_of(item);
     let mut offset = 0;
     while offset < sequence.len() {
         let end = skip(sequence, offset);
@@ -362,22 +363,22 @@ pub fn find_item(sequence: &[u8], item: PackedItem<'_>, stride: usize) -> Option
     None
 }
 
-/// What stands before the bytes of a string, or all of a number.
-struct Prefix {
+/// What stands before the bytes of a string, or all of a number: with [`data_of`] the encoded item.
+pub(super) struct Prefix {
     bytes: [u8; 9],
     len: u8,
 }
 
 impl Prefix {
-    fn of(item: PackedItem<'_>) -> Self {
+    pub(super) fn of(item: PackedItem<'_>) -> Self {
         match item {
             PackedItem::Bytes(bytes) if bytes.len() <= MAX_SHORT_LEN => {
                 Self::new(bytes.len() as u8, &[])
             }
-            PackedItem::Bytes(bytes) => {
-                assert!(bytes.len() <= MAX_STRING_LEN, "a string beyond 4 GiB");
-                Self::new(LONG_STRING, &(bytes.len() as u32).to_le_bytes())
-            }
+            PackedItem::Bytes(bytes) => match u32::try_from(bytes.len()) {
+                Ok(len) => Self::new(LONG_STRING, &len.to_le_bytes()),
+                Err(_) => Self::new(HUGE_STRING, &(bytes.len() as u64).to_le_bytes()),
+            },
             PackedItem::Integer(integer) => {
                 let bytes = integer.to_le_bytes();
                 match integer {
@@ -402,8 +403,16 @@ impl Prefix {
         }
     }
 
-    fn as_slice(&self) -> &[u8] {
+    pub(super) fn as_slice(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
+    }
+}
+
+/// The bytes of a string, nothing of a number.
+pub(super) fn data_of(item: PackedItem<'_>) -> &[u8] {
+    match item {
+        PackedItem::Bytes(bytes) => bytes,
+        PackedItem::Integer(_) | PackedItem::Double(_) => &[],
     }
 }
 

@@ -1,0 +1,291 @@
+//! The big form of a hash: a table whose elements are a field and its value in one heap block.
+//!
+//! When a hash takes this form is decided in `hash`.
+//!
+//! This module is unsafe because a block is one thin pointer, shared with the table.
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use super::block;
+use super::packed::{self, PackedItem, Prefix, data_of};
+use super::sampling::sample_elements;
+use crate::random::Random;
+use crate::table::{self, Element, Table};
+
+/// A field and its value, on the heap:
+///
+/// | bytes | |
+/// |-------|-|
+/// | 1     | flags: what else stands in the block. Nothing does, and the flags are zero. |
+/// | item  | the field: a string, plain even if it looks like an integer |
+/// | item  | the value: a string in its canonical encoding |
+struct Field(NonNull<u8>);
+
+const FLAGS_LEN: usize = 1;
+
+// SAFETY: a field owns its block and shares nothing.
+unsafe impl Send for Field {}
+// SAFETY: as above; `&Field` gives out nothing that could be changed.
+unsafe impl Sync for Field {}
+
+impl Field {
+    fn new(field: &[u8], value: PackedItem<'_>) -> Self {
+        let field = PackedItem::Bytes(field);
+        Self(block::allocate(&[
+            &[0; FLAGS_LEN],
+            Prefix::of(field).as_slice(),
+            data_of(field),
+            Prefix::of(value).as_slice(),
+            data_of(value),
+        ]))
+    }
+
+    /// The encoded field and the encoded value.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is the block of a field that lives, unchanged, during `'a`.
+    #[inline]
+    unsafe fn parts<'a>(raw: NonNull<u8>) -> (&'a [u8], &'a [u8]) {
+        // SAFETY: behind the flags stand two whole items.
+        unsafe {
+            let field = block::item_bytes(raw.add(FLAGS_LEN));
+            let value = block::item_bytes(raw.add(FLAGS_LEN + field.len()));
+            (field, value)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`Field::parts`].
+    unsafe fn entry<'a>(raw: NonNull<u8>) -> (PackedItem<'a>, PackedItem<'a>) {
+        // SAFETY: promised by the caller.
+        let (field, value) = unsafe { Self::parts(raw) };
+        (packed::item_at(field, 0).0, packed::item_at(value, 0).0)
+    }
+
+    /// # Safety
+    ///
+    /// As [`Field::parts`].
+    unsafe fn block_len(raw: NonNull<u8>) -> usize {
+        // SAFETY: promised by the caller.
+        let (field, value) = unsafe { Self::parts(raw) };
+        FLAGS_LEN + field.len() + value.len()
+    }
+}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        // SAFETY: the block is ours, whole, and has the length that it says.
+        unsafe { block::free(self.0, Self::block_len(self.0)) }
+    }
+}
+
+// SAFETY: the address is the allocator's, and no function here changes the field of a block.
+unsafe impl Element for Field {
+    fn into_raw(self) -> NonNull<u8> {
+        let raw = self.0;
+        std::mem::forget(self);
+        raw
+    }
+
+    unsafe fn from_raw(raw: NonNull<u8>) -> Self {
+        Self(raw)
+    }
+
+    #[inline]
+    unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
+        // SAFETY: behind the flags stands the field, a string.
+        unsafe { block::string(raw.add(FLAGS_LEN)) }
+    }
+}
+
+/// Fields and values of a big hash.
+pub struct HashTable {
+    table: Table<Field>,
+    /// What all blocks together take of the heap, in bytes.
+    blocks_size: usize,
+}
+
+impl HashTable {
+    /// An empty table whose hash has this seed.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            table: Table::new(seed),
+            blocks_size: 0,
+        }
+    }
+
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.table.len() == 0
+    }
+
+    /// The value of `field`.
+    pub fn get(&self, field: &[u8]) -> Option<PackedItem<'_>> {
+        let raw = self.table.find(self.table.hash_of(field), field)?;
+        // SAFETY: an element of the table, which is borrowed.
+        Some(unsafe { Field::entry(raw) }.1)
+    }
+
+    /// Sets the value of `field`, and answers whether the field is new.
+    pub fn set(&mut self, field: &[u8], value: PackedItem<'_>) -> bool {
+        let hash = self.table.hash_of(field);
+        let Some(mut slot) = self.table.find_slot(hash, field) else {
+            self.insert_new(hash, field, value);
+            return true;
+        };
+        let raw = slot.raw();
+        // SAFETY: an element of the table, and the parts are not used once it changes.
+        let (field_len, value_len) = unsafe {
+            let (field, value) = Field::parts(raw);
+            (field.len(), value.len())
+        };
+        let value_at = FLAGS_LEN + field_len;
+        let (old_len, new_len) = (value_at + value_len, value_at + packed::encoded_len(value));
+        let raw = if new_len == old_len {
+            raw
+        } else {
+            // SAFETY: the block has this length, and the table is told at once where it is now.
+            let raw = unsafe { block::resize(raw, old_len, new_len) };
+            slot.replace(raw);
+            self.blocks_size += block::heap_size(new_len);
+            self.blocks_size -= block::heap_size(old_len);
+            raw
+        };
+        // SAFETY: there is room for the new value behind the field, and the table, which is
+        // borrowed mutably, has lent out nothing.
+        unsafe {
+            block::write(
+                raw.add(value_at),
+                &[Prefix::of(value).as_slice(), data_of(value)],
+            );
+        }
+        false
+    }
+
+    /// Adds a field that the table does not have.
+    fn insert_new(&mut self, hash: u64, field: &[u8], value: PackedItem<'_>) {
+        let element = Field::new(field, value);
+        // SAFETY: just made, and owned.
+        self.blocks_size += block::heap_size(unsafe { Field::block_len(element.0) });
+        self.table.insert_new(hash, element);
+    }
+
+    /// Removes `field`, and answers whether it was there.
+    pub fn remove(&mut self, field: &[u8]) -> bool {
+        let Some(removed) = self.table.remove(self.table.hash_of(field), field) else {
+            return false;
+        };
+        // SAFETY: owned, not yet dropped.
+        self.blocks_size -= block::heap_size(unsafe { Field::block_len(removed.0) });
+        true
+    }
+
+    /// Every field with its value, in no order.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter(self.table.iter())
+    }
+
+    /// Visits some fields and answers the next cursor, with the guarantees of [`Table::scan`].
+    pub fn scan<'a>(
+        &'a self,
+        cursor: u64,
+        visit: &mut dyn FnMut(PackedItem<'a>, PackedItem<'a>),
+    ) -> u64 {
+        self.table.scan(cursor, &mut |raw| {
+            // SAFETY: an element of the table, which is borrowed.
+            let (field, value) = unsafe { Field::entry(raw) };
+            visit(field, value);
+        })
+    }
+
+    /// One field with its value, each equally likely.
+    pub fn random(&self, random: &mut Random) -> Option<(PackedItem<'_>, PackedItem<'_>)> {
+        let raw = self.table.random(random)?;
+        // SAFETY: an element of the table, which is borrowed.
+        Some(unsafe { Field::entry(raw) })
+    }
+
+    /// Visits `count` different fields, or all if there are fewer, every choice equally likely.
+    pub fn sample<'a>(
+        &'a self,
+        count: usize,
+        random: &mut Random,
+        visit: &mut dyn FnMut(PackedItem<'a>, PackedItem<'a>),
+    ) {
+        sample_elements(&self.table, count, random, &mut |raw| {
+            // SAFETY: an element of the table, which is borrowed.
+            let (field, value) = unsafe { Field::entry(raw) };
+            visit(field, value);
+        });
+    }
+
+    /// What the table takes of the heap, in bytes.
+    pub fn memory_usage(&self) -> usize {
+        self.table.memory_usage() + self.blocks_size
+    }
+}
+
+/// Every field of a table with its value; made by [`HashTable::iter`].
+pub struct Iter<'a>(table::Iter<'a, Field>);
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (PackedItem<'a>, PackedItem<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // SAFETY: an element of the table, which is borrowed.
+        self.0.next().map(|raw| unsafe { Field::entry(raw) })
+    }
+}
+
+impl Clone for HashTable {
+    fn clone(&self) -> Self {
+        let mut clone = Self::new(self.table.seed());
+        for raw in self.table.iter() {
+            // SAFETY: elements of the table, which is borrowed.
+            let (field, value) = unsafe { (Field::key(raw), Field::entry(raw).1) };
+            clone.insert_new(clone.table.hash_of(field), field, value);
+        }
+        clone
+    }
+}
+
+impl fmt::Debug for HashTable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small, so that it runs under Miri.
+    #[test]
+    fn values_shrink_and_grow_in_their_blocks() {
+        let mut table = HashTable::new(5);
+        let long = [b'x'; 300];
+        for value in [&b"a"[..], b"b", b"", b"12345", &long, b"-1", b"a"] {
+            for field in [&b""[..], b"7", b"field", &long] {
+                table.set(field, PackedItem::from_string(value));
+                assert_eq!(table.get(field), Some(PackedItem::from_string(value)));
+            }
+            assert_eq!(table.len(), 4);
+        }
+        let copy = table.clone();
+        assert!(table.remove(b"7"));
+        assert!(!table.remove(b"7"));
+        assert_eq!(table.iter().count(), 3);
+        assert_eq!(copy.iter().count(), 4);
+        assert!(copy.random(&mut Random::new(1)).is_some());
+        drop(table);
+        assert_eq!(copy.get(b"7"), Some(PackedItem::Bytes(b"a")));
+    }
+}
