@@ -253,3 +253,135 @@ impl std::fmt::Write for ScientificText {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn double(value: f64) -> String {
+        DoubleText::new(value).as_str().to_owned()
+    }
+
+    #[test]
+    fn integers_at_the_edges() {
+        for value in [
+            0,
+            9,
+            10,
+            99,
+            100,
+            101,
+            999,
+            1000,
+            i64::MAX,
+            i64::MIN,
+            -1,
+            -10,
+            -100,
+        ] {
+            assert_eq!(IntegerText::new(value).as_str(), value.to_string());
+            assert_eq!(parse_integer(value.to_string().as_bytes()), Some(value));
+        }
+        assert_eq!(
+            IntegerText::unsigned(u64::MAX).as_str(),
+            u64::MAX.to_string()
+        );
+    }
+
+    #[test]
+    fn only_canonical_integers_are_read() {
+        for text in [
+            "",
+            "-",
+            "+1",
+            "01",
+            "-0",
+            "-01",
+            "00",
+            " 1",
+            "1 ",
+            "1.0",
+            "1e3",
+            "0x1",
+            "--1",
+            "a",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "18446744073709551616",
+            "99999999999999999999",
+            "123456789012345678901",
+        ] {
+            assert_eq!(parse_integer(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    // The forms are those of `d2string` and of the `fpconv` library in Redis 7.2 and later.
+    #[test]
+    fn doubles_have_the_form_that_redis_gives_them() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-1.5, "-1.5"),
+            (3.1, "3.1"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e17, "100000000000000000"),
+            (4611686018427387904.0, "4611686018427387904"),
+            (-4611686018427387904.0, "-4611686018427387904"),
+            (4611686018427388928.0, "4611686018427389000"),
+            (9223372036854775808.0, "9223372036854776000"),
+            (1e19, "1e+19"),
+            (12e18, "1.2e+19"),
+            (123456789012e10, "1.23456789012e+21"),
+            (123456789012e7, "1234567890120000000"),
+            (1e100, "1e+100"),
+            (1.5e300, "1.5e+300"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (5e-324, "5e-324"),
+            (0.000001, "0.000001"),
+            (0.0000001, "1e-7"),
+            (1.5e-7, "1.5e-7"),
+            (0.00012345678, "1.2345678e-4"),
+            (0.0012345678, "0.0012345678"),
+            (123456.789, "123456.789"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+            (f64::NAN, "nan"),
+        ] {
+            assert_eq!(double(value), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn integers_are_what_the_standard_library_writes(value in any::<i64>(), shift in 0u32..64) {
+            let value = value >> shift;
+            let text = IntegerText::new(value);
+            prop_assert_eq!(text.as_str(), value.to_string());
+            prop_assert_eq!(parse_integer(&text), Some(value));
+        }
+
+        #[test]
+        fn an_integer_is_read_only_if_it_is_written_so(text in "-?[0-9]{0,20}") {
+            let expected = text.parse::<i64>().ok().filter(|value| value.to_string() == text);
+            prop_assert_eq!(parse_integer(text.as_bytes()), expected);
+        }
+
+        #[test]
+        fn doubles_read_back_as_themselves(bits in any::<u64>()) {
+            let value = f64::from_bits(bits);
+            prop_assume!(!value.is_nan());
+            prop_assert_eq!(double(value).parse::<f64>().unwrap().to_bits(), value.to_bits());
+        }
+
+        #[test]
+        fn short_decimals_stay_short(digits in 0i64..1_000_000_000, scale in 0u32..12) {
+            let value = digits as f64 / 10f64.powi(scale as i32);
+            let text = double(value);
+            prop_assert!(text.len() <= 17, "{}", text);
+            prop_assert_eq!(text.parse::<f64>().unwrap(), value);
+        }
+    }
+}

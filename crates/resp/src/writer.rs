@@ -369,3 +369,134 @@ impl<'a> Writer<'a> {
         self.buffer.extend_from_slice(b"\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{ReplyParser, Value};
+
+    fn written(protocol: Protocol, write: impl Fn(&mut Writer<'_>)) -> String {
+        let mut buffer = Vec::new();
+        write(&mut Writer::new(&mut buffer, protocol));
+        buffer.escape_ascii().to_string().replace("\\r\\n", "|")
+    }
+
+    #[track_caller]
+    fn assert_written(resp2: &str, resp3: &str, write: impl Fn(&mut Writer<'_>)) {
+        assert_eq!(written(Protocol::Resp2, &write), resp2);
+        assert_eq!(written(Protocol::Resp3, &write), resp3);
+    }
+
+    #[test]
+    fn each_protocol_spells_each_reply_its_own_way() {
+        assert_written("+OK|", "+OK|", |out| out.ok());
+        assert_written("+a b|", "+a b|", |out| out.simple("a\nb"));
+        assert_written("$0||$3|a\\x00b|", "$0||$3|a\\x00b|", |out| {
+            out.bulk(b"");
+            out.bulk(b"a\0b");
+        });
+        assert_written("$3|-12|", "$3|-12|", |out| out.bulk_integer(-12));
+        assert_written("$-1|", "_|", |out| out.null());
+        assert_written("*-1|", "_|", |out| out.null_array());
+        assert_written("$3|1.5|", ",1.5|", |out| out.double(1.5));
+        assert_written("$4|-inf|", ",-inf|", |out| out.double(f64::NEG_INFINITY));
+        assert_written("$3|nan|", ",nan|", |out| out.double(f64::NAN));
+        assert_written("$4|3.10|", ",3.10|", |out| out.double_text(b"3.10"));
+        assert_written(":1|:0|", "#t|#f|", |out| {
+            out.boolean(true);
+            out.boolean(false);
+        });
+        assert_written("$3|123|", "(123|", |out| out.big_number("123"));
+        assert_written("$2|hi|", "=6|txt:hi|", |out| out.verbatim("txt", b"hi"));
+        assert_written("*2|", "*2|", |out| out.array(2));
+        assert_written("*4|", "%2|", |out| out.map(2));
+        assert_written("*2|", "~2|", |out| out.set(2));
+        assert_written("*2|", ">2|", |out| out.push(2));
+        assert_eq!(written(Protocol::Resp3, |out| out.attribute(1)), "|1|");
+    }
+
+    #[test]
+    fn an_error_stays_on_its_line() {
+        assert_written("-ERR a  b|", "-ERR a  b|", |out| {
+            out.error("\r\nERR a\r\nb\n\r")
+        });
+        assert_written("-ERR \\xff|", "-ERR \\xff|", |out| {
+            out.error_bytes(b"ERR \xff")
+        });
+    }
+
+    #[test]
+    fn what_was_written_can_be_taken_back() {
+        let mut buffer = b"+before\r\n".to_vec();
+        let mut out = Writer::new(&mut buffer, Protocol::Resp2);
+        let position = out.position();
+        out.array(2);
+        assert_eq!(out.written_since(position), b"*2\r\n");
+        out.truncate(position);
+        out.ok();
+        assert_eq!(buffer, b"+before\r\n+OK\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn integers_are_read_back(value in prop_oneof![any::<i64>(), -1100i64..1100]) {
+            let expected = (format!(":{value}|"), format!("${}|{value}|", value.to_string().len()));
+            prop_assert_eq!(written(Protocol::Resp2, |out| out.integer(value)), expected.0);
+            prop_assert_eq!(written(Protocol::Resp2, |out| out.bulk_integer(value)), expected.1);
+        }
+
+        #[test]
+        fn deferred_headers_are_those_of_known_lengths(
+            lengths in prop::collection::vec(0usize..1200, 1..4),
+            resp3 in any::<bool>(),
+        ) {
+            // Aggregates in each other, each the last element of the one around it.
+            let protocol = if resp3 { Protocol::Resp3 } else { Protocol::Resp2 };
+            let (mut deferred, mut known) = (b":7\r\n".to_vec(), b":7\r\n".to_vec());
+            let mut out = Writer::new(&mut deferred, protocol);
+            let mut marks = Vec::new();
+            for &length in &lengths {
+                marks.push(match length % 3 {
+                    0 => out.deferred_array(),
+                    1 => out.deferred_map(),
+                    _ => out.deferred_set(),
+                });
+                for element in 0..length {
+                    out.integer(element as i64);
+                }
+            }
+            for &length in lengths.iter().rev() {
+                let mark = marks.pop().unwrap();
+                match length % 3 {
+                    0 => out.finish_array(mark, length),
+                    1 => out.finish_map(mark, length),
+                    _ => out.finish_set(mark, length),
+                }
+            }
+            let mut out = Writer::new(&mut known, protocol);
+            for &length in &lengths {
+                match length % 3 {
+                    0 => out.array(length),
+                    1 => out.map(length),
+                    _ => out.set(length),
+                }
+                for element in 0..length {
+                    out.integer(element as i64);
+                }
+            }
+            prop_assert_eq!(deferred, known);
+        }
+
+        #[test]
+        fn bulks_of_any_length_are_read_back(length in prop_oneof![0usize..300, 0usize..100_000]) {
+            let mut buffer = Vec::new();
+            let bytes = vec![b'x'; length];
+            Writer::new(&mut buffer, Protocol::Resp3).bulk(&bytes);
+            let parsed = ReplyParser::new().parse(&buffer).unwrap();
+            prop_assert_eq!(parsed.consumed, buffer.len());
+            prop_assert_eq!(parsed.value, Some(Value::Bulk(bytes)));
+        }
+    }
+}
