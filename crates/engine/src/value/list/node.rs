@@ -1,0 +1,238 @@
+//! A node of a big list: a block with room at both ends.
+//!
+//! Elements are pushed and popped at the ends of a list, so a node keeps its bytes somewhere within its
+//! allocation, and a gap at either side. A push or pop at an end moves a mark and no bytes; a change in the
+//! middle moves the shorter side. When the gap at the side in need is too small, the bytes are
+//! laid out anew, in a bigger allocation or, if the other gap is big, in one of the same size: either way the
+//! new gap is a fixed share of the node, so a push costs constant time on average.
+
+use super::block::Block;
+use super::element::Element;
+use super::run::{Run, Shape};
+
+/// Elements of a big list that lie side by side. There is always at least one.
+#[derive(Debug)]
+pub(super) struct Node {
+    block: Box<[u8]>,
+    start: usize,
+    end: usize,
+    count: u32,
+    /// What [`Run::listpack_len`] would count: it is asked for at every push while the list answers
+    /// `listpack`.
+    listpack_len: usize,
+    shape: Shape,
+}
+
+impl Node {
+    pub(super) fn with_element(element: Element<'_>) -> Self {
+        let mut node = Self::from_run(Run::EMPTY);
+        node.insert_element(0, element);
+        node
+    }
+
+    /// A node of these elements, without a gap.
+    pub(super) fn from_run(run: Run<'_>) -> Self {
+        Self {
+            block: run.bytes.into(),
+            start: 0,
+            end: run.bytes.len(),
+            count: run.count as u32,
+            listpack_len: run.listpack_len(),
+            shape: run.shape,
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Bytes of the elements.
+    pub(super) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// How many bytes the elements take as entries of a listpack.
+    pub(super) fn listpack_len(&self) -> usize {
+        self.listpack_len
+    }
+
+    /// Bytes of the allocation.
+    pub(super) fn capacity(&self) -> usize {
+        self.block.len()
+    }
+
+    /// Gives back the gaps if they are worth it: no more will be pushed here for a while.
+    pub(super) fn shrink_to_fit(&mut self) {
+        if self.capacity() - self.len() > self.len() / 16 {
+            self.block = self.run().bytes.into();
+            (self.start, self.end) = (0, self.block.len());
+        }
+    }
+
+    /// [`Block::insert`].
+    pub(super) fn insert_element(&mut self, index: usize, element: Element<'_>) {
+        self.insert(index, element);
+        self.listpack_len += self.element_listpack_len(index);
+    }
+
+    /// [`Block::replace`].
+    pub(super) fn replace_element(&mut self, index: usize, element: Element<'_>) {
+        self.listpack_len -= self.element_listpack_len(index);
+        self.replace(index, element);
+        self.listpack_len += self.element_listpack_len(index);
+    }
+
+    /// [`Block::remove`].
+    pub(super) fn remove_elements(&mut self, index: usize, removed: usize) {
+        self.listpack_len -= self.run().part(index, index + removed).listpack_len();
+        self.remove(index, removed);
+    }
+
+    /// [`Block::remove_equal`].
+    pub(super) fn remove_elements_equal(
+        &mut self,
+        element: Element<'_>,
+        most: usize,
+        backward: bool,
+    ) -> usize {
+        let removed = self.remove_equal(element, most, backward);
+        if removed > 0 {
+            self.listpack_len = self.run().listpack_len();
+        }
+        removed
+    }
+
+    /// [`Block::reshape`].
+    pub(super) fn change_shape(&mut self, shape: Shape) {
+        if shape != self.shape {
+            self.reshape(shape);
+            self.listpack_len = self.run().listpack_len();
+        }
+    }
+
+    /// Takes the elements from `index` on away into a node of their own.
+    pub(super) fn split_off(&mut self, index: usize) -> Self {
+        let rest = Self::from_run(self.run().part(index, self.count()));
+        self.remove(index, rest.count());
+        self.listpack_len -= rest.listpack_len;
+        rest
+    }
+
+    /// Puts the elements of `other` behind those of this node, if they fit into `most` bytes, and
+    /// answers whether it has.
+    pub(super) fn append(&mut self, other: &mut Self, most: usize) -> bool {
+        if !self.run().has_form_of(other.run()) {
+            if self.run().mixed_len() + other.run().mixed_len() > most {
+                return false;
+            }
+            self.change_shape(Shape::Mixed);
+            other.change_shape(Shape::Mixed);
+        }
+        if self.len() + other.len() > most {
+            return false;
+        }
+        let (shape, count) = (self.shape, self.count() + other.count());
+        self.splice(self.len(), 0, other.len())
+            .copy_from_slice(other.run().bytes);
+        self.set_form(shape, count);
+        self.listpack_len += other.listpack_len;
+        true
+    }
+
+    fn element_listpack_len(&self, index: usize) -> usize {
+        match self.shape {
+            // All are alike, so any will do.
+            Shape::Strings => self.listpack_len_of_strings(),
+            _ => self.run().part(index, index + 1).listpack_len(),
+        }
+    }
+
+    fn listpack_len_of_strings(&self) -> usize {
+        super::listpack::string_len(self.run().width())
+    }
+
+    /// Makes room in the middle of the bytes by laying them out anew.
+    fn lay_out(&mut self, at: usize, removed: usize, added: usize) {
+        let old = &self.block[self.start..self.end];
+        let (front, back) = (&old[..at], &old[at + removed..]);
+        let len = front.len() + added + back.len();
+        let at_front = front.len() < back.len();
+        let capacity = if len + self.capacity() / 4 <= self.capacity() {
+            self.capacity()
+        } else {
+            (len + len / 4).max(MIN_CAPACITY)
+        };
+        let gap = capacity - len;
+        // Whoever pushes at one end only shall have the whole gap there; otherwise neither side
+        // may take it all from the other, or pushes at both would lay out the node every time.
+        let other_gap = if at_front {
+            self.block.len() - self.end
+        } else {
+            self.start
+        };
+        let wanted = if other_gap == 0 { gap } else { gap - gap / 2 };
+        let start = if at_front { wanted } else { gap - wanted };
+
+        let mut block = vec![0; capacity].into_boxed_slice();
+        block[start..start + at].copy_from_slice(front);
+        block[start + at + added..start + len].copy_from_slice(back);
+        self.block = block;
+        (self.start, self.end) = (start, start + len);
+    }
+}
+
+/// What a node of few and short elements allocates at first, in bytes.
+const MIN_CAPACITY: usize = 64;
+
+impl Block for Node {
+    #[inline]
+    fn run(&self) -> Run<'_> {
+        Run {
+            shape: self.shape,
+            count: self.count(),
+            bytes: &self.block[self.start..self.end],
+        }
+    }
+
+    fn splice(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8] {
+        let (start, end) = (self.start, self.end);
+        let (front, back) = (at, self.len() - at - removed);
+        let tail = start + at + removed;
+        let moves_front = front < back;
+        if added <= removed {
+            let less = removed - added;
+            if moves_front {
+                self.block.copy_within(start..start + at, start + less);
+                self.start += less;
+            } else {
+                self.block.copy_within(tail..end, tail - less);
+                self.end -= less;
+            }
+        } else {
+            let more = added - removed;
+            if moves_front && start >= more {
+                self.block.copy_within(start..start + at, start - more);
+                self.start -= more;
+            } else if !moves_front && self.block.len() - end >= more {
+                self.block.copy_within(tail..end, tail + more);
+                self.end += more;
+            } else {
+                self.lay_out(at, removed, added);
+            }
+        }
+        let at = self.start + at;
+        &mut self.block[at..at + added]
+    }
+
+    fn set_form(&mut self, shape: Shape, count: usize) {
+        self.shape = shape;
+        self.count = count as u32;
+    }
+}
+
+impl Clone for Node {
+    /// The copy has no gaps.
+    fn clone(&self) -> Self {
+        Self::from_run(self.run())
+    }
+}
