@@ -16,8 +16,8 @@ pub(super) trait Block {
     /// Bytes, count and shape need not agree until the caller has set the other two.
     fn splice(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8];
 
-    /// Says what the bytes are now.
-    fn set_form(&mut self, shape: Shape, count: usize);
+    /// Says what the bytes are now. `width` is [`Run::width`].
+    fn set_form(&mut self, shape: Shape, count: usize, width: usize);
 
     /// Puts `element`, which the run takes, before the one at `index`.
     fn insert(&mut self, index: usize, element: Element<'_>) {
@@ -27,33 +27,44 @@ pub(super) trait Block {
         } else {
             (run.shape, run.count)
         };
-        let len = Run { shape, ..run }.len_of(element);
+        let (len, width) = match shape {
+            Shape::Mixed => (element.listpack_len(), 0),
+            Shape::Strings => (element.text.len(), element.text.len()),
+            _ if run.count == 0 => shape.integer_width().map_or((0, 0), |width| (width, width)),
+            _ => (run.width, run.width),
+        };
         let at = run.offset(index);
         write(shape, self.splice(at, 0, len), element);
-        self.set_form(shape, count + 1);
+        self.set_form(shape, count + 1, width);
     }
 
     /// Puts `element`, which the run takes, in the place of the one at `index`.
     fn replace(&mut self, index: usize, element: Element<'_>) {
         let run = self.run();
-        let (shape, count) = (run.shape, run.count);
+        let (shape, count, width) = (run.shape, run.count, run.width);
         let len = run.len_of(element);
-        let (at, end) = (run.offset(index), run.offset(index + 1));
-        write(shape, self.splice(at, end - at, len), element);
-        self.set_form(shape, count);
+        let at = run.offset(index);
+        let removed = match shape {
+            Shape::Mixed => listpack::first_len(&run.bytes[at..]),
+            _ => width,
+        };
+        write(shape, self.splice(at, removed, len), element);
+        self.set_form(shape, count, width);
     }
 
     /// Removes `removed` elements from the one at `index` on.
     fn remove(&mut self, index: usize, removed: usize) {
         let run = self.run();
-        let (shape, count) = (run.shape, run.count);
+        let (shape, count, width) = (run.shape, run.count, run.width);
         let at = run.offset(index);
-        let end = match index + removed {
-            end if end == count => run.bytes.len(),
-            end => run.offset(end),
+        let len = match shape {
+            Shape::Mixed if index + removed == count => run.bytes.len() - at,
+            Shape::Mixed if removed == 1 => listpack::first_len(&run.bytes[at..]),
+            Shape::Mixed => run.offset(index + removed) - at,
+            _ => removed * width,
         };
-        self.splice(at, end - at, 0);
-        self.set_form(shape, count - removed);
+        self.splice(at, len, 0);
+        self.set_form(shape, count - removed, width);
     }
 
     /// Stores the same elements in another shape, which can hold them.
@@ -84,14 +95,15 @@ pub(super) trait Block {
             write(shape, &mut bytes[start..], element);
         }
         self.splice(0, old_len, bytes.len()).copy_from_slice(&bytes);
-        self.set_form(shape, count);
+        self.set_form(shape, count, shape.integer_width().unwrap_or(0));
     }
 
     /// Removes up to `most` elements that are `element`, from the last one on if `backward`, and
     /// answers how many there were.
     fn remove_equal(&mut self, element: Element<'_>, most: usize, backward: bool) -> usize {
         let run = self.run();
-        let (shape, count, len) = (run.shape, run.count, run.bytes.len());
+        let (shape, count, width) = (run.shape, run.count, run.width);
+        let len = run.bytes.len();
         let found = ranges_of(run, element, most, backward);
         match found[..] {
             [] => {}
@@ -110,7 +122,7 @@ pub(super) trait Block {
                 self.splice(0, len, kept.len()).copy_from_slice(&kept);
             }
         }
-        self.set_form(shape, count - found.len());
+        self.set_form(shape, count - found.len(), width);
         found.len()
     }
 }

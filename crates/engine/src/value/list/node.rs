@@ -14,32 +14,46 @@ use super::run::{Run, Shape};
 #[derive(Debug)]
 pub(super) struct Node {
     block: Box<[u8]>,
-    start: usize,
     end: usize,
+    width: usize,
+    /// Only a node within the limit has a gap before its bytes, so it is never wide.
+    start: u32,
     count: u32,
-    /// What [`Run::listpack_len`] would count: it is asked for at every push while the list answers
-    /// `listpack`.
-    listpack_len: usize,
+    /// What [`Run::listpack_len`] would count for integers: it is asked for at every push while the list
+    /// answers `listpack`. Of other shapes it is known without counting, and not kept here.
+    integers_len: u32,
     shape: Shape,
 }
 
 impl Node {
     pub(super) fn with_element(element: Element<'_>) -> Self {
-        let mut node = Self::from_run(Run::EMPTY);
-        node.insert_element(0, element);
-        node
+        let shape = Shape::of(element);
+        let integer = element.integer.unwrap_or(0).to_le_bytes();
+        let bytes = match shape.integer_width() {
+            Some(width) => &integer[..width],
+            None => element.text,
+        };
+        Self::from_run(Run {
+            shape,
+            count: 1,
+            width: bytes.len(),
+            bytes,
+        })
     }
 
     /// A node of these elements, without a gap.
     pub(super) fn from_run(run: Run<'_>) -> Self {
-        Self {
+        let mut node = Self {
             block: run.bytes.into(),
             start: 0,
             end: run.bytes.len(),
             count: run.count as u32,
-            listpack_len: run.listpack_len(),
+            width: run.width,
+            integers_len: 0,
             shape: run.shape,
-        }
+        };
+        node.count_integers();
+        node
     }
 
     pub(super) fn count(&self) -> usize {
@@ -48,12 +62,15 @@ impl Node {
 
     /// Bytes of the elements.
     pub(super) fn len(&self) -> usize {
-        self.end - self.start
+        self.end - self.start as usize
     }
 
     /// How many bytes the elements take as entries of a listpack.
     pub(super) fn listpack_len(&self) -> usize {
-        self.listpack_len
+        match self.shape.integer_width() {
+            Some(_) => self.integers_len as usize,
+            None => self.run().listpack_len(),
+        }
     }
 
     /// Bytes of the allocation.
@@ -63,7 +80,7 @@ impl Node {
 
     /// Gives back the gaps if they are worth it: no more will be pushed here for a while.
     pub(super) fn shrink_to_fit(&mut self) {
-        if self.capacity() - self.len() > self.len() / 16 {
+        if self.capacity() - self.len() > self.len() / 64 {
             self.block = self.run().bytes.into();
             (self.start, self.end) = (0, self.block.len());
         }
@@ -72,19 +89,22 @@ impl Node {
     /// [`Block::insert`].
     pub(super) fn insert_element(&mut self, index: usize, element: Element<'_>) {
         self.insert(index, element);
-        self.listpack_len += self.element_listpack_len(index);
+        self.integers_len += self.integer_len(index);
     }
 
     /// [`Block::replace`].
     pub(super) fn replace_element(&mut self, index: usize, element: Element<'_>) {
-        self.listpack_len -= self.element_listpack_len(index);
+        self.integers_len -= self.integer_len(index);
         self.replace(index, element);
-        self.listpack_len += self.element_listpack_len(index);
+        self.integers_len += self.integer_len(index);
     }
 
     /// [`Block::remove`].
     pub(super) fn remove_elements(&mut self, index: usize, removed: usize) {
-        self.listpack_len -= self.run().part(index, index + removed).listpack_len();
+        if self.shape.integer_width().is_some() {
+            let removed = self.run().part(index, index + removed);
+            self.integers_len -= removed.listpack_len() as u32;
+        }
         self.remove(index, removed);
     }
 
@@ -97,7 +117,7 @@ impl Node {
     ) -> usize {
         let removed = self.remove_equal(element, most, backward);
         if removed > 0 {
-            self.listpack_len = self.run().listpack_len();
+            self.count_integers();
         }
         removed
     }
@@ -106,7 +126,7 @@ impl Node {
     pub(super) fn change_shape(&mut self, shape: Shape) {
         if shape != self.shape {
             self.reshape(shape);
-            self.listpack_len = self.run().listpack_len();
+            self.count_integers();
         }
     }
 
@@ -114,7 +134,7 @@ impl Node {
     pub(super) fn split_off(&mut self, index: usize) -> Self {
         let rest = Self::from_run(self.run().part(index, self.count()));
         self.remove(index, rest.count());
-        self.listpack_len -= rest.listpack_len;
+        self.integers_len -= rest.integers_len;
         rest
     }
 
@@ -131,36 +151,39 @@ impl Node {
         if self.len() + other.len() > most {
             return false;
         }
-        let (shape, count) = (self.shape, self.count() + other.count());
+        let (shape, count, width) = (self.shape, self.count() + other.count(), self.width);
         self.splice(self.len(), 0, other.len())
             .copy_from_slice(other.run().bytes);
-        self.set_form(shape, count);
-        self.listpack_len += other.listpack_len;
+        self.set_form(shape, count, width);
+        self.integers_len += other.integers_len;
         true
     }
 
-    fn element_listpack_len(&self, index: usize) -> usize {
-        match self.shape {
-            // All are alike, so any will do.
-            Shape::Strings => self.listpack_len_of_strings(),
-            _ => self.run().part(index, index + 1).listpack_len(),
+    /// How much element `index` counts in `integers_len`.
+    fn integer_len(&self, index: usize) -> u32 {
+        if self.shape.integer_width().is_none() {
+            return 0;
         }
+        self.run().part(index, index + 1).listpack_len() as u32
     }
 
-    fn listpack_len_of_strings(&self) -> usize {
-        super::listpack::string_len(self.run().width())
+    fn count_integers(&mut self) {
+        self.integers_len = match self.shape.integer_width() {
+            Some(_) => self.run().listpack_len() as u32,
+            None => 0,
+        };
     }
 
     /// Makes room in the middle of the bytes by laying them out anew.
     fn lay_out(&mut self, at: usize, removed: usize, added: usize) {
-        let old = &self.block[self.start..self.end];
+        let old = self.run().bytes;
         let (front, back) = (&old[..at], &old[at + removed..]);
         let len = front.len() + added + back.len();
         let at_front = front.len() < back.len();
-        let capacity = if len + self.capacity() / 4 <= self.capacity() {
+        let capacity = if len + self.capacity() / 8 <= self.capacity() {
             self.capacity()
         } else {
-            (len + len / 4).max(MIN_CAPACITY)
+            (len + len / 8).max(MIN_CAPACITY)
         };
         let gap = capacity - len;
         // Whoever pushes at one end only shall have the whole gap there; otherwise neither side
@@ -168,7 +191,7 @@ impl Node {
         let other_gap = if at_front {
             self.block.len() - self.end
         } else {
-            self.start
+            self.start as usize
         };
         let wanted = if other_gap == 0 { gap } else { gap - gap / 2 };
         let start = if at_front { wanted } else { gap - wanted };
@@ -177,7 +200,7 @@ impl Node {
         block[start..start + at].copy_from_slice(front);
         block[start + at + added..start + len].copy_from_slice(back);
         self.block = block;
-        (self.start, self.end) = (start, start + len);
+        (self.start, self.end) = (start as u32, start + len);
     }
 }
 
@@ -190,12 +213,13 @@ impl Block for Node {
         Run {
             shape: self.shape,
             count: self.count(),
-            bytes: &self.block[self.start..self.end],
+            width: self.width,
+            bytes: &self.block[self.start as usize..self.end],
         }
     }
 
     fn splice(&mut self, at: usize, removed: usize, added: usize) -> &mut [u8] {
-        let (start, end) = (self.start, self.end);
+        let (start, end) = (self.start as usize, self.end);
         let (front, back) = (at, self.len() - at - removed);
         let tail = start + at + removed;
         let moves_front = front < back;
@@ -203,7 +227,7 @@ impl Block for Node {
             let less = removed - added;
             if moves_front {
                 self.block.copy_within(start..start + at, start + less);
-                self.start += less;
+                self.start += less as u32;
             } else {
                 self.block.copy_within(tail..end, tail - less);
                 self.end -= less;
@@ -212,7 +236,7 @@ impl Block for Node {
             let more = added - removed;
             if moves_front && start >= more {
                 self.block.copy_within(start..start + at, start - more);
-                self.start -= more;
+                self.start -= more as u32;
             } else if !moves_front && self.block.len() - end >= more {
                 self.block.copy_within(tail..end, tail + more);
                 self.end += more;
@@ -220,13 +244,14 @@ impl Block for Node {
                 self.lay_out(at, removed, added);
             }
         }
-        let at = self.start + at;
+        let at = self.start as usize + at;
         &mut self.block[at..at + added]
     }
 
-    fn set_form(&mut self, shape: Shape, count: usize) {
+    fn set_form(&mut self, shape: Shape, count: usize, width: usize) {
         self.shape = shape;
         self.count = count as u32;
+        self.width = width;
     }
 }
 

@@ -12,13 +12,21 @@ const HEADER_LEN: usize = 3;
 /// The elements of a packed list.
 #[inline]
 pub(super) fn run(bytes: &[u8]) -> Run<'_> {
-    match bytes {
-        [shape, low, high, bytes @ ..] => Run {
-            shape: Shape::from_byte(*shape),
-            count: usize::from(u16::from_le_bytes([*low, *high])),
-            bytes,
-        },
-        _ => Run::EMPTY,
+    let [shape, low, high, bytes @ ..] = bytes else {
+        return Run::EMPTY;
+    };
+    let shape = Shape::from_byte(*shape);
+    let count = u16::from_le_bytes([*low, *high]);
+    let width = match shape {
+        // A packed list is short, and a division of 32 bits is the cheaper one.
+        Shape::Strings => bytes.len() as u32 / u32::from(count.max(1)),
+        _ => shape.integer_width().unwrap_or(0) as u32,
+    };
+    Run {
+        shape,
+        count: usize::from(count),
+        width: width as usize,
+        bytes,
     }
 }
 
@@ -57,7 +65,7 @@ impl Block for PackedBlock<'_> {
         &mut bytes[at..at + added]
     }
 
-    fn set_form(&mut self, shape: Shape, count: usize) {
+    fn set_form(&mut self, shape: Shape, count: usize, _width: usize) {
         if count == 0 {
             self.0.clear();
         } else {

@@ -2,7 +2,7 @@
 //!
 //! Lists often hold elements of one kind: identifiers of one length, or numbers. Such a run needs
 //! no header for each element, and element `i` is found by a multiplication. What a run holds is
-//! its [`Shape`]; the width of its elements follows from its length and its count.
+//! its [`Shape`].
 
 use super::element::{Element, ListItem};
 use super::listpack;
@@ -69,6 +69,8 @@ impl Shape {
 pub(super) struct Run<'a> {
     pub(super) shape: Shape,
     pub(super) count: usize,
+    /// How many bytes each element takes; 0 if the shape is mixed.
+    pub(super) width: usize,
     pub(super) bytes: &'a [u8],
 }
 
@@ -76,24 +78,14 @@ impl<'a> Run<'a> {
     pub(super) const EMPTY: Self = Self {
         shape: Shape::Strings,
         count: 0,
+        width: 0,
         bytes: &[],
     };
-
-    /// How many bytes each element takes.
-    ///
-    /// Means nothing if the shape is mixed.
-    #[inline]
-    pub(super) fn width(self) -> usize {
-        match self.shape {
-            Shape::Strings => self.bytes.len().checked_div(self.count).unwrap_or(0),
-            shape => shape.integer_width().unwrap_or(0),
-        }
-    }
 
     /// Where element `index` begins; where the run ends for its count.
     pub(super) fn offset(self, index: usize) -> usize {
         if self.shape != Shape::Mixed {
-            return index * self.width();
+            return index * self.width;
         }
         if index <= self.count / 2 {
             let mut offset = 0;
@@ -119,8 +111,8 @@ impl<'a> Run<'a> {
         let bytes = &self.bytes[self.offset(index)..];
         match self.shape {
             Shape::Mixed => listpack::read_first(bytes).0,
-            Shape::Strings => ListItem::Bytes(&bytes[..self.width()]),
-            _ => ListItem::Integer(listpack::read_integer(&bytes[..self.width()])),
+            Shape::Strings => ListItem::Bytes(&bytes[..self.width]),
+            _ => ListItem::Integer(listpack::read_integer(&bytes[..self.width])),
         }
     }
 
@@ -140,7 +132,7 @@ impl<'a> Run<'a> {
 
     pub(super) fn iter(self) -> RunIter<'a> {
         RunIter {
-            width: self.width(),
+            width: self.width,
             shape: self.shape,
             left: self.count,
             bytes: self.bytes,
@@ -152,7 +144,7 @@ impl<'a> Run<'a> {
     pub(super) fn listpack_len(self) -> usize {
         match self.shape {
             Shape::Mixed => self.bytes.len(),
-            Shape::Strings => self.count * listpack::string_len(self.width()),
+            Shape::Strings => self.count * listpack::string_len(self.width),
             _ => self
                 .iter()
                 .map(|item| match item {
@@ -167,14 +159,14 @@ impl<'a> Run<'a> {
     pub(super) fn takes(self, element: Element<'_>) -> bool {
         match self.shape {
             Shape::Mixed => true,
-            Shape::Strings => self.count == 0 || element.text.len() == self.width(),
+            Shape::Strings => self.count == 0 || element.text.len() == self.width,
             shape => element.integer.is_some() && Shape::of(element) as u8 <= shape as u8,
         }
     }
 
     /// Whether the bytes of both can lie in one block as they are.
     pub(super) fn has_form_of(self, other: Run<'_>) -> bool {
-        self.shape == other.shape && (self.shape != Shape::Strings || self.width() == other.width())
+        self.shape == other.shape && (self.shape != Shape::Strings || self.width == other.width)
     }
 
     /// How many bytes `element` takes in a run of this shape, which takes it.
@@ -182,7 +174,7 @@ impl<'a> Run<'a> {
         match self.shape {
             Shape::Mixed => element.listpack_len(),
             Shape::Strings => element.text.len(),
-            _ => self.width(),
+            _ => self.width,
         }
     }
 
