@@ -14,6 +14,7 @@ pub mod packed;
 pub mod sampling;
 pub mod set;
 mod set_table;
+pub mod sorted_set;
 
 pub use hash::{Hash, HashRef};
 pub use hash_table::HashTable;
@@ -21,3 +22,4 @@ pub use limits::EncodingLimits;
 pub use list::{List, ListItem, ListRef};
 pub use set::{Set, SetRef};
 pub use set_table::SetTable;
+pub use sorted_set::{SortedSet, SortedSetRef};

@@ -1,0 +1,133 @@
+//! The large form of a sorted set: the order of the members beside a table that finds them by name.
+//!
+//! This module is unsafe because the tree's handles are promises: a member lives from its insertion until it has
+//! left both structures. Every function here leaves each member in both or in neither, and the table, which owns
+//! the members, frees one only after the tree has let go of it.
+
+use std::ops::Range;
+
+use super::member::{Handle, Member};
+use super::set::Upsert;
+use super::tree::Order;
+use crate::table::Table;
+
+/// A sorted set of many members.
+pub struct BigSortedSet {
+    pub(super) order: Order,
+    members: Table<Member>,
+}
+
+impl BigSortedSet {
+    pub(super) fn new(seed: u64) -> Self {
+        BigSortedSet {
+            order: Order::new(),
+            members: Table::new(seed),
+        }
+    }
+
+    pub(super) fn find(&self, member: &[u8]) -> Option<Handle> {
+        self.members
+            .find(self.members.hash_of(member), member)
+            // SAFETY: what the table has is alive, and lives until it leaves the table.
+            .map(|raw| unsafe { Handle::new(raw) })
+    }
+
+    /// Adds a member that is not in the set.
+    pub(super) fn insert_new(&mut self, member: &[u8], score: f64) {
+        self.insert_hashed(self.members.hash_of(member), member, score);
+    }
+
+    fn insert_hashed(&mut self, hash: u64, member: &[u8], score: f64) {
+        let member = Member::new(score, member);
+        // SAFETY: the table owns the member from the next line on and drops it only in `remove` and
+        // `remove_ranks`, after the tree has forgotten it, or with the whole set.
+        let handle = unsafe { member.handle() };
+        self.members.insert_new(hash, member);
+        self.order.insert(handle);
+    }
+
+    /// See [`SortedSet::upsert`](super::SortedSet::upsert).
+    pub(super) fn upsert(
+        &mut self,
+        member: &[u8],
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Upsert {
+        let hash = self.members.hash_of(member);
+        let Some(raw) = self.members.find(hash, member) else {
+            return match decide(None) {
+                Some(score) => {
+                    self.insert_hashed(hash, member, score);
+                    Upsert::Added
+                }
+                None => Upsert::Unchanged,
+            };
+        };
+        // SAFETY: as in `find`.
+        let handle = unsafe { Handle::new(raw) };
+        let old = handle.score();
+        match decide(Some(old)) {
+            Some(score) if score != old => {
+                // SAFETY: the set is borrowed mutably, so nobody reads its scores.
+                unsafe { self.order.update_score(handle, score) };
+                Upsert::Updated
+            }
+            _ => Upsert::Unchanged,
+        }
+    }
+
+    pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let hash = self.members.hash_of(member);
+        let slot = self.members.find_slot(hash, member)?;
+        // SAFETY: as in `find`; the member is dropped below, after the tree has forgotten the handle.
+        let handle = unsafe { Handle::new(slot.raw()) };
+        let score = handle.score();
+        self.order.remove(handle);
+        drop(slot.remove());
+        Some(score)
+    }
+
+    pub(super) fn remove_ranks(&mut self, ranks: Range<usize>) {
+        let members = &mut self.members;
+        self.order.remove_range(ranks, &mut |handle| {
+            // The tree does not read a handle again that it shows here.
+            let bytes = handle.bytes();
+            let removed = members.remove(members.hash_of(bytes), bytes);
+            debug_assert!(removed.is_some(), "tree and table have the same members");
+        });
+    }
+
+    pub(super) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], f64)) -> u64 {
+        self.members.scan(cursor, &mut |raw| {
+            // SAFETY: as in `find`.
+            let handle = unsafe { Handle::new(raw) };
+            visit(handle.bytes(), handle.score());
+        })
+    }
+
+    /// Bytes on the heap; the members' own are estimated from a few of them.
+    pub(super) fn memory_usage(&self) -> usize {
+        const SAMPLES: usize = 16;
+        let len = self.order.len();
+        let samples = len.min(SAMPLES);
+        let sampled: usize = self
+            .order
+            .range(0..samples)
+            .map(|handle| handle.block_size().next_multiple_of(8))
+            .sum();
+        let blocks = (sampled * len).checked_div(samples).unwrap_or(0);
+        size_of::<Self>() + self.order.memory_usage() + self.members.memory_usage() + blocks
+    }
+}
+
+impl Clone for BigSortedSet {
+    fn clone(&self) -> Self {
+        let mut clone = BigSortedSet::new(self.members.seed());
+        for handle in self.order.range(0..self.order.len()) {
+            clone.insert_new(handle.bytes(), handle.score());
+        }
+        clone
+    }
+}
+
+// The handles in the tree are plain addresses, so that dropping the fields in any order reads no freed member.
+const _: () = assert!(!std::mem::needs_drop::<Handle>());
