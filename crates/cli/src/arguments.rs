@@ -1,0 +1,609 @@
+//! The command line: the flags of `redis-cli`, read into [`Options`]. Their
+//! meaning lives with the code that they steer.
+//!
+//! Three habits of `redis-cli` shape the parser: the first word that is no flag
+//! begins the command, and what follows belongs to it whatever it looks like; of
+//! a flag given twice the last wins; and a flag's value is taken as it stands,
+//! even when it begins with a dash (passwords do).
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::OsStringValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::text::{leading_integer, leading_number, unquote};
+use crate::uri::{Uri, UriError};
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Which server, and as whom.
+    pub target: Target,
+    /// What to do.
+    pub mode: Mode,
+    /// The command's words, or the keys and arguments of `--eval`.
+    pub command: Vec<Vec<u8>>,
+    /// How many times a command runs; below zero for ever (`-r`).
+    pub repeat: i64,
+    /// The pause between repetitions or samples (`-i`).
+    pub interval: Duration,
+    /// How replies are printed.
+    pub output: Output,
+    /// What parts the elements of an array in raw output (`-d`).
+    pub element_delimiter: Vec<u8>,
+    /// What follows each reply in raw output (`-D`).
+    pub reply_delimiter: Vec<u8>,
+    /// Whether push messages are printed (`--show-pushes`).
+    pub show_pushes: bool,
+    /// Which protocol version to ask for.
+    pub protocol: ProtocolChoice,
+    /// Where the command's missing argument comes from (`-x`, `-X`).
+    pub standard_input: InputArgument,
+    /// Whether the command's words are quoted strings (`--quoted-input`).
+    pub quoted_input: bool,
+    /// Whether an error reply ends the program with code 1 (`-e`).
+    pub fail_on_error: bool,
+    /// Whether `MOVED` and `ASK` are followed (`-c`).
+    pub follow_redirects: bool,
+    /// Which keys the scanning modes look at (`--pattern`).
+    pub pattern: Option<Vec<u8>>,
+    /// Which type of key `--scan` lists (`--type`).
+    pub key_type: Option<Vec<u8>>,
+    /// Whether the password is asked for at the terminal (`--askpass`).
+    pub ask_password: bool,
+    /// Whether a password on the command line deserves a warning.
+    pub warn_about_password: bool,
+    /// Whether an engine inside this process answers instead of a server.
+    pub embedded: bool,
+}
+
+/// A server's address and the identity to use there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// A Unix socket, which overrides host and port.
+    pub unix_socket: Option<PathBuf>,
+    /// The ACL user; the default user where absent.
+    pub user: Option<Vec<u8>>,
+    /// The password; no `AUTH` is sent where absent.
+    pub password: Option<Vec<u8>>,
+    /// The database to select.
+    pub database: i64,
+}
+
+/// What the program does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mode {
+    /// Runs the command given, or opens the prompt where none is.
+    Command,
+    /// Runs a Lua script from a file.
+    Eval(PathBuf),
+    /// Sends raw protocol from standard input; the value is how many seconds to
+    /// wait for the last reply, 0 for ever.
+    Pipe { timeout_seconds: u64 },
+    /// Lists keys.
+    Scan,
+    /// Reports the biggest keys by element count.
+    BigKeys,
+    /// Reports the biggest keys by memory, with `MEMORY USAGE ... SAMPLES n`.
+    MemoryKeys { samples: Option<u64> },
+    /// Reports the most frequently used keys.
+    HotKeys,
+    /// Samples the time of a round trip; with `history`, in spans of time.
+    Latency { history: bool },
+    /// Prints a line of server statistics again and again.
+    Statistics,
+    /// Measures for so many seconds how long the system withholds the processor.
+    IntrinsicLatency { seconds: u64 },
+}
+
+/// How replies are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// For people: types shown, arrays numbered, strings quoted.
+    Standard,
+    /// The bytes alone.
+    Raw,
+    /// Comma separated values.
+    Csv,
+    /// JSON, strings as they are.
+    Json,
+    /// JSON, strings in printable ASCII.
+    QuotedJson,
+}
+
+/// Which protocol version the session asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProtocolChoice {
+    /// What the server starts with.
+    Default,
+    /// RESP2, asked for by `-2`.
+    Resp2,
+    /// RESP3, asked for by `-3`: failing to get it is an error.
+    Resp3,
+    /// RESP3 because JSON output is better with it: a refusal is only reported.
+    PreferResp3,
+}
+
+/// Where a command's missing argument comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputArgument {
+    /// Every argument is on the command line.
+    None,
+    /// Standard input is the last argument.
+    Last,
+    /// Standard input replaces the argument that equals this tag.
+    Tagged(Vec<u8>),
+}
+
+/// Why the command line does not lead to [`Options`].
+#[derive(Debug, thiserror::Error)]
+pub enum ArgumentsError {
+    /// Help or the version was asked for: this is it.
+    #[error("{0}")]
+    Asked(String),
+    /// A flag that is unknown or lacks its value.
+    #[error("Unrecognized option or bad number of args for: '{0}'")]
+    Unrecognized(String),
+    /// Two flags that exclude each other.
+    #[error("Options {0} and {1} are mutually exclusive.")]
+    Exclusive(&'static str, &'static str),
+    /// `-p` with something else than a port.
+    #[error("Invalid server port.")]
+    Port,
+    /// `--quoted-pattern` with unbalanced quotes.
+    #[error("Invalid quoted string specified for --quoted-pattern.")]
+    QuotedPattern,
+    /// `-u` with something else than a `redis://` address.
+    #[error(transparent)]
+    Uri(#[from] UriError),
+}
+
+/// Reads the arguments that follow the program's name. `terminal` says whether
+/// standard output is one, which decides how replies are printed unless a flag
+/// does.
+pub fn parse(
+    arguments: impl Iterator<Item = OsString>,
+    terminal: bool,
+) -> Result<Options, ArgumentsError> {
+    let arguments: Vec<OsString> = arguments.collect();
+    // As the last word, -h has no host to take and asks for help.
+    if arguments.len() == 1 && arguments[0] == "-h" {
+        return Err(ArgumentsError::Asked(
+            command().render_long_help().to_string(),
+        ));
+    }
+    let matches = command()
+        .try_get_matches_from(&arguments)
+        .map_err(explain)?;
+    read(&matches, terminal)
+}
+
+fn read(matches: &ArgMatches, terminal: bool) -> Result<Options, ArgumentsError> {
+    let mut show_pushes = terminal;
+    if let Some(value) = text(matches, "show-pushes") {
+        match value.bytes().next().map(|byte| byte.to_ascii_lowercase()) {
+            Some(b'y') => show_pushes = true,
+            Some(b'n') => show_pushes = false,
+            _ => eprintln!("Unknown --show-pushes value '{value}' (valid: '[y]es', '[n]o')"),
+        }
+    }
+    let standard_input = match bytes(matches, "stdin-tag") {
+        Some(_) if flag(matches, "stdin-last") => {
+            return Err(ArgumentsError::Exclusive("-x", "-X"));
+        }
+        Some(tag) => InputArgument::Tagged(tag),
+        None if flag(matches, "stdin-last") => InputArgument::Last,
+        None => InputArgument::None,
+    };
+    let target = read_target(matches)?;
+    let follow_redirects = flag(matches, "cluster-mode");
+    if follow_redirects && target.unix_socket.is_some() {
+        return Err(ArgumentsError::Exclusive("-c", "-s"));
+    }
+    let pattern = match text(matches, "quoted-pattern") {
+        Some(quoted) => Some(unquote(quoted.as_bytes()).ok_or(ArgumentsError::QuotedPattern)?),
+        None => bytes(matches, "pattern"),
+    };
+    Ok(Options {
+        warn_about_password: target.password.is_some() && !flag(matches, "no-auth-warning"),
+        target,
+        mode: read_mode(matches),
+        command: matches
+            .get_many::<OsString>("command")
+            .unwrap_or_default()
+            .map(|word| to_bytes(word))
+            .collect(),
+        repeat: text(matches, "repeat").map_or(1, |value| leading_integer(&value)),
+        interval: text(matches, "interval")
+            .and_then(|value| Duration::try_from_secs_f64(leading_number(&value)).ok())
+            .unwrap_or_default(),
+        output: read_output(matches, terminal),
+        element_delimiter: bytes(matches, "element-delimiter").unwrap_or(b"\n".to_vec()),
+        reply_delimiter: bytes(matches, "reply-delimiter").unwrap_or(b"\n".to_vec()),
+        show_pushes,
+        protocol: read_protocol(matches)?,
+        standard_input,
+        quoted_input: flag(matches, "quoted-input"),
+        fail_on_error: flag(matches, "fail-on-error"),
+        follow_redirects,
+        pattern,
+        key_type: bytes(matches, "type"),
+        ask_password: flag(matches, "askpass"),
+        embedded: flag(matches, "embedded"),
+    })
+}
+
+/// Applies the flags that describe the server in the order in which they were
+/// given, so that a later one corrects what an earlier `-u` said.
+fn read_target(matches: &ArgMatches) -> Result<Target, ArgumentsError> {
+    let mut target = Target {
+        host: "127.0.0.1".into(),
+        port: 6379,
+        unix_socket: matches.get_one::<OsString>("socket").map(PathBuf::from),
+        user: None,
+        password: None,
+        database: 0,
+    };
+    let mut given: Vec<(usize, &str)> = ["host", "port", "database", "password", "user", "uri"]
+        .into_iter()
+        .filter_map(|id| Some((matches.index_of(id)?, id)))
+        .collect();
+    given.sort_unstable();
+    for (_, id) in given {
+        let value = text(matches, id).unwrap_or_default();
+        match id {
+            "host" => target.host = value,
+            "port" => target.port = value.trim().parse().map_err(|_| ArgumentsError::Port)?,
+            "database" => target.database = leading_integer(&value),
+            "password" => target.password = bytes(matches, id),
+            "user" => target.user = bytes(matches, id),
+            _ => Uri::parse(&value)?.apply(&mut target),
+        }
+    }
+    Ok(target)
+}
+
+/// Where several modes are asked for, the first in this order is the one.
+fn read_mode(matches: &ArgMatches) -> Mode {
+    let number = |id| text(matches, id).map(|value| leading_integer(&value).max(0) as u64);
+    if flag(matches, "latency") || flag(matches, "latency-history") {
+        Mode::Latency {
+            history: flag(matches, "latency-history"),
+        }
+    } else if flag(matches, "pipe") {
+        Mode::Pipe {
+            timeout_seconds: number("pipe-timeout").unwrap_or(30),
+        }
+    } else if flag(matches, "bigkeys") {
+        Mode::BigKeys
+    } else if let samples @ Some(_) = number("memkeys-samples") {
+        Mode::MemoryKeys { samples }
+    } else if flag(matches, "memkeys") {
+        Mode::MemoryKeys { samples: None }
+    } else if flag(matches, "hotkeys") {
+        Mode::HotKeys
+    } else if flag(matches, "stat") {
+        Mode::Statistics
+    } else if flag(matches, "scan") {
+        Mode::Scan
+    } else if let Some(seconds) = number("intrinsic-latency") {
+        Mode::IntrinsicLatency { seconds }
+    } else if let Some(file) = matches.get_one::<OsString>("eval") {
+        Mode::Eval(file.into())
+    } else {
+        Mode::Command
+    }
+}
+
+fn read_output(matches: &ArgMatches, terminal: bool) -> Output {
+    if flag(matches, "raw") {
+        Output::Raw
+    } else if flag(matches, "csv") {
+        Output::Csv
+    } else if flag(matches, "json") {
+        Output::Json
+    } else if flag(matches, "quoted-json") {
+        Output::QuotedJson
+    } else if terminal || flag(matches, "no-raw") {
+        Output::Standard
+    } else {
+        Output::Raw
+    }
+}
+
+fn read_protocol(matches: &ArgMatches) -> Result<ProtocolChoice, ArgumentsError> {
+    match (flag(matches, "resp2"), flag(matches, "resp3")) {
+        (true, true) => Err(ArgumentsError::Exclusive("-2", "-3")),
+        (true, false) => Ok(ProtocolChoice::Resp2),
+        (false, true) => Ok(ProtocolChoice::Resp3),
+        (false, false) if flag(matches, "json") || flag(matches, "quoted-json") => {
+            Ok(ProtocolChoice::PreferResp3)
+        }
+        (false, false) => Ok(ProtocolChoice::Default),
+    }
+}
+
+fn flag(matches: &ArgMatches, id: &str) -> bool {
+    matches.get_flag(id)
+}
+
+fn text(matches: &ArgMatches, id: &str) -> Option<String> {
+    let value = matches.get_one::<OsString>(id)?;
+    Some(value.to_string_lossy().into_owned())
+}
+
+fn bytes(matches: &ArgMatches, id: &str) -> Option<Vec<u8>> {
+    matches.get_one::<OsString>(id).map(|value| to_bytes(value))
+}
+
+/// An argument's bytes as the shell gave them; elsewhere than on Unix, where
+/// arguments are not bytes, their UTF-8.
+fn to_bytes(argument: &OsStr) -> Vec<u8> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        argument.as_bytes().to_vec()
+    }
+    #[cfg(not(unix))]
+    {
+        argument.to_string_lossy().into_owned().into_bytes()
+    }
+}
+
+fn explain(error: clap::Error) -> ArgumentsError {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            ArgumentsError::Asked(error.to_string())
+        }
+        _ => {
+            let culprit = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::String(culprit)) => culprit.clone(),
+                _ => String::new(),
+            };
+            // A flag without its value is named together with the value's name.
+            let culprit = culprit
+                .split([' ', '='])
+                .next()
+                .unwrap_or_default()
+                .to_string();
+            ArgumentsError::Unrecognized(culprit)
+        }
+    }
+}
+
+fn command() -> Command {
+    let output_flags = ["raw", "no-raw", "csv", "json", "quoted-json"];
+    let output = |id: &'static str, help: &'static str| {
+        // An argument that overrides itself may be repeated: the last one wins.
+        switch(id, help).long(id).overrides_with_all(output_flags)
+    };
+    Command::new("oxidis-cli")
+        .version(env!("CARGO_PKG_VERSION"))
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .override_usage("oxidis cli [OPTIONS] [COMMAND [ARGUMENT ...]]")
+        .about("Sends commands to a Redis-compatible server and prints the replies; without a command it opens a prompt.")
+        .after_help(AFTER_HELP)
+        .next_help_heading("Connection")
+        .args([
+            value("host", "HOST", "Server host name or address [default: 127.0.0.1]").short('h'),
+            value("port", "PORT", "Server port [default: 6379]").short('p'),
+            value("socket", "PATH", "Unix socket of the server, instead of host and port").short('s'),
+            value("uri", "URI", "redis://[[USER:]PASSWORD@][HOST[:PORT]][/DATABASE]").short('u'),
+            value("database", "NUMBER", "Database to select").short('n'),
+            value("password", "PASSWORD", "Password; REDISCLI_AUTH in the environment is a safer place for it").short('a').visible_alias("pass"),
+            value("user", "NAME", "ACL user that the password belongs to").long("user"),
+            switch("askpass", "Ask for the password at the terminal").long("askpass"),
+            switch("no-auth-warning", "Do not warn about a password on the command line").long("no-auth-warning"),
+            switch("resp2", "Speak RESP2").short('2'),
+            switch("resp3", "Speak RESP3").short('3'),
+            switch("cluster-mode", "Follow MOVED and ASK redirections").short('c'),
+            switch("embedded", "Open an engine inside this process, with no server at all").long("embedded"),
+        ])
+        .next_help_heading("Running a command")
+        .args([
+            value("repeat", "COUNT", "Run the command so many times; -1 never stops").short('r'),
+            value("interval", "SECONDS", "Pause between repetitions or samples; fractions are allowed").short('i'),
+            switch("stdin-last", "Take the last argument from standard input").short('x'),
+            value("stdin-tag", "TAG", "Take the argument that equals TAG from standard input").short('X'),
+            switch("quoted-input", "Read the command's arguments as quoted strings").long("quoted-input"),
+            switch("fail-on-error", "End with code 1 when the reply is an error").short('e'),
+            value("eval", "FILE", "Run a Lua script; a lone comma parts its keys from its arguments").long("eval"),
+        ])
+        .next_help_heading("Printing")
+        .args([
+            output("raw", "Print the bytes of replies alone (the way when standard output is no terminal)"),
+            output("no-raw", "Print for people even when standard output is no terminal"),
+            output("csv", "Print comma separated values"),
+            output("json", "Print JSON (over RESP3 unless -2 is given)"),
+            output("quoted-json", "Print JSON whose strings are printable ASCII"),
+            value("element-delimiter", "TEXT", "Delimiter between elements of a raw reply [default: newline]").short('d'),
+            value("reply-delimiter", "TEXT", "Delimiter after each raw reply [default: newline]").short('D'),
+            value("show-pushes", "YES|NO", "Print RESP3 push messages [default: yes at a terminal]").long("show-pushes"),
+        ])
+        .next_help_heading("Whole-server modes")
+        .args([
+            switch("scan", "List keys with SCAN").long("scan"),
+            value("pattern", "GLOB", "Only keys that match, in scanning modes").long("pattern").overrides_with("quoted-pattern"),
+            value("quoted-pattern", "GLOB", "The same, as a quoted string").long("quoted-pattern").overrides_with("pattern"),
+            value("type", "TYPE", "Only keys of this type, with --scan").long("type"),
+            switch("bigkeys", "Find the keys with the most elements of each type").long("bigkeys"),
+            switch("memkeys", "Find the keys that use the most memory").long("memkeys"),
+            value("memkeys-samples", "COUNT", "The same, sampling so many elements a key").long("memkeys-samples"),
+            switch("hotkeys", "Find the most used keys (needs an LFU maxmemory-policy)").long("hotkeys"),
+            switch("stat", "Print memory, clients and requests, line by line").long("stat"),
+            switch("latency", "Sample the time of a round trip").long("latency"),
+            switch("latency-history", "The same, a line for each span of time [default: 15 seconds, see -i]").long("latency-history"),
+            value("intrinsic-latency", "SECONDS", "Measure how long this system withholds the processor").long("intrinsic-latency"),
+            switch("pipe", "Send raw protocol from standard input, and count the replies").long("pipe"),
+            value("pipe-timeout", "SECONDS", "How long --pipe waits for the last reply, 0 for ever [default: 30]").long("pipe-timeout"),
+        ])
+        .next_help_heading("Other")
+        .args([
+            Arg::new("help").long("help").action(ArgAction::Help).help("Print this help"),
+            Arg::new("version").short('v').long("version").action(ArgAction::Version).help("Print the version"),
+            // Accepted because scripts pass it; nothing here is silent without it.
+            switch("verbose", "").long("verbose").hide(true),
+        ])
+        .arg(
+            Arg::new("command")
+                .value_parser(OsStringValueParser::new())
+                .num_args(0..)
+                .trailing_var_arg(true)
+                .hide(true),
+        )
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  oxidis cli SET greeting hello
+  oxidis cli -x SET page < index.html
+  oxidis cli -r 10 -i 0.5 INCR ticks
+  oxidis cli --scan --pattern 'user:*'
+  oxidis cli --json HGETALL user:1
+  oxidis cli --embedded
+
+At the prompt, HELP and the tab key show what there is to type.";
+
+fn switch(id: &'static str, help: &'static str) -> Arg {
+    Arg::new(id).action(ArgAction::SetTrue).help(help)
+}
+
+fn value(id: &'static str, name: &'static str, help: &'static str) -> Arg {
+    Arg::new(id)
+        .value_name(name)
+        .value_parser(OsStringValueParser::new())
+        .allow_hyphen_values(true)
+        .help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(arguments: &[&str]) -> Result<Options, ArgumentsError> {
+        parse(arguments.iter().map(OsString::from), true)
+    }
+
+    fn words(options: &Options) -> Vec<&str> {
+        options
+            .command
+            .iter()
+            .map(|word| std::str::from_utf8(word).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn the_parser_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_command_belongs_to_it() {
+        let options = options(&["-p", "7000", "set", "-n", "--raw", "-p", "5"]).unwrap();
+        assert_eq!(options.target.port, 7000);
+        assert_eq!(options.output, Output::Standard);
+        assert_eq!(words(&options), ["set", "-n", "--raw", "-p", "5"]);
+    }
+
+    #[test]
+    fn values_may_begin_with_a_dash() {
+        let options = options(&["-a", "-secret", "-r", "-1", "-n", "-2", "ping"]).unwrap();
+        assert_eq!(options.target.password.as_deref(), Some(&b"-secret"[..]));
+        assert_eq!(options.repeat, -1);
+        assert_eq!(options.target.database, -2);
+        assert_eq!(options.protocol, ProtocolChoice::Default);
+    }
+
+    #[test]
+    fn of_a_flag_given_twice_the_last_wins() {
+        assert_eq!(
+            options(&["--csv", "--json", "--raw"]).unwrap().output,
+            Output::Raw
+        );
+        assert_eq!(
+            options(&["--raw", "--no-raw", "--csv"]).unwrap().output,
+            Output::Csv
+        );
+        assert_eq!(
+            options(&["-p", "1", "-p", "2", "-x", "-x"])
+                .unwrap()
+                .target
+                .port,
+            2
+        );
+        let options = options(&["-u", "redis://u:p@h:9/3", "-p", "10"]).unwrap();
+        assert_eq!(options.target.port, 10);
+        assert_eq!(options.target.database, 3);
+    }
+
+    #[test]
+    fn refusals_are_worded_as_in_redis_cli() {
+        let refusal = |arguments: &[&str]| options(arguments).unwrap_err().to_string();
+        let unrecognized = "Unrecognized option or bad number of args for: ";
+        assert_eq!(refusal(&["-Z", "ping"]), format!("{unrecognized}'-Z'"));
+        assert_eq!(
+            refusal(&["--nothing"]),
+            format!("{unrecognized}'--nothing'")
+        );
+        assert_eq!(refusal(&["-p"]), format!("{unrecognized}'-p'"));
+        assert_eq!(refusal(&["--user"]), format!("{unrecognized}'--user'"));
+        assert_eq!(refusal(&["-p", "port"]), "Invalid server port.");
+        assert_eq!(
+            refusal(&["-2", "-3"]),
+            "Options -2 and -3 are mutually exclusive."
+        );
+        assert_eq!(
+            refusal(&["-x", "-X", "t"]),
+            "Options -x and -X are mutually exclusive."
+        );
+        assert_eq!(
+            refusal(&["-c", "-s", "/s"]),
+            "Options -c and -s are mutually exclusive."
+        );
+        assert_eq!(refusal(&["-u", "http://h"]), "Invalid URI scheme");
+    }
+
+    #[test]
+    fn output_without_a_terminal_is_raw() {
+        let arguments = || ["ping"].iter().map(OsString::from);
+        assert_eq!(parse(arguments(), false).unwrap().output, Output::Raw);
+        assert!(!parse(arguments(), false).unwrap().show_pushes);
+        assert!(options(&["--show-pushes", "y"]).unwrap().show_pushes);
+    }
+
+    #[test]
+    fn json_prefers_resp3_and_a_flag_decides() {
+        assert_eq!(
+            options(&["--json"]).unwrap().protocol,
+            ProtocolChoice::PreferResp3
+        );
+        assert_eq!(
+            options(&["--json", "-2"]).unwrap().protocol,
+            ProtocolChoice::Resp2
+        );
+        assert_eq!(
+            options(&["--quoted-json", "-3"]).unwrap().protocol,
+            ProtocolChoice::Resp3
+        );
+    }
+
+    #[test]
+    fn help_is_printed_when_asked_for() {
+        for arguments in [["-h"], ["--help"]] {
+            match options(&arguments) {
+                Err(ArgumentsError::Asked(help)) => assert!(help.contains("--pipe")),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What the program does other than running commands: each mode talks to the server
+//! in its own way and prints what `redis-cli` would.
+
+mod big_keys;
+mod eval;
+mod hot_keys;
+mod intrinsic_latency;
+mod latency;
+mod pipe;
+mod scan;
+mod statistics;
+
+pub use big_keys::{Measure, find_big_keys};
+pub use eval::eval;
+pub use hot_keys::find_hot_keys;
+pub use intrinsic_latency::measure_intrinsic_latency;
+pub use latency::sample_latency;
+pub use pipe::pipe;
+pub use scan::list_keys;
+pub use statistics::print_statistics;

@@ -1,0 +1,149 @@
+//! Line editing, by rustyline: it can print from another thread while a line is being
+//! typed, which push messages need, and it draws hints behind the cursor without taking
+//! over the screen; reedline does more, for three times the dependencies.
+
+use std::borrow::Cow;
+use std::env;
+
+use rustyline::completion::Completer;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::{Hint, Hinter};
+use rustyline::history::MemHistory;
+use rustyline::validate::Validator;
+use rustyline::{CompletionType, Config, Context, ExternalPrinter, Helper};
+
+use crate::client::{Client, shown_push};
+use crate::connection::PushSink;
+use crate::help::Help;
+use crate::history::{CAPACITY, History};
+
+/// A terminal's line editor.
+pub struct Editor {
+    editor: rustyline::Editor<Assistant, MemHistory>,
+    history: History,
+}
+
+impl Editor {
+    /// An editor with the commands of `history`, which knows those of the server; `None`
+    /// where the terminal refuses.
+    pub fn open(client: &mut Client, history: History) -> Option<Editor> {
+        let config = Config::builder()
+            .completion_type(CompletionType::Circular)
+            .auto_add_history(false)
+            .max_history_size(CAPACITY)
+            .ok()?
+            .build();
+        let kept = MemHistory::with_config(&config);
+        let mut editor = rustyline::Editor::with_history(config, kept).ok()?;
+        for line in history.lines() {
+            editor.add_history_entry(line).ok()?;
+        }
+        editor.set_helper(Some(Assistant {
+            help: client.help().clone(),
+            hints: true,
+            colours: env::var_os("NO_COLOR").is_none(),
+        }));
+        Some(Editor { editor, history })
+    }
+
+    /// Reads a line; `None` at the end of input or after Ctrl-C. Push messages that
+    /// arrive meanwhile are printed above it.
+    pub fn read_line(&mut self, client: &mut Client) -> Option<String> {
+        let prompt = client.prompt();
+        let sink = self.push_sink(client);
+        if let Some(connection) = client.connection() {
+            connection.set_push_sink(sink);
+        }
+        let line = self.editor.readline(&prompt);
+        if let Some(connection) = client.connection() {
+            connection.set_push_sink(None);
+        }
+        line.ok()
+    }
+
+    fn push_sink(&mut self, client: &Client) -> Option<PushSink> {
+        if !client.options.show_pushes {
+            return Some(Box::new(|_| {}));
+        }
+        let mut printer = self.editor.create_external_printer().ok()?;
+        let options = client.options.clone();
+        Some(Box::new(move |push| {
+            let text = shown_push(&push, &options);
+            // A message that cannot be shown is as lost as one that nobody waited for.
+            let _ = printer.print(String::from_utf8_lossy(&text).into_owned());
+        }))
+    }
+
+    /// Keeps a line.
+    pub fn remember(&mut self, line: &str) {
+        if self.history.add(line) {
+            // The editor refuses what it would not offer either.
+            let _ = self.editor.add_history_entry(line);
+        }
+    }
+
+    /// Shows or hides hints.
+    pub fn set_hints(&mut self, shown: bool) {
+        if let Some(assistant) = self.editor.helper_mut() {
+            assistant.hints = shown;
+        }
+    }
+}
+
+/// What the editor asks while a line is being typed.
+struct Assistant {
+    help: Help,
+    hints: bool,
+    colours: bool,
+}
+
+impl Helper for Assistant {}
+impl Validator for Assistant {}
+
+impl Completer for Assistant {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        position: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(self.help.complete(&line[..position]))
+    }
+}
+
+/// A hint can be read and not be accepted by a key: it is syntax, not a command.
+struct Syntax(String);
+
+impl Hint for Syntax {
+    fn display(&self) -> &str {
+        &self.0
+    }
+
+    fn completion(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Hinter for Assistant {
+    type Hint = Syntax;
+
+    fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<Syntax> {
+        let at_end = position == line.len();
+        (self.hints && at_end)
+            .then(|| self.help.hint(line))
+            .flatten()
+            .map(Syntax)
+    }
+}
+
+impl Highlighter for Assistant {
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        if self.colours {
+            Cow::Owned(format!("\x1b[90m{hint}\x1b[0m"))
+        } else {
+            Cow::Borrowed(hint)
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The prompt: reading a line, and doing what it says.
+
+mod editor;
+mod lines;
+mod session;
+
+pub use session::open;
