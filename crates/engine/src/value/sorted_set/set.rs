@@ -12,7 +12,7 @@ use super::range::{LexRange, ScoreRange};
 use super::tree;
 use crate::random::Random;
 use crate::value::EncodingLimits;
-use crate::value::packed::MAX_STRING_LEN;
+use crate::value::packed::MAX_SEQUENCE_LEN;
 
 /// A sorted set.
 #[derive(Clone)]
@@ -66,8 +66,13 @@ impl SortedSet {
             let scores = a_score.partial_cmp(b_score).unwrap_or(Ordering::Equal);
             scores.then_with(|| a.as_ref().cmp(b.as_ref()))
         });
-        let longest = pairs.iter().map(|(member, _)| member.as_ref().len()).max();
-        let mut set = Self::with_hint(pairs.len(), longest.unwrap_or(0), limits);
+        let lengths = pairs.iter().map(|(member, _)| member.as_ref().len());
+        let longest = lengths.clone().max().unwrap_or(0);
+        let mut set = if has_room(0, lengths.sum()) {
+            Self::with_hint(pairs.len(), longest, limits)
+        } else {
+            SortedSet::Big(Box::new(BigSortedSet::new(limits.hash_seed)))
+        };
         for (member, score) in &pairs {
             match &mut set {
                 SortedSet::Packed(bytes) => compact::push(bytes, member.as_ref(), *score),
@@ -111,7 +116,9 @@ impl SortedSet {
                 Upsert::Updated
             }
             None => {
-                if is_small(compact::len(bytes) + 1, member.len(), limits) {
+                if is_small(compact::len(bytes) + 1, member.len(), limits)
+                    && has_room(bytes.len(), member.len())
+                {
                     compact::insert(bytes, member, score);
                 } else {
                     self.enlarge(limits).insert_new(member, score);
@@ -397,6 +404,10 @@ impl ExactSizeIterator for Iter<'_> {}
 
 /// Whether a set of so many members, the longest of so many bytes, has the compact form.
 fn is_small(len: usize, member_len: usize, limits: &EncodingLimits) -> bool {
-    len <= limits.zset_max_listpack_entries
-        && member_len <= limits.zset_max_listpack_value.min(MAX_STRING_LEN)
+    len <= limits.zset_max_listpack_entries && member_len <= limits.zset_max_listpack_value
+}
+
+/// Whether a sequence of so many bytes may get members of so many bytes.
+fn has_room(sequence_len: usize, members_len: usize) -> bool {
+    sequence_len.saturating_add(members_len) < MAX_SEQUENCE_LEN
 }
