@@ -40,7 +40,7 @@ pub enum List {
     /// All elements in one string of bytes; no bytes are no elements.
     Packed(Vec<u8>),
     /// Elements in nodes.
-    Quicklist(Box<Quicklist>),
+    Quicklist(Quicklist),
 }
 
 /// A list that is only read.
@@ -241,7 +241,7 @@ impl List {
                 if limit.is_exceeded(most + frame, count)
                     && limit.is_exceeded(run.listpack_len() + frame, count)
                 {
-                    *self = Self::Quicklist(Box::new(Quicklist::from_run(run, false)));
+                    *self = Self::Quicklist(Quicklist::from_run(run, false));
                 }
             }
             Self::Quicklist(list) if list.answers_listpack => {
@@ -291,7 +291,7 @@ impl List {
     /// The list with nodes.
     fn unpack(&mut self) -> &mut Quicklist {
         if let Self::Packed(bytes) = self {
-            *self = Self::Quicklist(Box::new(Quicklist::from_run(packed::run(bytes), true)));
+            *self = Self::Quicklist(Quicklist::from_run(packed::run(bytes), true));
         }
         match self {
             Self::Quicklist(list) => list,
