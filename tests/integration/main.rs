@@ -1,1 +1,3 @@
-//! One integration binary: a file a topic.
+//! One integration binary: a file a topic. Each test starts a server of its own over real sockets.
+
+mod differential;

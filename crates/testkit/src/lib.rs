@@ -1,1 +1,17 @@
-//! Placeholder.
+//! What the tests of Oxidis share. Nothing here is part of the server.
+//!
+//! Read `server` (starts a server of one's own) and `client` (talks to it) first; `raw` is for
+//! tests that care about single bytes, `transcript` for recorded conversations and
+//! `differential` for the fuzzer that compares two servers.
+
+pub mod client;
+pub mod differential;
+pub mod raw;
+pub mod reply;
+pub mod rules;
+pub mod server;
+
+pub use client::Client;
+pub use raw::RawClient;
+pub use reply::Reply;
+pub use server::{ServerBuilder, TestServer};

@@ -1,2 +1,39 @@
-//! The project tools.
-fn main() {}
+//! The project's own tools: `cargo xtask COMMAND`. Each command is a room of its own; here is only
+//! the command line.
+
+mod fuzz_differential;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own tools.")]
+struct Arguments {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Subcommand)]
+enum Tool {
+    /// Send random commands to Oxidis and to redis-server and compare what they answer.
+    FuzzDifferential(fuzz_differential::Arguments),
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().tool) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(tool: &Tool) -> Result<()> {
+    match tool {
+        Tool::FuzzDifferential(arguments) => fuzz_differential::run(arguments),
+    }
+}

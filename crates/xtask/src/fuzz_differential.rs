@@ -1,0 +1,130 @@
+//! `cargo xtask fuzz-differential`: the command line of the differential fuzzer, which itself lives
+//! in the testkit.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use oxidis_testkit::ServerBuilder;
+use oxidis_testkit::differential::{Family, Fuzzer, Options};
+use oxidis_testkit::rules::COMPARISON_ARGUMENTS;
+
+use crate::workspace;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// How many commands to compare.
+    #[arg(long, default_value_t = 100_000)]
+    commands: usize,
+    /// Where the random choices start; the same seed gives the same commands.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only commands of these families.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    families: Vec<FamilyName>,
+    /// End after so many failures.
+    #[arg(long, default_value_t = 10)]
+    failures: usize,
+    /// Leave the limits between small and big collections at their defaults.
+    #[arg(long)]
+    default_limits: bool,
+    /// The server under test, instead of this workspace's.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// Run the commands of this file (one a line) instead of random ones.
+    #[arg(long)]
+    replay: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FamilyName {
+    String,
+    List,
+    Hash,
+    Set,
+    SortedSet,
+    Generic,
+    Expire,
+    Transaction,
+    Connection,
+}
+
+impl From<FamilyName> for Family {
+    fn from(name: FamilyName) -> Self {
+        match name {
+            FamilyName::String => Self::String,
+            FamilyName::List => Self::List,
+            FamilyName::Hash => Self::Hash,
+            FamilyName::Set => Self::Set,
+            FamilyName::SortedSet => Self::SortedSet,
+            FamilyName::Generic => Self::Generic,
+            FamilyName::Expire => Self::Expire,
+            FamilyName::Transaction => Self::Transaction,
+            FamilyName::Connection => Self::Connection,
+        }
+    }
+}
+
+/// Runs the tool.
+///
+/// # Errors
+/// When the servers do not start, or differ.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let reference = ServerBuilder::new(workspace::redis_server()?);
+    let subject = match &arguments.server {
+        Some(path) => path.clone(),
+        None => workspace::server_binary()?,
+    };
+    let mut subject = ServerBuilder::new(subject);
+    for &(option, value, reason) in COMPARISON_ARGUMENTS {
+        if std::env::var_os("OXIDIS_IS_REDIS_7_0").is_none() {
+            println!("the server under test runs with {option} {value}: {reason}");
+            subject = subject.arguments([option, value]);
+        }
+    }
+    let options = Options {
+        commands: arguments.commands,
+        seed: arguments.seed,
+        families: arguments.families.iter().map(|&name| name.into()).collect(),
+        failures_limit: arguments.failures,
+        small_limits: !arguments.default_limits,
+    };
+    let mut fuzzer = Fuzzer::start(reference, subject, options)?;
+    match &arguments.replay {
+        Some(path) => replay(&mut fuzzer, path),
+        None => fuzz(&mut fuzzer, arguments.seed),
+    }
+}
+
+fn fuzz(fuzzer: &mut Fuzzer, seed: u64) -> Result<()> {
+    let start = Instant::now();
+    let summary = fuzzer.run()?;
+    for failure in &summary.failures {
+        println!("\n{failure}");
+    }
+    println!(
+        "{} commands compared (seed {seed}, {} answered errors), {} times whole key spaces, {} differences, {:.1} s",
+        summary.commands,
+        summary.errors,
+        summary.state_comparisons,
+        summary.failures.len(),
+        start.elapsed().as_secs_f64()
+    );
+    if !summary.failures.is_empty() {
+        bail!(
+            "the servers differ; run a script above with --replay FILE to see one difference again"
+        );
+    }
+    Ok(())
+}
+
+fn replay(fuzzer: &mut Fuzzer, path: &PathBuf) -> Result<()> {
+    let script = std::fs::read_to_string(path)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    if let Some(failure) = fuzzer.replay(&script)? {
+        bail!("the servers differ:\n{failure}");
+    }
+    println!("no difference");
+    Ok(())
+}
