@@ -297,7 +297,7 @@ impl Bucket {
 
 /// Asks the processor to bring a cache line near; does nothing where there is no such instruction.
 #[inline(always)]
-pub(super) fn prefetch(address: *const u8) {
+pub(crate) fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch is a hint and faults on no address; SSE is part of x86-64.
     unsafe {

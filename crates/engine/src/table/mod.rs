@@ -13,4 +13,5 @@ mod linear;
 mod tests;
 
 pub use bucket::Element;
+pub(crate) use bucket::prefetch;
 pub use linear::{Iter, SlotMut, Table, hash_bytes};

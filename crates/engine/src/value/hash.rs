@@ -365,6 +365,11 @@ mod tests {
                 cursor = hash.as_ref().scan(cursor, &mut |field, _| { seen.insert(field.to_vec()); });
                 if cursor == 0 { break; }
                 if let Some((grows, many)) = changes.next() {
+                    // Values that grow and shrink move their fields about.
+                    for n in (0..stays).step_by(many % 7 + 1) {
+                        let value = vec![b'x'; if grows { 200 } else { 1 }];
+                        hash.set(format!("f{n}").as_bytes(), &value, &limits);
+                    }
                     for n in 0..many {
                         let field = format!("g{n}");
                         if grows { hash.set(field.as_bytes(), b"", &limits); } else { hash.remove(field.as_bytes()); }

@@ -1,4 +1,4 @@
-//! The big form of a hash: a table whose elements are a field and its value in one heap block.
+//! The big form of a hash: small fields in pages, each big one with its value in a heap block.
 //!
 //! When a hash takes this form is decided in `hash`.
 //!
@@ -9,7 +9,8 @@ use std::ptr::NonNull;
 
 use super::block;
 use super::packed::{self, PackedItem, Prefix, data_of};
-use super::sampling::sample_elements;
+use super::pages::{self, Identity, Pages, Place, ScanCursor};
+use super::sampling::sample;
 use crate::random::Random;
 use crate::table::{self, Element, Table};
 
@@ -102,8 +103,13 @@ unsafe impl Element for Field {
 }
 
 /// Fields and values of a big hash.
+///
+/// Small ones are in pages, big ones in blocks. A field whose value has grown too big goes from a
+/// page to a block and stays there even if the value shrinks: so a scan, which visits the pages first,
+/// cannot miss it.
 pub struct HashTable {
-    table: Table<Field>,
+    pages: Pages<2>,
+    blocks: Table<Field>,
     /// What all blocks together take of the heap, in bytes.
     blocks_size: usize,
 }
@@ -112,34 +118,63 @@ impl HashTable {
     /// An empty table whose hash has this seed.
     pub fn new(seed: u64) -> Self {
         Self {
-            table: Table::new(seed),
+            pages: Pages::new(seed),
+            blocks: Table::new(seed),
             blocks_size: 0,
         }
     }
 
     /// How many fields there are.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.pages.len() + self.blocks.len()
     }
 
     /// Whether there is no field.
     pub fn is_empty(&self) -> bool {
-        self.table.len() == 0
+        self.len() == 0
     }
 
     /// The value of `field`.
     pub fn get(&self, field: &[u8]) -> Option<PackedItem<'_>> {
-        let raw = self.table.find(self.table.hash_of(field), field)?;
+        let hash = self.blocks.hash_of(field);
+        if let Some(place) = self.pages.find(hash, PackedItem::from_string(field)) {
+            return Some(self.pages.item(place, 1));
+        }
+        let raw = self.blocks.find(hash, field)?;
         // SAFETY: an element of the table, which is borrowed.
         Some(unsafe { Field::entry(raw) }.1)
     }
 
     /// Sets the value of `field`, and answers whether the field is new.
     pub fn set(&mut self, field: &[u8], value: PackedItem<'_>) -> bool {
-        let hash = self.table.hash_of(field);
-        let Some(mut slot) = self.table.find_slot(hash, field) else {
-            self.insert_new(hash, field, value);
-            return true;
+        let hash = self.blocks.hash_of(field);
+        let key = PackedItem::from_string(field);
+        let is_paged =
+            packed::encoded_len(key) + packed::encoded_len(value) <= pages::MAX_ENTRY_LEN;
+        if let Some(place) = self.pages.find(hash, key) {
+            if is_paged {
+                self.pages.replace_last(place, value);
+            } else {
+                self.pages.remove(place);
+                self.insert_block(hash, field, value);
+            }
+            return false;
+        }
+        if self.set_block(hash, field, value) {
+            return false;
+        }
+        if is_paged {
+            self.pages.insert_new(hash, [key, value]);
+        } else {
+            self.insert_block(hash, field, value);
+        }
+        true
+    }
+
+    /// Sets the value of a field that has a block, and answers whether `field` has.
+    fn set_block(&mut self, hash: u64, field: &[u8], value: PackedItem<'_>) -> bool {
+        let Some(mut slot) = self.blocks.find_slot(hash, field) else {
+            return false;
         };
         let raw = slot.raw();
         // SAFETY: an element of the table, and the parts are not used once it changes.
@@ -167,20 +202,25 @@ impl HashTable {
                 &[Prefix::of(value).as_slice(), data_of(value)],
             );
         }
-        false
+        true
     }
 
-    /// Adds a field that the table does not have.
-    fn insert_new(&mut self, hash: u64, field: &[u8], value: PackedItem<'_>) {
+    /// Adds a block for a field that has none.
+    fn insert_block(&mut self, hash: u64, field: &[u8], value: PackedItem<'_>) {
         let element = Field::new(field, value);
         // SAFETY: just made, and owned.
         self.blocks_size += block::heap_size(unsafe { Field::block_len(element.0) });
-        self.table.insert_new(hash, element);
+        self.blocks.insert_new(hash, element);
     }
 
     /// Removes `field`, and answers whether it was there.
     pub fn remove(&mut self, field: &[u8]) -> bool {
-        let Some(removed) = self.table.remove(self.table.hash_of(field), field) else {
+        let hash = self.blocks.hash_of(field);
+        if let Some(place) = self.pages.find(hash, PackedItem::from_string(field)) {
+            self.pages.remove(place);
+            return true;
+        }
+        let Some(removed) = self.blocks.remove(hash, field) else {
             return false;
         };
         // SAFETY: owned, not yet dropped.
@@ -188,9 +228,17 @@ impl HashTable {
         true
     }
 
+    fn paged(&self, place: Place) -> (PackedItem<'_>, PackedItem<'_>) {
+        (self.pages.item(place, 0), self.pages.item(place, 1))
+    }
+
     /// Every field with its value, in no order.
     pub fn iter(&self) -> Iter<'_> {
-        Iter(self.table.iter())
+        Iter {
+            table: self,
+            places: self.pages.iter(),
+            blocks: self.blocks.iter(),
+        }
     }
 
     /// Visits some fields and answers the next cursor, with the guarantees of [`Table::scan`].
@@ -199,18 +247,38 @@ impl HashTable {
         cursor: u64,
         visit: &mut dyn FnMut(PackedItem<'a>, PackedItem<'a>),
     ) -> u64 {
-        self.table.scan(cursor, &mut |raw| {
-            // SAFETY: an element of the table, which is borrowed.
-            let (field, value) = unsafe { Field::entry(raw) };
-            visit(field, value);
-        })
+        match ScanCursor::decode(cursor) {
+            ScanCursor::Pages(cursor) => {
+                let next = self.pages.scan(cursor, &mut |place| {
+                    let (field, value) = self.paged(place);
+                    visit(field, value);
+                });
+                ScanCursor::after_pages(next, !self.blocks.is_empty())
+            }
+            ScanCursor::Blocks(cursor) => {
+                let next = self.blocks.scan(cursor, &mut |raw| {
+                    // SAFETY: an element of the table, which is borrowed.
+                    let (field, value) = unsafe { Field::entry(raw) };
+                    visit(field, value);
+                });
+                ScanCursor::after_blocks(next)
+            }
+        }
     }
 
     /// One field with its value, each equally likely.
     pub fn random(&self, random: &mut Random) -> Option<(PackedItem<'_>, PackedItem<'_>)> {
-        let raw = self.table.random(random)?;
+        self.draw(random).map(|(_, entry)| entry)
+    }
+
+    fn draw(&self, random: &mut Random) -> Option<(Identity, (PackedItem<'_>, PackedItem<'_>))> {
+        if random.index(self.len()) < self.pages.len() {
+            let place = self.pages.random(random)?;
+            return Some((Identity::Place(place), self.paged(place)));
+        }
+        let raw = self.blocks.random(random)?;
         // SAFETY: an element of the table, which is borrowed.
-        Some(unsafe { Field::entry(raw) })
+        Some((Identity::Block(raw), unsafe { Field::entry(raw) }))
     }
 
     /// Visits `count` different fields, or all if there are fewer, every choice equally likely.
@@ -220,38 +288,52 @@ impl HashTable {
         random: &mut Random,
         visit: &mut dyn FnMut(PackedItem<'a>, PackedItem<'a>),
     ) {
-        sample_elements(&self.table, count, random, &mut |raw| {
-            // SAFETY: an element of the table, which is borrowed.
-            let (field, value) = unsafe { Field::entry(raw) };
-            visit(field, value);
-        });
+        let draw = |random: &mut Random| self.draw(random);
+        sample(
+            self.len(),
+            count,
+            random,
+            draw,
+            self.iter(),
+            &mut |(field, value)| visit(field, value),
+        );
     }
 
     /// What the table takes of the heap, in bytes.
     pub fn memory_usage(&self) -> usize {
-        self.table.memory_usage() + self.blocks_size
+        self.pages.memory_usage() + self.blocks.memory_usage() + self.blocks_size
     }
 }
 
 /// Every field of a table with its value; made by [`HashTable::iter`].
-pub struct Iter<'a>(table::Iter<'a, Field>);
+pub struct Iter<'a> {
+    table: &'a HashTable,
+    places: pages::Iter<'a, 2>,
+    blocks: table::Iter<'a, Field>,
+}
 
 impl<'a> Iterator for Iter<'a> {
     type Item = (PackedItem<'a>, PackedItem<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(place) = self.places.next() {
+            return Some(self.table.paged(place));
+        }
         // SAFETY: an element of the table, which is borrowed.
-        self.0.next().map(|raw| unsafe { Field::entry(raw) })
+        self.blocks.next().map(|raw| unsafe { Field::entry(raw) })
     }
 }
 
 impl Clone for HashTable {
     fn clone(&self) -> Self {
-        let mut clone = Self::new(self.table.seed());
-        for raw in self.table.iter() {
+        let mut clone = Self {
+            pages: self.pages.clone(),
+            ..Self::new(self.blocks.seed())
+        };
+        for raw in self.blocks.iter() {
             // SAFETY: elements of the table, which is borrowed.
             let (field, value) = unsafe { (Field::key(raw), Field::entry(raw).1) };
-            clone.insert_new(clone.table.hash_of(field), field, value);
+            clone.insert_block(clone.blocks.hash_of(field), field, value);
         }
         clone
     }

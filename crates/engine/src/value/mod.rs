@@ -11,6 +11,7 @@ pub mod intset;
 pub mod limits;
 pub mod list;
 pub mod packed;
+mod pages;
 pub mod sampling;
 pub mod set;
 mod set_table;

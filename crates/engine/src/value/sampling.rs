@@ -1,10 +1,8 @@
 //! Choosing some of many: what SPOP, SRANDMEMBER, HRANDFIELD and ZRANDMEMBER with a count share.
 
 use std::collections::BTreeSet;
-use std::ptr::NonNull;
 
 use crate::random::Random;
-use crate::table::{Element, Table};
 
 /// Chooses `count` of `total` things that pass by one after another, every subset with the same
 /// probability.
@@ -40,38 +38,38 @@ impl Selection {
     }
 }
 
-/// Visits `count` different elements of a table, or all if there are fewer; every choice is equally
-/// likely.
+/// Visits `count` different things of `total`, or all if there are fewer; every choice is equally
+/// likely. `draw` gives any of them with what tells it from the others, and `all` gives each once.
 ///
-/// To take few of many, elements are drawn until enough are different, which needs at most one and
-/// a half draws for each on average; to take many, all pass by once.
-pub fn sample_elements<E: Element>(
-    table: &Table<E>,
+/// To take few of many, things are drawn until enough are different, which needs at most one and a
+/// half draws for each on average; to take many, all pass by once.
+pub fn sample<Identity: Ord, Thing>(
+    total: usize,
     count: usize,
     random: &mut Random,
-    visit: &mut dyn FnMut(NonNull<u8>),
+    draw: impl Fn(&mut Random) -> Option<(Identity, Thing)>,
+    all: impl Iterator<Item = Thing>,
+    visit: &mut dyn FnMut(Thing),
 ) {
-    if count >= table.len() {
-        table.iter().for_each(visit);
-    } else if count <= table.len() / 3 {
+    if count <= total / 3 {
         let mut seen = BTreeSet::new();
         while seen.len() < count {
-            let Some(raw) = table.random(random) else {
+            let Some((identity, thing)) = draw(random) else {
                 return;
             };
-            if seen.insert(raw) {
-                visit(raw);
+            if seen.insert(identity) {
+                visit(thing);
             }
         }
-    } else {
-        let mut selection = Selection::new(table.len(), count);
-        for raw in table.iter() {
-            if selection.is_complete() {
-                return;
-            }
-            if selection.takes_next(random) {
-                visit(raw);
-            }
+        return;
+    }
+    let mut selection = Selection::new(total, count);
+    for thing in all {
+        if selection.is_complete() {
+            return;
+        }
+        if selection.takes_next(random) {
+            visit(thing);
         }
     }
 }

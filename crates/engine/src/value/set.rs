@@ -273,9 +273,7 @@ impl<'a> SetRef<'a> {
     /// more than one call.
     pub fn scan(self, cursor: u64, visit: &mut dyn FnMut(PackedItem<'a>)) -> u64 {
         match self {
-            Self::Table(table) => {
-                table.scan(cursor, &mut |member| visit(PackedItem::Bytes(member)))
-            }
+            Self::Table(table) => table.scan(cursor, visit),
             small => {
                 small.iter().for_each(visit);
                 0
@@ -310,9 +308,7 @@ impl<'a> SetRef<'a> {
     /// Visits `count` different members, or all if there are fewer, every choice equally likely.
     pub fn sample(self, count: usize, random: &mut Random, visit: &mut dyn FnMut(PackedItem<'a>)) {
         match self {
-            Self::Table(table) => table.sample(count, random, &mut |member| {
-                visit(PackedItem::Bytes(member));
-            }),
+            Self::Table(table) => table.sample(count, random, visit),
             small => {
                 let mut selection = Selection::new(small.len(), count);
                 for member in small.iter() {
@@ -365,7 +361,7 @@ impl<'a> Iterator for Iter<'a> {
                 Some(PackedItem::Integer(intset::get(bytes, *index - 1)))
             }
             Inner::Packed(items) => items.next(),
-            Inner::Table(members) => members.next().map(PackedItem::Bytes),
+            Inner::Table(members) => members.next(),
         }
     }
 }
@@ -390,7 +386,7 @@ impl<'a> Picker<'a> {
                 let &offset = self.offsets.get(random.index(self.offsets.len()))?;
                 Some(packed::item_at(bytes, offset).0)
             }
-            SetRef::Table(table) => table.random(random).map(PackedItem::Bytes),
+            SetRef::Table(table) => table.random(random),
         }
     }
 }
@@ -420,6 +416,7 @@ mod tests {
             2 => any::<i64>().prop_map(|n| n.to_string().into_bytes()),
             1 => "[a-c0-9]{0,2}".prop_map(String::into_bytes),
             1 => prop::collection::vec(any::<u8>(), 0..80),
+            1 => prop::collection::vec(any::<u8>(), 120..300),
         ]
     }
 

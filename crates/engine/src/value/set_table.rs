@@ -1,4 +1,4 @@
-//! The big form of a set: a table whose elements are the members, each in one heap block.
+//! The big form of a set: small members in pages, each big one in a heap block.
 //!
 //! When a set takes this form is decided in `set`.
 //!
@@ -9,7 +9,8 @@ use std::ptr::NonNull;
 
 use super::block;
 use super::packed::{PackedItem, Prefix, data_of};
-use super::sampling::sample_elements;
+use super::pages::{self, Identity, Pages, ScanCursor};
+use super::sampling::sample;
 use crate::random::Random;
 use crate::table::{self, Element, Table};
 
@@ -62,9 +63,10 @@ unsafe impl Element for Member {
     }
 }
 
-/// The members of a big set.
+/// The members of a big set: small ones in pages, big ones in blocks.
 pub struct SetTable {
-    table: Table<Member>,
+    pages: Pages<1>,
+    blocks: Table<Member>,
     /// What all blocks together take of the heap, in bytes.
     blocks_size: usize,
 }
@@ -73,43 +75,69 @@ impl SetTable {
     /// An empty table whose hash has this seed.
     pub fn new(seed: u64) -> Self {
         Self {
-            table: Table::new(seed),
+            pages: Pages::new(seed),
+            blocks: Table::new(seed),
             blocks_size: 0,
         }
     }
 
     /// How many members there are.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.pages.len() + self.blocks.len()
     }
 
     /// Whether there is no member.
     pub fn is_empty(&self) -> bool {
-        self.table.len() == 0
+        self.len() == 0
     }
 
     /// Whether `member` is one.
     pub fn contains(&self, member: &[u8]) -> bool {
-        self.table
-            .find(self.table.hash_of(member), member)
-            .is_some()
+        let hash = self.blocks.hash_of(member);
+        if is_paged(member) {
+            let key = PackedItem::from_string(member);
+            self.pages.find(hash, key).is_some()
+        } else {
+            self.blocks.find(hash, member).is_some()
+        }
     }
 
     /// Adds `member`, and answers whether it is new.
     pub fn insert(&mut self, member: &[u8]) -> bool {
-        let hash = self.table.hash_of(member);
-        if self.table.find(hash, member).is_some() {
-            return false;
+        let hash = self.blocks.hash_of(member);
+        if is_paged(member) {
+            let key = PackedItem::from_string(member);
+            if self.pages.find(hash, key).is_some() {
+                return false;
+            }
+            self.pages.insert_new(hash, [key]);
+        } else {
+            if self.blocks.find(hash, member).is_some() {
+                return false;
+            }
+            self.insert_block(hash, member);
         }
+        true
+    }
+
+    /// Adds a block for a member that has none.
+    fn insert_block(&mut self, hash: u64, member: &[u8]) {
         let element = Member::new(member);
         self.blocks_size += block::heap_size(element.block_len());
-        self.table.insert_new(hash, element);
-        true
+        self.blocks.insert_new(hash, element);
     }
 
     /// Removes `member`, and answers whether it was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
-        let Some(removed) = self.table.remove(self.table.hash_of(member), member) else {
+        let hash = self.blocks.hash_of(member);
+        if is_paged(member) {
+            let place = self.pages.find(hash, PackedItem::from_string(member));
+            if let Some(place) = place {
+                self.pages.remove(place);
+            }
+            return place.is_some();
+        }
+        let Some(removed) = self.blocks.remove(hash, member) else {
             return false;
         };
         self.blocks_size -= block::heap_size(removed.block_len());
@@ -118,22 +146,46 @@ impl SetTable {
 
     /// Every member, in no order.
     pub fn iter(&self) -> Iter<'_> {
-        Iter(self.table.iter())
+        Iter {
+            table: self,
+            places: self.pages.iter(),
+            blocks: self.blocks.iter(),
+        }
     }
 
     /// Visits some members and answers the next cursor, with the guarantees of [`Table::scan`].
-    pub fn scan<'a>(&'a self, cursor: u64, visit: &mut dyn FnMut(&'a [u8])) -> u64 {
-        self.table.scan(cursor, &mut |raw| {
-            // SAFETY: an element of the table, which is borrowed.
-            visit(unsafe { Member::key(raw) });
-        })
+    pub fn scan<'a>(&'a self, cursor: u64, visit: &mut dyn FnMut(PackedItem<'a>)) -> u64 {
+        match ScanCursor::decode(cursor) {
+            ScanCursor::Pages(cursor) => {
+                let next = self.pages.scan(cursor, &mut |place| {
+                    visit(self.pages.item(place, 0));
+                });
+                ScanCursor::after_pages(next, !self.blocks.is_empty())
+            }
+            ScanCursor::Blocks(cursor) => {
+                let next = self.blocks.scan(cursor, &mut |raw| {
+                    // SAFETY: an element of the table, which is borrowed.
+                    visit(PackedItem::Bytes(unsafe { Member::key(raw) }));
+                });
+                ScanCursor::after_blocks(next)
+            }
+        }
     }
 
     /// One member, each equally likely.
-    pub fn random(&self, random: &mut Random) -> Option<&[u8]> {
-        let raw = self.table.random(random)?;
+    pub fn random(&self, random: &mut Random) -> Option<PackedItem<'_>> {
+        self.draw(random).map(|(_, member)| member)
+    }
+
+    fn draw(&self, random: &mut Random) -> Option<(Identity, PackedItem<'_>)> {
+        if random.index(self.len()) < self.pages.len() {
+            let place = self.pages.random(random)?;
+            return Some((Identity::Place(place), self.pages.item(place, 0)));
+        }
+        let raw = self.blocks.random(random)?;
         // SAFETY: an element of the table, which is borrowed.
-        Some(unsafe { Member::key(raw) })
+        let member = PackedItem::Bytes(unsafe { Member::key(raw) });
+        Some((Identity::Block(raw), member))
     }
 
     /// Visits `count` different members, or all if there are fewer, every choice equally likely.
@@ -141,37 +193,54 @@ impl SetTable {
         &'a self,
         count: usize,
         random: &mut Random,
-        visit: &mut dyn FnMut(&'a [u8]),
+        visit: &mut dyn FnMut(PackedItem<'a>),
     ) {
-        sample_elements(&self.table, count, random, &mut |raw| {
-            // SAFETY: an element of the table, which is borrowed.
-            visit(unsafe { Member::key(raw) });
-        });
+        let draw = |random: &mut Random| self.draw(random);
+        sample(self.len(), count, random, draw, self.iter(), visit);
     }
 
     /// What the table takes of the heap, in bytes.
     pub fn memory_usage(&self) -> usize {
-        self.table.memory_usage() + self.blocks_size
+        self.pages.memory_usage() + self.blocks.memory_usage() + self.blocks_size
     }
 }
 
+/// Whether `member` belongs in a page: it depends on nothing but its length, so a member is only
+/// looked for in one place.
+fn is_paged(member: &[u8]) -> bool {
+    member.len() < pages::MAX_ENTRY_LEN
+}
+
 /// Every member of a table; made by [`SetTable::iter`].
-pub struct Iter<'a>(table::Iter<'a, Member>);
+pub struct Iter<'a> {
+    table: &'a SetTable,
+    places: pages::Iter<'a, 1>,
+    blocks: table::Iter<'a, Member>,
+}
 
 impl<'a> Iterator for Iter<'a> {
-    type Item = &'a [u8];
+    type Item = PackedItem<'a>;
 
-    fn next(&mut self) -> Option<&'a [u8]> {
+    fn next(&mut self) -> Option<PackedItem<'a>> {
+        if let Some(place) = self.places.next() {
+            return Some(self.table.pages.item(place, 0));
+        }
+        let raw = self.blocks.next()?;
         // SAFETY: an element of the table, which is borrowed.
-        self.0.next().map(|raw| unsafe { Member::key(raw) })
+        Some(PackedItem::Bytes(unsafe { Member::key(raw) }))
     }
 }
 
 impl Clone for SetTable {
     fn clone(&self) -> Self {
-        let mut clone = Self::new(self.table.seed());
-        for member in self.iter() {
-            clone.insert(member);
+        let mut clone = Self {
+            pages: self.pages.clone(),
+            ..Self::new(self.blocks.seed())
+        };
+        for raw in self.blocks.iter() {
+            // SAFETY: an element of the table, which is borrowed.
+            let member = unsafe { Member::key(raw) };
+            clone.insert_block(clone.blocks.hash_of(member), member);
         }
         clone
     }
