@@ -3,4 +3,5 @@
 
 pub mod random;
 pub mod table;
+pub mod text;
 pub mod value;

@@ -108,6 +108,9 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
 /// The form is that of Redis since 7.2: `inf`, `-inf`, `nan`; integers below 2^62 in
 /// full; all else with the fewest digits that read back as the same double, in
 /// scientific notation (`1e+20`, `1.5e-7`) where positional notation would be long.
+///
+/// For about one in 450 doubles the digits differ from those of Redis, whose Grisu2
+/// misses the shortest ones there; both read back as the same double.
 #[derive(Clone, Copy)]
 pub struct DoubleText {
     bytes: [u8; DoubleText::CAPACITY],
