@@ -41,6 +41,7 @@ impl Editor {
         editor.set_helper(Some(Assistant {
             help: client.help().clone(),
             hints: true,
+            room: 0,
             colours: env::var_os("NO_COLOR").is_none(),
         }));
         Some(Editor { editor, history })
@@ -53,6 +54,13 @@ impl Editor {
         let sink = self.push_sink(client);
         if let Some(connection) = client.connection() {
             connection.set_push_sink(sink);
+        }
+        let width = self
+            .editor
+            .dimensions()
+            .map_or(0, |(columns, _)| usize::from(columns));
+        if let Some(assistant) = self.editor.helper_mut() {
+            assistant.room = width.saturating_sub(prompt.chars().count() + 1);
         }
         let line = self.editor.readline(&prompt);
         if let Some(connection) = client.connection() {
@@ -94,6 +102,8 @@ impl Editor {
 struct Assistant {
     help: Help,
     hints: bool,
+    /// How many characters fit between the prompt and the edge of the terminal.
+    room: usize,
     colours: bool,
 }
 
