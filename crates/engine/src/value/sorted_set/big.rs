@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::member::{Handle, Member};
 use super::set::Upsert;
 use super::tree::Order;
-use crate::table::Table;
+use crate::table::{Element, Table};
 
 /// A sorted set of many members.
 pub struct BigSortedSet {
@@ -67,12 +67,32 @@ impl BigSortedSet {
         let old = handle.score();
         match decide(Some(old)) {
             Some(score) if score != old => {
-                // SAFETY: the set is borrowed mutably, so nobody reads its scores.
-                unsafe { self.order.update_score(handle, score) };
+                if handle.can_hold(score) {
+                    // SAFETY: the set is borrowed mutably, so nobody else reads its members.
+                    unsafe { self.order.update_score(handle, score) };
+                } else {
+                    self.replace(hash, member, handle, score);
+                }
                 Upsert::Updated
             }
             _ => Upsert::Unchanged,
         }
+    }
+
+    /// Puts a new block in the place of one that cannot hold its new score.
+    fn replace(&mut self, hash: u64, member: &[u8], old: Handle, score: f64) {
+        let Some(mut slot) = self.members.find_slot(hash, member) else {
+            return;
+        };
+        self.order.remove(old);
+        let new = Member::new(score, member);
+        // SAFETY: the table owns the new member from here on, as in `insert_hashed`.
+        let handle = unsafe { new.handle() };
+        // SAFETY: the table gives up the old member in this line, and the tree has let go of it above.
+        let old = unsafe { Member::from_raw(slot.raw()) };
+        slot.replace(new.into_raw());
+        drop(old);
+        self.order.insert(handle);
     }
 
     pub(super) fn remove(&mut self, member: &[u8]) -> Option<f64> {
@@ -112,7 +132,7 @@ impl BigSortedSet {
         let sampled: usize = self
             .order
             .range(0..samples)
-            .map(|handle| handle.block_size().next_multiple_of(8))
+            .map(|handle| handle.block_size())
             .sum();
         let blocks = (sampled * len).checked_div(samples).unwrap_or(0);
         size_of::<Self>() + self.order.memory_usage() + self.members.memory_usage() + blocks

@@ -1,9 +1,20 @@
 //! The heap block of one member of a big sorted set, and the two pointers to it.
 //!
-//! A block holds everything that is known of a member: `[score: f64, native order][length][bytes]`, where the
-//! length is one byte up to 254, or the byte 255 and a `u64`. The table owns the block through [`Member`]; the
-//! tree refers to it through [`Handle`], the same address in six bytes. What orders the blocks lives in `tree`,
-//! what finds them by name in `crate::table`.
+//! A block holds all that is known of a member. The table owns it through [`Member`]; the tree refers to it through
+//! [`Handle`], the same address in six bytes. What orders the blocks lives in `tree`, what finds them by name in
+//! `crate::table`.
+//!
+//! # The block
+//!
+//! ```text
+//! header (1) | length (8, of long members only) | bytes of the member | free | score (8, little-endian)
+//! ```
+//!
+//! Blocks have a multiple of eight bytes, because allocators give out no less, and the score is the last aligned
+//! word. Most scores that people use (small integers, halves, milliseconds of an epoch) have zeros in the low bytes of
+//! their `f64`. If as many of them are zero as it takes, the block is *narrow*: eight bytes shorter, with
+//! the end of the member lying where the zeros are. A member of 16 bytes with an integer score then takes 24 bytes
+//! instead of 32. A narrow block can take any other score with such zeros; for the rest there is a new block.
 //!
 //! This module is unsafe because a block of variable size behind a thin pointer cannot be said in safe Rust, and
 //! a fat pointer or a second allocation would cost 8 to 24 bytes a member. Addresses are kept in 48 bits, which is
@@ -15,11 +26,95 @@ use std::ptr::{self, NonNull};
 
 use crate::table::Element;
 
-const LENGTH_OFFSET: usize = size_of::<f64>();
-const SHORT_OFFSET: usize = LENGTH_OFFSET + 1;
-const LONG_OFFSET: usize = SHORT_OFFSET + size_of::<u64>();
-/// In the length byte: the length stands in the eight bytes that follow.
-const LONG: u8 = 255;
+/// Bytes of the word that holds the score; blocks are aligned to it and have a multiple of it.
+const WORD: usize = size_of::<u64>();
+/// In the header: the block is narrow.
+const NARROW: u8 = 0x80;
+/// In the header, in place of the length: the length stands in the next eight bytes.
+const LONG: u8 = 0x7f;
+
+/// Everything about a block that follows from its header and length.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// Where the member's bytes begin.
+    start: usize,
+    /// How many they are.
+    length: usize,
+    /// Bytes of the whole block.
+    size: usize,
+    /// The bits of the last word that belong to the score.
+    score_mask: u64,
+}
+
+impl Shape {
+    fn wide(length: usize) -> Shape {
+        let start = if length < LONG as usize { 1 } else { 1 + WORD };
+        Shape {
+            start,
+            length,
+            size: (start + length + WORD).next_multiple_of(WORD),
+            score_mask: u64::MAX,
+        }
+    }
+
+    fn narrow(length: usize) -> Shape {
+        let wide = Shape::wide(length);
+        let size = wide.size - WORD;
+        // What the member takes of the last word, from its low end: 1 to 8 bytes, counting the header.
+        let shared = wide.start + length + WORD - size;
+        Shape {
+            size,
+            score_mask: u64::MAX.checked_shl(8 * shared as u32).unwrap_or(0),
+            ..wide
+        }
+    }
+
+    /// The smallest block that can hold this score.
+    fn of(length: usize, score: f64) -> Shape {
+        let narrow = Shape::narrow(length);
+        if length < LONG as usize && narrow.holds(score) {
+            narrow
+        } else {
+            Shape::wide(length)
+        }
+    }
+
+    fn holds(&self, score: f64) -> bool {
+        score.to_bits() & !self.score_mask == 0
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::from_size_align(self.size, WORD)
+            .expect("a slice of this length exists, and three words more stay below isize::MAX")
+    }
+
+    /// # Safety
+    /// `raw` must point to a live block.
+    #[inline]
+    unsafe fn read(raw: NonNull<u8>) -> Shape {
+        // SAFETY: the block is alive, and `Member::new` wrote its header, and its length after it if long.
+        unsafe {
+            let header = raw.read();
+            if header & NARROW != 0 {
+                Shape::narrow((header & !NARROW) as usize)
+            } else if header < LONG {
+                Shape::wide(header as usize)
+            } else {
+                Shape::wide(raw.add(1).cast::<u64>().read_unaligned() as usize)
+            }
+        }
+    }
+
+    /// The word that holds the score.
+    ///
+    /// # Safety
+    /// `raw` must point to a live block of this shape.
+    #[inline]
+    unsafe fn word(&self, raw: NonNull<u8>) -> NonNull<u64> {
+        // SAFETY: the block has `size` bytes, at least one word, and is aligned to a word.
+        unsafe { raw.add(self.size - WORD).cast::<u64>() }
+    }
+}
 
 /// The owner of one block.
 pub(super) struct Member {
@@ -33,27 +128,29 @@ unsafe impl Sync for Member {}
 
 impl Member {
     pub(super) fn new(score: f64, bytes: &[u8]) -> Member {
-        let layout = layout(bytes.len());
-        // SAFETY: the layout has at least the nine bytes of the score and the length, so it is not empty.
+        let shape = Shape::of(bytes.len(), score);
+        let layout = shape.layout();
+        // SAFETY: a block has at least one word, so it is not empty.
         let raw = unsafe { alloc(layout) };
         let Some(raw) = NonNull::new(raw) else {
             handle_alloc_error(layout)
         };
-        // SAFETY: `layout` has room for the score, the length in the form chosen here by the same test, and the
-        // bytes; the block is new, so it overlaps nothing; unaligned writes need no alignment.
+        // SAFETY: the block is new, so it overlaps nothing, and its shape has room for each part. The score comes
+        // first, since the member may take the zeros at its low end.
         unsafe {
-            raw.cast::<f64>().write(score);
-            let data = if bytes.len() < LONG as usize {
-                raw.add(LENGTH_OFFSET).write(bytes.len() as u8);
-                raw.add(SHORT_OFFSET)
+            shape.word(raw).write(score.to_bits().to_le());
+            if shape.start == 1 {
+                let narrow = if shape.score_mask == u64::MAX {
+                    0
+                } else {
+                    NARROW
+                };
+                raw.write(bytes.len() as u8 | narrow);
             } else {
-                raw.add(LENGTH_OFFSET).write(LONG);
-                raw.add(SHORT_OFFSET)
-                    .cast::<u64>()
-                    .write_unaligned(bytes.len() as u64);
-                raw.add(LONG_OFFSET)
-            };
-            ptr::copy_nonoverlapping(bytes.as_ptr(), data.as_ptr(), bytes.len());
+                raw.write(LONG);
+                raw.add(1).cast::<u64>().write_unaligned(bytes.len() as u64);
+            }
+            ptr::copy_nonoverlapping(bytes.as_ptr(), raw.add(shape.start).as_ptr(), bytes.len());
         }
         Member { raw }
     }
@@ -70,11 +167,11 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // SAFETY: `raw` was allocated by `new` with the layout of its length, which never changes, and is freed
+        // SAFETY: `raw` was allocated by `new` with the layout of its shape, which never changes, and is freed
         // only here by its only owner.
         unsafe {
-            let length = parts(self.raw).1;
-            dealloc(self.raw.as_ptr(), layout(length));
+            let layout = Shape::read(self.raw).layout();
+            dealloc(self.raw.as_ptr(), layout);
         }
     }
 }
@@ -93,10 +190,10 @@ unsafe impl Element for Member {
     }
 
     unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
-        // SAFETY: the caller vouches for a live block; its data follow its length as `new` wrote them.
+        // SAFETY: the caller vouches for a live block; its bytes are where `new` wrote them.
         unsafe {
-            let (data, length) = parts(raw);
-            std::slice::from_raw_parts(data.as_ptr(), length)
+            let shape = Shape::read(raw);
+            std::slice::from_raw_parts(raw.add(shape.start).as_ptr(), shape.length)
         }
     }
 }
@@ -121,9 +218,21 @@ impl Handle {
         Handle([a, b, c, d, e, f])
     }
 
+    #[inline]
     pub(super) fn score(&self) -> f64 {
-        // SAFETY: the block is alive (promised to `new`) and starts with its score.
-        unsafe { self.raw().cast::<f64>().read() }
+        let raw = self.raw();
+        // SAFETY: the block is alive (promised to `new`), and this is its shape.
+        unsafe {
+            let shape = Shape::read(raw);
+            let word = u64::from_le(shape.word(raw).read());
+            f64::from_bits(word & shape.score_mask)
+        }
+    }
+
+    /// Whether the block can hold another score.
+    pub(super) fn can_hold(&self, score: f64) -> bool {
+        // SAFETY: the block is alive (promised to `new`).
+        unsafe { Shape::read(self.raw()) }.holds(score)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -131,16 +240,26 @@ impl Handle {
         unsafe { Member::key(self.raw()) }
     }
 
-    /// Bytes of the block as asked from the allocator.
+    /// Bytes of the block.
     pub(super) fn block_size(&self) -> usize {
-        layout(self.bytes().len()).size()
+        // SAFETY: the block is alive (promised to `new`).
+        unsafe { Shape::read(self.raw()) }.size
     }
 
     /// # Safety
-    /// Nobody else may read or write the score of this block meanwhile.
+    /// [`Self::can_hold`] this score, and nobody else reads or writes the block's score meanwhile.
     pub(super) unsafe fn set_score(self, score: f64) {
-        // SAFETY: the block is alive (promised to `new`), starts with its score, and the caller excludes others.
-        unsafe { self.raw().cast::<f64>().write(score) }
+        let raw = self.raw();
+        // SAFETY: the block is alive (promised to `new`), this is its shape, and the caller excludes others. What
+        // the member has of the last word is not written, so that its bytes may be borrowed.
+        unsafe {
+            let shape = Shape::read(raw);
+            debug_assert!(shape.holds(score));
+            let shared = shape.score_mask.trailing_zeros() as usize / 8;
+            let own = &score.to_le_bytes()[shared..];
+            let word = shape.word(raw).cast::<u8>();
+            ptr::copy_nonoverlapping(own.as_ptr(), word.add(shared).as_ptr(), own.len());
+        }
     }
 
     fn raw(self) -> NonNull<u8> {
@@ -173,53 +292,62 @@ impl Place<'_> {
     }
 }
 
-fn layout(length: usize) -> Layout {
-    let header = if length < LONG as usize {
-        SHORT_OFFSET
-    } else {
-        LONG_OFFSET
-    };
-    Layout::from_size_align(header + length, align_of::<f64>())
-        .expect("a slice of this length exists, and seventeen bytes more stay below isize::MAX")
-}
-
-/// Where a block's bytes are, and how many.
-///
-/// # Safety
-/// `raw` must point to a live block.
-unsafe fn parts(raw: NonNull<u8>) -> (NonNull<u8>, usize) {
-    // SAFETY: the block is alive, and `new` wrote the length in this form.
-    unsafe {
-        let short = raw.add(LENGTH_OFFSET).read();
-        if short < LONG {
-            (raw.add(SHORT_OFFSET), short as usize)
-        } else {
-            let length = raw.add(SHORT_OFFSET).cast::<u64>().read_unaligned();
-            (raw.add(LONG_OFFSET), length as usize)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SCORES: [f64; 12] = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.5,
+        1000.0,
+        1e9,
+        1_763_693_000_123.0,
+        0.1,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+    ];
+
     #[test]
-    fn a_block_keeps_its_score_and_bytes_in_both_forms_of_length() {
-        for length in [0, 1, 16, 253, 254, 255, 256, 70_000] {
-            let bytes: Vec<u8> = (0..length).map(|i| i as u8).collect();
-            let member = Member::new(-1.5, &bytes);
-            // SAFETY: the handle is read only while `member` lives.
-            let handle = unsafe { member.handle() };
-            assert_eq!(handle.score(), -1.5);
-            assert_eq!(handle.bytes(), bytes);
-            // SAFETY: this thread alone has the block.
-            unsafe { handle.set_score(f64::INFINITY) };
-            assert_eq!(handle.score(), f64::INFINITY);
-            assert_eq!(handle.bytes(), bytes);
-            // SAFETY: the raw pointer was given up just before.
-            let back = unsafe { Member::from_raw(member.into_raw()) };
-            drop(back);
+    fn a_block_keeps_its_score_and_bytes_in_every_shape() {
+        for length in (0..40).chain([126, 127, 128, 255, 256, 70_000]) {
+            let bytes: Vec<u8> = (0..length).map(|i| !(i as u8)).collect();
+            for score in SCORES {
+                let member = Member::new(score, &bytes);
+                // SAFETY: the handle is read only while its block lives.
+                let handle = unsafe { member.handle() };
+                assert_eq!(handle.score().to_bits(), score.to_bits());
+                assert_eq!(handle.bytes(), bytes);
+                for other in SCORES.into_iter().filter(|&other| handle.can_hold(other)) {
+                    // SAFETY: this thread alone has the block, and it can hold the score.
+                    unsafe { handle.set_score(other) };
+                    assert_eq!(handle.score().to_bits(), other.to_bits());
+                    assert_eq!(handle.bytes(), bytes);
+                }
+                // SAFETY: the raw pointer was given up just before.
+                drop(unsafe { Member::from_raw(member.into_raw()) });
+            }
         }
+    }
+
+    #[test]
+    fn a_score_with_zeros_at_its_end_makes_the_block_narrow() {
+        let size = |score, length| {
+            let member = Member::new(score, &vec![b'x'; length]);
+            // SAFETY: the handle is read only while its block lives.
+            unsafe { member.handle() }.block_size()
+        };
+        assert_eq!(size(12345.0, 16), 24);
+        assert_eq!(size(0.1, 16), 32);
+        // Of 1.0 two bytes are not zero, of 0.0 none.
+        assert_eq!(size(1.0, 21), 24);
+        assert_eq!(size(1.0, 22), 32);
+        assert_eq!(size(0.0, 23), 24);
+        assert_eq!(size(0.0, 24), 32);
+        assert_eq!(size(0.0, 0), 8);
+        assert_eq!(size(0.1, 0), 16);
     }
 }

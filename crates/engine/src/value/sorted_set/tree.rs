@@ -15,7 +15,7 @@
 //! - every range, whether of ranks, scores or names, becomes a range of ranks by two searches, after which
 //!   counting is a subtraction, LIMIT's offset is an addition, and going backward is as cheap as going forward;
 //! - a member costs about seven bytes: six in its leaf, little for the free places at the leaf's end (a leaf grows
-//!   by an eighth of `LEAF` at a time), and a fortieth of an inner entry.
+//!   from one size of the allocator to the next), and a fortieth of an inner entry.
 //!
 //! # What always holds
 //!
@@ -39,7 +39,7 @@ use super::member::{Handle, Place};
 /// The tree of a big sorted set, with the sizes that measured best.
 pub(super) type Order = Tree<LEAF, FANOUT>;
 pub(super) const LEAF: usize = 64;
-pub(super) const FANOUT: usize = 48;
+pub(super) const FANOUT: usize = 44;
 
 /// See the head of this file. The sizes are parameters so that tests can have deep trees of few members; both must
 /// be at least 4.
@@ -232,9 +232,6 @@ impl<const LEAF: usize, const FANOUT: usize> Tree<LEAF, FANOUT> {
 impl<const LEAF: usize, const FANOUT: usize> Node<LEAF, FANOUT> {
     const EMPTY: Self = Node::Leaf(Vec::new());
 
-    /// By how many places a leaf grows.
-    const STEP: usize = if LEAF / 8 == 0 { 1 } else { LEAF / 8 };
-
     fn first(&self) -> Handle {
         match self {
             Node::Leaf(leaf) => leaf[0],
@@ -257,16 +254,10 @@ impl<const LEAF: usize, const FANOUT: usize> Node<LEAF, FANOUT> {
                     place.compare(score, other) == Ordering::Less
                 });
                 if leaf.len() < LEAF {
-                    insert_into_leaf::<LEAF>(leaf, index, handle, Self::STEP);
+                    insert_into_leaf::<LEAF>(leaf, index, handle);
                     return None;
                 }
-                Some(Node::Leaf(split_leaf::<LEAF>(
-                    leaf,
-                    index,
-                    handle,
-                    edges,
-                    Self::STEP,
-                )))
+                Some(Node::Leaf(split_leaf::<LEAF>(leaf, index, handle, edges)))
             }
             Node::Inner(inner) => inner.insert(place, handle, edges).map(Node::Inner),
         }
@@ -279,7 +270,7 @@ impl<const LEAF: usize, const FANOUT: usize> Node<LEAF, FANOUT> {
                     return false;
                 };
                 leaf.remove(index);
-                trim_leaf(leaf, Self::STEP);
+                trim_leaf::<LEAF>(leaf);
                 true
             }
             Node::Inner(inner) => inner.remove(place, handle),
@@ -350,7 +341,7 @@ impl<const LEAF: usize, const FANOUT: usize> Node<LEAF, FANOUT> {
         match self {
             Node::Leaf(leaf) => {
                 leaf.drain(ranks).for_each(visit);
-                trim_leaf(leaf, Self::STEP);
+                trim_leaf::<LEAF>(leaf);
             }
             Node::Inner(inner) => inner.remove_range(ranks, visit),
         }
@@ -379,7 +370,10 @@ impl<const LEAF: usize, const FANOUT: usize> Node<LEAF, FANOUT> {
     fn absorb(&mut self, right: Self) {
         match (self, right) {
             (Node::Leaf(left), Node::Leaf(right)) => {
-                left.reserve_exact(right.len());
+                let len = left.len() + right.len();
+                if len > left.capacity() {
+                    left.reserve_exact(leaf_capacity::<LEAF>(len) - left.len());
+                }
                 left.extend_from_slice(&right);
             }
             (Node::Inner(left), Node::Inner(mut right)) => {
@@ -662,14 +656,20 @@ fn leaf_partition_point(leaf: &[Handle], before: &impl Fn(f64, &Handle) -> bool)
             .count()
 }
 
-fn insert_into_leaf<const LEAF: usize>(
-    leaf: &mut Vec<Handle>,
-    index: usize,
-    handle: Handle,
-    step: usize,
-) {
-    if leaf.len() == leaf.capacity() {
-        leaf.reserve_exact(step.min(LEAF - leaf.len()));
+/// How many places a leaf of `len` handles gets.
+///
+/// Allocators have four sizes between two powers of two. A leaf takes the whole of the size that fits.
+fn leaf_capacity<const LEAF: usize>(len: usize) -> usize {
+    const HANDLE: usize = size_of::<Handle>();
+    let bytes = (len * HANDLE).max(32);
+    let spacing = bytes.next_power_of_two() / 8;
+    (bytes.next_multiple_of(spacing) / HANDLE).min(LEAF)
+}
+
+fn insert_into_leaf<const LEAF: usize>(leaf: &mut Vec<Handle>, index: usize, handle: Handle) {
+    let len = leaf.len();
+    if len == leaf.capacity() {
+        leaf.reserve_exact(leaf_capacity::<LEAF>(len + 1) - len);
     }
     leaf.insert(index, handle);
 }
@@ -680,36 +680,33 @@ fn split_leaf<const LEAF: usize>(
     index: usize,
     handle: Handle,
     edges: Edges,
-    step: usize,
 ) -> Vec<Handle> {
-    let alone = || {
-        let mut leaf = Vec::with_capacity(step);
-        leaf.push(handle);
-        leaf
-    };
     if edges.right && index == LEAF {
-        return alone();
+        return vec![handle];
     }
     if edges.left && index == 0 {
-        return std::mem::replace(leaf, alone());
+        return std::mem::replace(leaf, vec![handle]);
     }
     let middle = LEAF / 2;
-    let mut right = Vec::with_capacity(LEAF - middle + step);
+    let mut right = Vec::with_capacity(leaf_capacity::<LEAF>(LEAF - middle));
     right.extend_from_slice(&leaf[middle..]);
     leaf.truncate(middle);
-    leaf.shrink_to(middle + step);
     if index <= middle {
-        insert_into_leaf::<LEAF>(leaf, index, handle, step);
+        leaf.shrink_to(leaf_capacity::<LEAF>(middle + 1));
+        insert_into_leaf::<LEAF>(leaf, index, handle);
     } else {
-        insert_into_leaf::<LEAF>(&mut right, index - middle, handle, step);
+        leaf.shrink_to(leaf_capacity::<LEAF>(middle));
+        insert_into_leaf::<LEAF>(&mut right, index - middle, handle);
     }
     right
 }
 
-/// Gives back the places at a leaf's end when they are more than growth would leave.
-fn trim_leaf(leaf: &mut Vec<Handle>, step: usize) {
-    if leaf.capacity() - leaf.len() > 2 * step {
-        leaf.shrink_to(leaf.len() + step);
+/// Gives back the places at a leaf's end when they are many, keeping some so that a leaf which loses and gains by turns
+/// is not moved each time.
+fn trim_leaf<const LEAF: usize>(leaf: &mut Vec<Handle>) {
+    let len = leaf.len();
+    if leaf_capacity::<LEAF>(len + len / 4 + 1) < leaf.capacity() {
+        leaf.shrink_to(leaf_capacity::<LEAF>(len + 1));
     }
 }
 
