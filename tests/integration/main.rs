@@ -1,3 +1,4 @@
 //! One integration binary: a file a topic. Each test starts a server of its own over real sockets.
 
 mod differential;
+mod transcripts;

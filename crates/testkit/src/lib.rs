@@ -10,6 +10,7 @@ pub mod raw;
 pub mod reply;
 pub mod rules;
 pub mod server;
+pub mod transcript;
 
 pub use client::Client;
 pub use raw::RawClient;

@@ -70,6 +70,7 @@ pub const RULES: &[RuleRow] = &[
     row("hkeys", Rule::Unordered, HASH_ORDER),
     row("hvals", Rule::Unordered, HASH_ORDER),
     row("hgetall", Rule::UnorderedPairs, HASH_ORDER),
+    row("config get", Rule::UnorderedPairs, HASH_ORDER),
     row("scan", Rule::Scan, CURSOR),
     row("sscan", Rule::Scan, CURSOR),
     row("hscan", Rule::ScanPairs, CURSOR),

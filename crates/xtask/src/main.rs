@@ -2,6 +2,7 @@
 //! the command line.
 
 mod fuzz_differential;
+mod record;
 mod workspace;
 
 use std::process::ExitCode;
@@ -20,6 +21,8 @@ struct Arguments {
 enum Tool {
     /// Send random commands to Oxidis and to redis-server and compare what they answer.
     FuzzDifferential(fuzz_differential::Arguments),
+    /// Run the scripts of tests/transcripts against redis-server and keep its replies.
+    Record(record::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -35,5 +38,6 @@ fn main() -> ExitCode {
 fn run(tool: &Tool) -> Result<()> {
     match tool {
         Tool::FuzzDifferential(arguments) => fuzz_differential::run(arguments),
+        Tool::Record(arguments) => record::run(arguments),
     }
 }
