@@ -311,6 +311,8 @@ fn memory_sizes_are_read_as_redis_reads_them() {
     let Some(mut redis) = Redis::start("sizes") else {
         return;
     };
+    // None above 2^63: whether those are allowed is the directive's business, and depends on
+    // the version.
     for text in [
         "0",
         "1024",
@@ -324,8 +326,6 @@ fn memory_sizes_are_read_as_redis_reads_them() {
         "3GB",
         "",
         "kb",
-        "99999999999999999999",
-        "18446744073709551615",
         "20000000000gb",
         "1.5gb",
         "1 kb",
