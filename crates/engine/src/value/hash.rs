@@ -19,8 +19,8 @@ const STRIDE: usize = 2;
 pub enum Hash {
     /// A packed sequence.
     Packed(Vec<u8>),
-    /// A table.
-    Table(Box<HashTable>),
+    /// A table. Whoever keeps many small values beside it boxes the whole.
+    Table(HashTable),
 }
 
 /// A hash, to read.
@@ -112,7 +112,7 @@ impl Hash {
         for (field, value) in HashRef::Packed(bytes).iter() {
             table.set(field.as_bytes(&mut text), value);
         }
-        *self = Self::Table(Box::new(table));
+        *self = Self::Table(table);
     }
 }
 

@@ -33,6 +33,9 @@
 
 use std::ops::Range;
 
+use oxidis_resp::number;
+pub use oxidis_resp::number::parse_integer as canonical_integer;
+
 const MAX_SHORT_LEN: usize = 239;
 const LONG_STRING: u8 = 240;
 const INTEGER_1: u8 = 241;
@@ -103,73 +106,25 @@ impl<'a> PackedItem<'a> {
 }
 
 /// Room for the decimal form of an `i64`.
-#[derive(Debug, Clone)]
-pub struct IntegerText {
-    text: [u8; IntegerText::MAX_LEN],
-}
+#[derive(Clone)]
+pub struct IntegerText(number::IntegerText);
 
 impl IntegerText {
-    /// `-9223372036854775808` has 20 characters.
-    const MAX_LEN: usize = 20;
-
-    /// Empty room.
+    /// Room.
     pub fn new() -> Self {
-        Self {
-            text: [0; Self::MAX_LEN],
-        }
+        Self(number::IntegerText::new(0))
     }
 
     /// Writes `integer` in decimal and answers the text.
     pub fn write(&mut self, integer: i64) -> &[u8] {
-        let mut start = Self::MAX_LEN;
-        let mut rest = integer.unsigned_abs();
-        loop {
-            start -= 1;
-            self.text[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        if integer < 0 {
-            start -= 1;
-            self.text[start] = b'-';
-        }
-        &self.text[start..]
+        self.0 = number::IntegerText::new(integer);
+        &self.0
     }
 }
 
 impl Default for IntegerText {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// The integer whose shortest decimal form `string` is, if there is one: no sign but `-`, no leading
-/// zero, no `-0`, nothing around the digits.
-pub fn canonical_integer(string: &[u8]) -> Option<i64> {
-    let (negative, digits) = match string {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    // 19 digits fit in a u64, whatever they are.
-    match digits {
-        [b'0'] if !negative => return Some(0),
-        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
-        _ => return None,
-    }
-    let mut magnitude = 0u64;
-    for &digit in digits {
-        let digit = digit.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        magnitude = magnitude * 10 + u64::from(digit);
-    }
-    if negative {
-        0i64.checked_sub_unsigned(magnitude)
-    } else {
-        i64::try_from(magnitude).ok()
     }
 }
 
@@ -528,19 +483,6 @@ mod tests {
                     prop_assert_eq!(item_at(&sequence, range.start).0.to_vec(), needle.clone());
                 }
             }
-        }
-
-        #[test]
-        fn integers_are_those_strings_which_print_back_the_same(string in string()) {
-            let parsed = std::str::from_utf8(&string).ok().and_then(|s| s.parse::<i64>().ok());
-            let expected = parsed.filter(|n| n.to_string().as_bytes() == string);
-            prop_assert_eq!(canonical_integer(&string), expected);
-        }
-
-        #[test]
-        fn integers_print_as_the_standard_library_prints_them(n: i64, shift in 0u32..64) {
-            let n = n >> shift;
-            prop_assert_eq!(IntegerText::new().write(n).to_vec(), n.to_string().into_bytes());
         }
     }
 

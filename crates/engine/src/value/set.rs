@@ -21,8 +21,8 @@ pub enum Set {
     Intset(Vec<u8>),
     /// A packed sequence.
     Packed(Vec<u8>),
-    /// A table.
-    Table(Box<SetTable>),
+    /// A table. Whoever keeps many small values beside it boxes the whole.
+    Table(SetTable),
 }
 
 /// A set, to read.
@@ -67,7 +67,7 @@ impl Set {
             } else if count <= limits.set_max_listpack_entries {
                 Self::Packed(Vec::new())
             } else {
-                Self::Table(Box::new(SetTable::new(limits.hash_seed)))
+                Self::Table(SetTable::new(limits.hash_seed))
             };
             return;
         }
@@ -152,6 +152,14 @@ impl Set {
         }
     }
 
+    /// [`Set::remove`] for a member that was read from a set.
+    pub fn remove_item(&mut self, member: PackedItem<'_>) -> bool {
+        match (self, canonical(member)) {
+            (Self::Intset(bytes), PackedItem::Integer(integer)) => intset::remove(bytes, integer),
+            (set, member) => set.remove(member.as_bytes(&mut IntegerText::new())),
+        }
+    }
+
     /// Takes one member out, each equally likely.
     pub fn pop(&mut self, random: &mut Random) -> Option<Vec<u8>> {
         let member = self.as_ref().random(random)?.to_vec();
@@ -182,7 +190,7 @@ impl Set {
             for member in self.as_ref().iter() {
                 table.insert(member.as_bytes(&mut text));
             }
-            *self = Self::Table(Box::new(table));
+            *self = Self::Table(table);
         }
         match self {
             Self::Table(table) => table,
@@ -480,6 +488,11 @@ mod tests {
                 }
                 prop_assert_eq!(&text(other.as_ref()), &model);
                 let integers_only = model.iter().all(|m| canonical_integer(m).is_some());
+                if let Some(member) = set.as_ref().iter().next() {
+                    prop_assert!(other.remove_item(member));
+                    prop_assert!(!other.remove_item(member));
+                    prop_assert!(other.insert_item(member, &other_limits));
+                }
                 let was = other.as_ref().encoding();
                 other.make_intset_if_possible(&limits);
                 if integers_only && model.len() <= limits.set_max_intset_entries {
