@@ -2,7 +2,8 @@
 //!
 //! A member is always stored as a string, also where it looks like an integer: it can then be compared and handed out
 //! where it lies. A score that is an integer of at most 53 bits is stored as an integer of one to eight bytes, any
-//! other (and -0.0) as a double. When a set outgrows this form is decided in `set`.
+//! other as a double. So -0 becomes 0, as it does in a listpack of Redis, whereas the large form keeps it. When a set
+//! outgrows this form is decided in `set`.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -116,8 +117,7 @@ pub(super) fn remove_ranks(sequence: &mut Vec<u8>, ranks: Range<usize>) {
 fn score_item(score: f64) -> PackedItem<'static> {
     /// Integers up to here are exact in an `f64`.
     const MAX: f64 = (1u64 << 53) as f64;
-    let is_negative_zero = score == 0.0 && score.is_sign_negative();
-    if score.abs() <= MAX && score.fract() == 0.0 && !is_negative_zero {
+    if score.abs() <= MAX && score.fract() == 0.0 {
         PackedItem::Integer(score as i64)
     } else {
         PackedItem::Double(score)
