@@ -111,22 +111,7 @@ impl Help {
     /// What is still to be typed after `line`, `None` where nothing is known of it.
     pub fn hint(&self, line: &str) -> Option<String> {
         let typed = inline::split(line.as_bytes()).ok()?;
-        let typed: Vec<_> = typed
-            .iter()
-            .map(|word| String::from_utf8_lossy(word))
-            .collect();
-        // CONFIG GET is a better match than CONFIG.
-        let (words, command) = self
-            .commands
-            .iter()
-            .filter_map(|command| {
-                let words = command.name.split(' ').count();
-                let typed = typed.get(..words)?.join(" ");
-                typed
-                    .eq_ignore_ascii_case(&command.name)
-                    .then_some((words, command))
-            })
-            .max_by_key(|(words, _)| *words)?;
+        let (words, command) = self.find(&typed)?;
         let rest = skip_parameters(&command.parameters, typed.len() - words);
         let gap = if line.ends_with(char::is_whitespace) {
             ""
@@ -134,6 +119,40 @@ impl Help {
             " "
         };
         (!rest.is_empty()).then(|| format!("{gap}{rest}"))
+    }
+
+    /// Where the words end in `line` that name a command, 0 where they name none.
+    pub fn command_end(&self, line: &str) -> usize {
+        let mut ends = Vec::new();
+        let mut in_word = false;
+        for (at, character) in line.char_indices() {
+            if character.is_ascii_whitespace() && in_word {
+                ends.push(at);
+            }
+            in_word = !character.is_ascii_whitespace();
+        }
+        if in_word {
+            ends.push(line.len());
+        }
+        let words: Vec<Vec<u8>> = line
+            .split_ascii_whitespace()
+            .map(|word| word.into())
+            .collect();
+        self.find(&words).map_or(0, |(count, _)| ends[count - 1])
+    }
+
+    /// The command that the first words name, and how many words those are.
+    fn find(&self, typed: &[Vec<u8>]) -> Option<(usize, &CommandHelp)> {
+        let names = |command: &CommandHelp| {
+            let mut words = command.name.split(' ').zip(typed);
+            words.all(|(word, typed)| typed.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        self.commands
+            .iter()
+            .map(|command| (command.name.split(' ').count(), command))
+            .filter(|(words, command)| *words <= typed.len() && names(command))
+            // CONFIG GET is a better match than CONFIG.
+            .max_by_key(|(words, _)| *words)
     }
 }
 
@@ -340,6 +359,16 @@ mod tests {
         for silent in ["", "nothing", "get key", "set \"", "config"] {
             assert_eq!(hint(silent), None, "{silent}");
         }
+    }
+
+    #[test]
+    fn the_command_in_a_line_is_found() {
+        let help = help();
+        assert_eq!(help.command_end("  config  get x"), 13);
+        assert_eq!(help.command_end("config x"), 6);
+        assert_eq!(help.command_end("Set"), 3);
+        assert_eq!(help.command_end("settle"), 0);
+        assert_eq!(help.command_end(""), 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -37,16 +37,11 @@ impl Terminal {
             ws_ypixel: 0,
         };
         let terminal = openpty(Some(&size), None).expect("there are pseudo-terminals");
-        let test = std::env::current_exe().expect("a test knows where it is");
-        let profile = test
-            .parent()
-            .and_then(Path::parent)
-            .expect("it is in target/PROFILE/deps");
         let home = tempfile::tempdir()
             .expect("there is a temporary directory")
             .keep();
         let side = || terminal.slave.try_clone().expect("it can be duplicated");
-        let child = Command::new(profile.join("examples").join("cli"))
+        let child = Command::new(env!("CARGO_BIN_EXE_oxidis-cli"))
             .args(arguments)
             .env("TERM", "xterm")
             .env("HOME", &home)
@@ -167,7 +162,9 @@ fn hints_and_completion_follow_what_is_typed() {
     terminal.expect("> ");
     terminal.press("getrange ");
     terminal.press("\x15config g\t");
-    terminal.expect("CONFIG GET");
+    terminal.expect("\x1b[1mGET\x1b[0m");
+    terminal.press(" 'open");
+    terminal.expect("\x1b[31m'open\x1b[0m");
     assert!(!terminal.seen.contains("\x1b[90m"), "{:?}", terminal.seen);
     // Ctrl-C leaves.
     terminal.press("\x03");
@@ -247,8 +244,9 @@ fn history_is_kept_without_passwords() {
     terminal.press("set key value\r");
     terminal.expect("OK");
     // Up and Return runs it again, and is no new line of history.
+    terminal.expect("> ");
     terminal.press("\x1b[A\r");
-    terminal.expect("set key value");
+    terminal.expect("\x1b[1mset\x1b[0m key value");
     terminal.expect("OK");
     terminal.press("quit\r");
     assert_eq!(terminal.code(), Some(0));

@@ -6,12 +6,13 @@ use std::borrow::Cow;
 use std::env;
 
 use rustyline::completion::Completer;
-use rustyline::highlight::Highlighter;
+use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hint, Hinter};
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, ExternalPrinter, Helper};
 
+use super::highlight::highlight;
 use crate::client::{Client, shown_push};
 use crate::connection::PushSink;
 use crate::help::Help;
@@ -149,6 +150,18 @@ impl Hinter for Assistant {
 }
 
 impl Highlighter for Assistant {
+    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+        if self.colours {
+            Cow::Owned(highlight(line, &self.help))
+        } else {
+            Cow::Borrowed(line)
+        }
+    }
+
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        self.colours && kind != CmdKind::MoveCursor
+    }
+
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
         if self.colours {
             Cow::Owned(format!("\x1b[90m{hint}\x1b[0m"))

@@ -1,6 +1,7 @@
 //! The prompt: reading a line, and doing what it says.
 
 mod editor;
+mod highlight;
 mod lines;
 mod session;
 

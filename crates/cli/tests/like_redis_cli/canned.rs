@@ -8,7 +8,7 @@ use std::thread;
 
 use oxidis_resp::{ReplyParser, Value};
 
-/// Answers `REPLY n` with the n-th of `replies` (bytes as they go over the wire), `HELLO`
+/// Answers `REPLY n` with the n-th of `replies` (bytes as they go over the wire), `HELLO` and `ASKING`
 /// with OK, and anything else with an error. Answers its port; it runs until the test
 /// program ends.
 pub fn serve(replies: Vec<Vec<u8>>) -> u16 {
@@ -46,7 +46,12 @@ fn answer(mut stream: TcpStream, replies: &[Vec<u8>]) {
                 let index = index.as_integer().expect("REPLY takes a number");
                 &replies[index as usize]
             }
-            [Value::Bulk(command), ..] if command.eq_ignore_ascii_case(b"hello") => b"+OK\r\n",
+            [Value::Bulk(command), ..]
+                if [&b"hello"[..], b"asking"]
+                    .contains(&command.to_ascii_lowercase().as_slice()) =>
+            {
+                b"+OK\r\n"
+            }
             _ => b"-ERR unknown command\r\n",
         };
         if stream.write_all(reply).is_err() {

@@ -175,3 +175,27 @@ fn what_is_no_protocol_ends_the_program() {
         "{outcome:?}"
     );
 }
+
+#[test]
+fn redirections_are_followed_where_asked_for() {
+    let Some(theirs) = theirs() else { return };
+    let other = canned::serve(vec![b"+moved\r\n".to_vec(), b"+asked\r\n".to_vec()]);
+    let port = canned::serve(vec![
+        format!("-MOVED 5 127.0.0.1:{other}\r\n").into_bytes(),
+        format!("-ASK 5 127.0.0.1:{other}\r\n").into_bytes(),
+    ]);
+    let server = ["-p".to_string(), port.to_string()];
+    for run in [
+        Run::new(&["-c", "reply", "0"]),
+        Run::new(&["-c", "reply", "1"]),
+        Run::new(&["reply", "0"]),
+        Run::new(&["-c"]).input("reply 1\nreply 0\n"),
+        Run::new(&["-c", "-r", "2", "reply", "0"]),
+    ] {
+        assert_eq!(
+            run.of(&ours(), &server),
+            run.of(&theirs, &server),
+            "{run:?}"
+        );
+    }
+}

@@ -73,17 +73,9 @@ impl Run {
     }
 }
 
-/// The program that this crate builds as its example, next to the test itself.
+/// The program that this crate builds.
 pub fn ours() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows where it is");
-    let profile = test
-        .parent()
-        .and_then(Path::parent)
-        .expect("it is in target/PROFILE/deps");
-    profile
-        .join("examples")
-        .join("cli")
-        .with_extension(std::env::consts::EXE_EXTENSION)
+    env!("CARGO_BIN_EXE_oxidis-cli").into()
 }
 
 /// The real one, where this machine has version 7.0: later ones print some things

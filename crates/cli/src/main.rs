@@ -1,4 +1,4 @@
-//! The prompt as a program of its own: what `oxidis cli` is, without the server.
+//! The prompt as a program of its own: what `oxidis cli` is, without the server beside it.
 
 use std::process::ExitCode;
 
