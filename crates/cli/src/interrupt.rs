@@ -49,7 +49,8 @@ fn activity() -> MutexGuard<'static, Activity> {
     ACTIVITY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn install() {
+/// Makes Ctrl-C what this module says, rather than a signal that kills.
+pub fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         // Where there is a handler already, as in a program that embeds the prompt,

@@ -253,3 +253,21 @@ fn history_is_kept_without_passwords() {
     let kept = fs::read_to_string(terminal.home.join(".oxidis_history")).expect("it was written");
     assert_eq!(kept, "set key value\nquit\n");
 }
+
+#[test]
+fn ctrl_c_ends_a_command_that_waits() {
+    let Some(server) = server() else { return };
+    let mut terminal = Terminal::open(&["-p", &server.port().to_string()]);
+    terminal.expect("> ");
+    terminal.press("blpop nothing 0\r");
+    let mut other = server.client();
+    while !other
+        .run("INFO clients")
+        .to_string()
+        .contains("blocked_clients:1")
+    {
+        thread::sleep(Duration::from_millis(5));
+    }
+    terminal.interrupt();
+    assert_eq!(terminal.code(), Some(1));
+}

@@ -10,6 +10,7 @@ use super::lines::Lines;
 use crate::arguments::Output;
 use crate::client::{Client, Disconnected, Exit, Report, print};
 use crate::history::{dotfile, is_sensitive};
+use crate::interrupt;
 use crate::text::leading_integer;
 
 /// A command that takes longer has its time printed.
@@ -18,6 +19,7 @@ const SLOW: Duration = Duration::from_millis(500);
 /// Reads and runs lines until there are no more.
 pub fn open(mut client: Client) -> Result<(), Exit> {
     client.interactive = true;
+    interrupt::install();
     client.notice_pushes = std::io::IsTerminal::is_terminal(&std::io::stdin());
     // Every command tries again.
     let _ = client.connect(Report::Loud);
