@@ -1,0 +1,316 @@
+//! Typed readers of the values that the engine and the server use. Numbers, switches and words
+//! cost one relaxed load; the others take the lock and copy.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::directive::DirectiveId;
+use super::enumerations::{
+    AclPubsubDefault, AppendFsync, LogLevel, MaxmemoryPolicy, ProtectedAction, ShutdownFlags,
+    Supervised,
+};
+use super::store::Config;
+use super::value::{OutputBufferLimit, SavePoint, Value};
+use crate::value::EncodingLimits;
+
+pub(super) const OUTPUT_BUFFER_LIMITS: DirectiveId = DirectiveId::of("client-output-buffer-limit");
+
+/// Readers of numbers, one a line: the method, its type, its directive.
+macro_rules! numbers {
+    ($( $method:ident: $type:ty = $name:literal; )+) => {
+        impl Config {
+            $(
+                #[doc = concat!("`", $name, "`.")]
+                pub fn $method(&self) -> $type {
+                    const ID: DirectiveId = DirectiveId::of($name);
+                    self.number(ID) as $type
+                }
+            )+
+        }
+    };
+}
+
+macro_rules! switches {
+    ($( $method:ident = $name:literal; )+) => {
+        impl Config {
+            $(
+                #[doc = concat!("`", $name, "`.")]
+                pub fn $method(&self) -> bool {
+                    const ID: DirectiveId = DirectiveId::of($name);
+                    self.number(ID) != 0
+                }
+            )+
+        }
+    };
+}
+
+macro_rules! enumerations {
+    ($( $method:ident: $type:ty = $name:literal; )+) => {
+        impl Config {
+            $(
+                #[doc = concat!("`", $name, "`.")]
+                pub fn $method(&self) -> $type {
+                    const ID: DirectiveId = DirectiveId::of($name);
+                    <$type>::from_code(self.number(ID)).expect("only codes of its words are stored")
+                }
+            )+
+        }
+    };
+}
+
+macro_rules! texts {
+    ($( $method:ident = $name:literal; )+) => {
+        impl Config {
+            $(
+                #[doc = concat!("`", $name, "`; empty if there is none.")]
+                pub fn $method(&self) -> Vec<u8> {
+                    const ID: DirectiveId = DirectiveId::of($name);
+                    self.text(ID)
+                }
+            )+
+        }
+    };
+}
+
+numbers! {
+    maxmemory: u64 = "maxmemory";
+    maxmemory_samples: usize = "maxmemory-samples";
+    maxmemory_eviction_tenacity: u32 = "maxmemory-eviction-tenacity";
+    maxclients: usize = "maxclients";
+    databases: usize = "databases";
+    port: u16 = "port";
+    tls_port: u16 = "tls-port";
+    tcp_backlog: u32 = "tcp-backlog";
+    tcp_keepalive_seconds: u64 = "tcp-keepalive";
+    timeout_seconds: u64 = "timeout";
+    hz: u32 = "hz";
+    io_threads: usize = "io-threads";
+    default_ttl_seconds: u64 = "default-ttl";
+    active_expire_effort: u32 = "active-expire-effort";
+    lfu_log_factor: u32 = "lfu-log-factor";
+    lfu_decay_time_minutes: u32 = "lfu-decay-time";
+    proto_max_bulk_len: usize = "proto-max-bulk-len";
+    client_query_buffer_limit: usize = "client-query-buffer-limit";
+    busy_reply_threshold_ms: u64 = "busy-reply-threshold";
+    tracking_table_max_keys: usize = "tracking-table-max-keys";
+    acllog_max_len: usize = "acllog-max-len";
+    slowlog_log_slower_than_us: i64 = "slowlog-log-slower-than";
+    slowlog_max_len: usize = "slowlog-max-len";
+    commandlog_request_larger_than: i64 = "commandlog-request-larger-than";
+    commandlog_large_request_max_len: usize = "commandlog-large-request-max-len";
+    commandlog_reply_larger_than: i64 = "commandlog-reply-larger-than";
+    commandlog_large_reply_max_len: usize = "commandlog-large-reply-max-len";
+    latency_monitor_threshold_ms: u64 = "latency-monitor-threshold";
+    notify_keyspace_events: u32 = "notify-keyspace-events";
+    stream_node_max_bytes: usize = "stream-node-max-bytes";
+    stream_node_max_entries: usize = "stream-node-max-entries";
+    hll_sparse_max_bytes: usize = "hll-sparse-max-bytes";
+    unixsocketperm: u32 = "unixsocketperm";
+    shutdown_timeout_seconds: u64 = "shutdown-timeout";
+    auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage";
+    auto_aof_rewrite_min_size: u64 = "auto-aof-rewrite-min-size";
+    min_replicas_to_write: u32 = "min-replicas-to-write";
+    min_replicas_max_lag_seconds: u64 = "min-replicas-max-lag";
+}
+
+switches! {
+    protected_mode = "protected-mode";
+    daemonize = "daemonize";
+    dynamic_hz = "dynamic-hz";
+    activerehashing = "activerehashing";
+    appendonly = "appendonly";
+    always_show_logo = "always-show-logo";
+    set_proc_title = "set-proc-title";
+    lazyfree_lazy_eviction = "lazyfree-lazy-eviction";
+    lazyfree_lazy_expire = "lazyfree-lazy-expire";
+    lazyfree_lazy_server_del = "lazyfree-lazy-server-del";
+    lazyfree_lazy_user_del = "lazyfree-lazy-user-del";
+    lazyfree_lazy_user_flush = "lazyfree-lazy-user-flush";
+    lazyexpire_nested_arbitrary_keys = "lazyexpire-nested-arbitrary-keys";
+    latency_tracking = "latency-tracking";
+    stop_writes_on_bgsave_error = "stop-writes-on-bgsave-error";
+    rdbcompression = "rdbcompression";
+    rdbchecksum = "rdbchecksum";
+    replica_read_only = "replica-read-only";
+    replica_serve_stale_data = "replica-serve-stale-data";
+    cluster_enabled = "cluster-enabled";
+    import_mode = "import-mode";
+    hide_user_data_from_log = "hide-user-data-from-log";
+}
+
+enumerations! {
+    maxmemory_policy: MaxmemoryPolicy = "maxmemory-policy";
+    log_level: LogLevel = "loglevel";
+    append_fsync: AppendFsync = "appendfsync";
+    acl_pubsub_default: AclPubsubDefault = "acl-pubsub-default";
+    enable_protected_configs: ProtectedAction = "enable-protected-configs";
+    enable_debug_command: ProtectedAction = "enable-debug-command";
+    enable_module_command: ProtectedAction = "enable-module-command";
+    supervised: Supervised = "supervised";
+}
+
+texts! {
+    requirepass = "requirepass";
+    aclfile = "aclfile";
+    dir = "dir";
+    dbfilename = "dbfilename";
+    appendfilename = "appendfilename";
+    appenddirname = "appenddirname";
+    logfile = "logfile";
+    pidfile = "pidfile";
+    unixsocket = "unixsocket";
+    proc_title_template = "proc-title-template";
+    availability_zone = "availability-zone";
+}
+
+/// The classes of clients that `client-output-buffer-limit` tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientClass {
+    /// Those who send commands.
+    Normal = 0,
+    /// Replicas.
+    Replica = 1,
+    /// Those who are subscribed to a channel or pattern.
+    PubSub = 2,
+}
+
+impl Config {
+    /// How much may wait for a client of this class.
+    pub fn output_buffer_limit(&self, class: ClientClass) -> OutputBufferLimit {
+        self.output_buffer_limits[class as usize].load()
+    }
+
+    /// `maxmemory-clients` in bytes, a percentage being of `maxmemory`; 0 is no limit.
+    pub fn maxmemory_clients(&self) -> u64 {
+        const ID: DirectiveId = DirectiveId::of("maxmemory-clients");
+        match u64::try_from(self.number(ID)) {
+            Ok(bytes) => bytes,
+            Err(_) => {
+                let percent = u128::from(self.number(ID).unsigned_abs());
+                // At most 100 percent of a u64.
+                (u128::from(self.maxmemory()) * percent / 100) as u64
+            }
+        }
+    }
+
+    /// `shutdown-on-sigint`.
+    pub fn shutdown_on_sigint(&self) -> ShutdownFlags {
+        const ID: DirectiveId = DirectiveId::of("shutdown-on-sigint");
+        ShutdownFlags::from_bits_truncate(self.number(ID))
+    }
+
+    /// `shutdown-on-sigterm`.
+    pub fn shutdown_on_sigterm(&self) -> ShutdownFlags {
+        const ID: DirectiveId = DirectiveId::of("shutdown-on-sigterm");
+        ShutdownFlags::from_bits_truncate(self.number(ID))
+    }
+
+    /// `save`; empty when nothing is ever saved by itself.
+    pub fn save_points(&self) -> Vec<SavePoint> {
+        const ID: DirectiveId = DirectiveId::of("save");
+        match &self.state.read().values[ID.index()] {
+            Value::Save(points) => points.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// `bind`, each address as it was written, with its leading `-` if it has one.
+    pub fn bind_addresses(&self) -> Vec<Vec<u8>> {
+        const ID: DirectiveId = DirectiveId::of("bind");
+        match &self.state.read().values[ID.index()] {
+            Value::Addresses(addresses) => addresses.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// `replicaof`: host and port.
+    pub fn replica_of(&self) -> Option<(Vec<u8>, u16)> {
+        const ID: DirectiveId = DirectiveId::of("replicaof");
+        match &self.state.read().values[ID.index()] {
+            Value::ReplicaOf(master) => master.clone(),
+            _ => None,
+        }
+    }
+
+    /// `latency-tracking-info-percentiles`.
+    pub fn latency_percentiles(&self) -> Vec<f64> {
+        const ID: DirectiveId = DirectiveId::of("latency-tracking-info-percentiles");
+        match &self.state.read().values[ID.index()] {
+            Value::Percentiles(percentiles) => percentiles.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A number that changes whenever the configuration does. Whoever keeps something derived from
+    /// it compares.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The encoding limits as they are now; see [`CachedLimits`] for the hot path.
+    pub fn encoding_limits(&self) -> Arc<EncodingLimits> {
+        Arc::clone(&self.encoding_limits.read())
+    }
+
+    /// The limits by the numbers as they stand.
+    pub(super) fn fresh_encoding_limits(&self, hash_seed: u64) -> EncodingLimits {
+        macro_rules! number {
+            ($name:literal) => {{
+                const ID: DirectiveId = DirectiveId::of($name);
+                self.number(ID)
+            }};
+        }
+        EncodingLimits {
+            hash_max_listpack_entries: number!("hash-max-listpack-entries") as usize,
+            hash_max_listpack_value: number!("hash-max-listpack-value") as usize,
+            set_max_intset_entries: number!("set-max-intset-entries") as usize,
+            set_max_listpack_entries: number!("set-max-listpack-entries") as usize,
+            set_max_listpack_value: number!("set-max-listpack-value") as usize,
+            zset_max_listpack_entries: number!("zset-max-listpack-entries") as usize,
+            zset_max_listpack_value: number!("zset-max-listpack-value") as usize,
+            list_max_listpack_size: number!("list-max-listpack-size"),
+            list_compress_depth: number!("list-compress-depth"),
+            hash_seed,
+        }
+    }
+
+    fn number(&self, id: DirectiveId) -> i64 {
+        self.numbers[id.index()].load(Ordering::Relaxed)
+    }
+
+    fn text(&self, id: DirectiveId) -> Vec<u8> {
+        match &self.state.read().values[id.index()] {
+            Value::Text(Some(text)) => text.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A worker's own snapshot of the encoding limits: while nothing changes, reading them costs one
+/// load.
+#[derive(Debug, Clone)]
+pub struct CachedLimits {
+    generation: u64,
+    limits: Arc<EncodingLimits>,
+}
+
+impl CachedLimits {
+    /// Takes the first snapshot.
+    pub fn new(config: &Config) -> Self {
+        // The generation is read first: a change in between makes the snapshot too new for its
+        // number, and it is then merely taken again.
+        let generation = config.generation();
+        Self {
+            generation,
+            limits: config.encoding_limits(),
+        }
+    }
+
+    /// The limits as they are now.
+    pub fn get(&mut self, config: &Config) -> &Arc<EncodingLimits> {
+        if self.generation != config.generation() {
+            *self = Self::new(config);
+        }
+        &self.limits
+    }
+}
