@@ -16,7 +16,6 @@ pub mod enumerations;
 mod error;
 pub mod file;
 mod number;
-mod pattern;
 mod rewrite;
 pub mod store;
 pub mod typed;

@@ -1,25 +1,6 @@
 //! How a configuration writes numbers. It follows the C library where Redis hands it the text, so
 //! that what one accepts the other accepts.
 
-/// Bytes with an optional unit. As in Redis digits may be missing (which is 0), more of them than
-/// fit in 64 bits are the greatest number, and a unit may then make it wrap around.
-pub(super) fn memory(text: &[u8]) -> Option<u64> {
-    const LONGEST: usize = 127;
-    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, unit) = text.split_at(length);
-    let multiplier: u64 = match unit.to_ascii_lowercase().as_slice() {
-        b"" | b"b" => 1,
-        b"k" => 1_000,
-        b"kb" => 1 << 10,
-        b"m" => 1_000_000,
-        b"mb" => 1 << 20,
-        b"g" => 1_000_000_000,
-        b"gb" => 1 << 30,
-        _ => return None,
-    };
-    (length <= LONGEST).then(|| saturating(digits, 10).wrapping_mul(multiplier))
-}
-
 /// What `strtoll` reads, if it reads all of the text: leading space, a sign, digits (or none,
 /// which is 0). Too great numbers become the greatest.
 pub(super) fn lenient(text: &[u8]) -> Option<i64> {
@@ -98,19 +79,7 @@ fn is_space(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_has_units_of_1000_and_of_1024() {
-        assert_eq!(memory(b"3k"), Some(3000));
-        assert_eq!(memory(b"3Kb"), Some(3072));
-        assert_eq!(memory(b"2gb"), Some(2 << 30));
-        assert_eq!(memory(b""), Some(0));
-        assert_eq!(memory(b"mb"), Some(0));
-        assert_eq!(memory(b"18446744073709551616"), Some(u64::MAX));
-        for wrong in ["-1", "1x", "1 mb", "1tb", "+1"] {
-            assert_eq!(memory(wrong.as_bytes()), None, "{wrong:?}");
-        }
-    }
+    use crate::text::parse_memory_size;
 
     #[test]
     fn memory_is_written_with_the_greatest_unit_that_divides_it() {
@@ -123,7 +92,7 @@ mod tests {
             ((1 << 30) + 1024, "1048577kb"),
         ] {
             assert_eq!(format_memory(bytes), text);
-            assert_eq!(memory(text.as_bytes()), Some(bytes));
+            assert_eq!(parse_memory_size(text.as_bytes()), Some(bytes));
         }
     }
 

@@ -16,9 +16,9 @@ use parking_lot::{Mutex, RwLock};
 
 use super::directive::{Directive, DirectiveId, Flags, Kind};
 use super::error::ConfigError;
-use super::pattern;
 use super::value::{OutputBufferLimit, Value};
 use super::{enumerations::ProtectedAction, rewrite, typed};
+use crate::text::{Case, glob_matches};
 use crate::value::EncodingLimits;
 
 /// The configuration of one server.
@@ -159,7 +159,7 @@ impl Config {
                     .into_iter()
                     .flatten()
                 {
-                    if pattern::matches(pattern, name.as_bytes()) {
+                    if glob_matches(pattern, name.as_bytes(), Case::Insensitive) {
                         add_once(&mut found, name.as_bytes(), id);
                     }
                 }

@@ -3,11 +3,10 @@
 
 use std::borrow::Cow;
 
-use oxidis_resp::number::parse_integer;
-
 use super::directive::{Directive, Flags, Kind, NumberForm};
 use super::number;
 use super::words;
+use crate::text::{parse_double, parse_integer, parse_memory_size};
 
 /// `seconds` with at least `changes` changes start a background save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -294,10 +293,10 @@ fn parse_number(
         NumberForm::Octal => number::octal(text)
             .map(i128::from)
             .ok_or("argument couldn't be parsed as an octal number")?,
-        NumberForm::Memory => number::memory(text)
+        NumberForm::Memory => parse_memory_size(text)
             .map(i128::from)
             .ok_or("argument must be a memory value")?,
-        NumberForm::MemoryOrPercent => match (number::memory(text), percent(text)) {
+        NumberForm::MemoryOrPercent => match (parse_memory_size(text), percent(text)) {
             (Some(bytes), _) => i128::from(bytes),
             (None, Some(percent)) if -percent < minimum => {
                 return Err(
@@ -401,8 +400,8 @@ fn parse_output_buffer_limits(arguments: &[Vec<u8>], current: &Value) -> Result<
             })
             .ok_or("Invalid client class specified in buffer limit configuration.")?;
         limits[class] = OutputBufferLimit {
-            hard_bytes: number::memory(&limit[1]).ok_or(INVALID)?,
-            soft_bytes: number::memory(&limit[2]).ok_or(INVALID)?,
+            hard_bytes: parse_memory_size(&limit[1]).ok_or(INVALID)?,
+            soft_bytes: parse_memory_size(&limit[2]).ok_or(INVALID)?,
             soft_seconds: number::lenient(&limit[3])
                 .and_then(|seconds| seconds.try_into().ok())
                 .ok_or(INVALID)?,
@@ -505,11 +504,8 @@ fn parse_percentiles(arguments: &[Vec<u8>]) -> Result<Value, Complaint> {
     }
     let mut percentiles = Vec::with_capacity(arguments.len());
     for argument in arguments {
-        let percentile = std::str::from_utf8(argument)
-            .ok()
-            .and_then(|text| text.parse::<f64>().ok())
-            .filter(|percentile| !percentile.is_nan())
-            .ok_or("Invalid latency-tracking-info-percentiles parameters")?;
+        let percentile =
+            parse_double(argument).ok_or("Invalid latency-tracking-info-percentiles parameters")?;
         if !(0.0..=100.0).contains(&percentile) {
             return Err(
                 "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"
