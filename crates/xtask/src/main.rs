@@ -1,6 +1,7 @@
 //! The project's own tools: `cargo xtask COMMAND`. Each command is a room of its own; here is only
 //! the command line.
 
+mod compat;
 mod fuzz_differential;
 mod record;
 mod workspace;
@@ -19,6 +20,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Tool {
+    /// Run Redis's own Tcl suite against the server, unit by unit.
+    Compat(compat::Arguments),
     /// Send random commands to Oxidis and to redis-server and compare what they answer.
     FuzzDifferential(fuzz_differential::Arguments),
     /// Run the scripts of tests/transcripts against redis-server and keep its replies.
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
 
 fn run(tool: &Tool) -> Result<()> {
     match tool {
+        Tool::Compat(arguments) => compat::run(arguments),
         Tool::FuzzDifferential(arguments) => fuzz_differential::run(arguments),
         Tool::Record(arguments) => record::run(arguments),
     }

@@ -1,0 +1,341 @@
+//! Joins the parts of `compat`: which units there are, side by side on two cores, what redis-server
+//! itself passes (asked once and kept), and the verdict.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use super::skips::{self, Skips};
+use super::suite::{Job, Outcome, UnitResult, run_unit};
+use super::{report, source};
+use crate::workspace;
+
+/// The units that Oxidis is held to, the long ones first so that two jobs end together.
+const UNITS: &[&str] = &[
+    "unit/type/zset",
+    "unit/type/list",
+    "unit/type/list-3",
+    "unit/type/set",
+    "unit/type/list-2",
+    "unit/expire",
+    "unit/sort",
+    "unit/scan",
+    "unit/multi",
+    "unit/type/string",
+    "unit/type/hash",
+    "unit/type/incr",
+    "unit/keyspace",
+    "unit/pubsub",
+    "unit/protocol",
+    "unit/querybuf",
+    "unit/quit",
+    "unit/info-command",
+    "unit/introspection-2",
+    "unit/limits",
+];
+
+/// What Oxidis is configured with for the suite beside what the suite says itself, and why.
+const CONFIG: &[(&str, &str, &str)] = &[(
+    "set-max-listpack-entries",
+    "0",
+    "the suite of 7.0.15 knows no listpack sets: a set that is no intset must be a hash table",
+)];
+
+/// How many of a hundred tests may stand in skips.toml.
+const SKIPS_LIMIT_PERCENT: usize = 3;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The units to run, such as unit/type/string; all that Oxidis is held to when none is given.
+    units: Vec<String>,
+    /// The server under test, instead of this workspace's.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// How many units run side by side.
+    #[arg(long, default_value_t = 2)]
+    jobs: u16,
+    /// Ask redis-server anew which tests it passes.
+    #[arg(long)]
+    fresh: bool,
+    /// Print a row for skips.toml for every test that fails, its reason left to be written.
+    #[arg(long)]
+    print_skips: bool,
+}
+
+/// What is to be said about one unit.
+#[derive(Debug)]
+pub struct UnitVerdict {
+    pub unit: String,
+    /// How many tests redis-server passes.
+    pub expected: usize,
+    /// How many of those Oxidis passes.
+    pub passing: usize,
+    /// Which of those are listed and indeed do not pass.
+    pub skipped: Vec<String>,
+    /// Which of those are not listed and do not pass, and why.
+    pub failing: Vec<(String, String)>,
+    pub passing_though_listed: Vec<String>,
+    pub listed_in_vain: Vec<String>,
+    pub troubles: Vec<String>,
+}
+
+impl UnitVerdict {
+    fn is_good(&self) -> bool {
+        self.failing.is_empty()
+            && self.passing_though_listed.is_empty()
+            && self.listed_in_vain.is_empty()
+    }
+}
+
+/// Runs the tool.
+///
+/// # Errors
+/// When the suite is not to be had, or a test that redis-server passes neither passes nor is listed.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let start = Instant::now();
+    let skips = Skips::load()?;
+    let suite = source::source()?;
+    let redis = workspace::redis_server()?;
+    let subject = match &arguments.server {
+        Some(path) => path.clone(),
+        None => workspace::server_binary()?,
+    };
+    for (key, value, reason) in CONFIG {
+        println!("the server under test is configured with {key} {value}: {reason}");
+    }
+    let units: Vec<&str> = match arguments.units.is_empty() {
+        true => UNITS.to_vec(),
+        false => arguments.units.iter().map(String::as_str).collect(),
+    };
+    let bench = Bench {
+        suite: &suite,
+        redis: &redis,
+        subject: &subject,
+        skips: &skips,
+        fresh: arguments.fresh,
+    };
+    let mut verdicts = side_by_side(arguments.jobs, &units, |index, unit| {
+        bench.judge(index, unit)
+    })?;
+    verdicts.sort_by(|one, other| one.unit.cmp(&other.unit));
+    report::print(&verdicts);
+    if arguments.print_skips {
+        let failing = verdicts.iter().flat_map(|verdict| {
+            verdict
+                .failing
+                .iter()
+                .map(|(test, _)| (&verdict.unit, test))
+        });
+        failing.for_each(|(unit, test)| println!("\n{}", skips::as_toml(unit, test)));
+    }
+    println!(
+        "\n{} units in {:.0} s",
+        verdicts.len(),
+        start.elapsed().as_secs_f64()
+    );
+    judge_all(&verdicts, arguments.units.is_empty())
+}
+
+fn judge_all(verdicts: &[UnitVerdict], is_whole: bool) -> Result<()> {
+    let count = |of: fn(&UnitVerdict) -> usize| verdicts.iter().map(of).sum::<usize>();
+    let expected = count(|verdict| verdict.expected);
+    let skipped = count(|verdict| verdict.skipped.len());
+    if !verdicts.iter().all(UnitVerdict::is_good) {
+        bail!(
+            "{} tests fail, {} pass though they are listed, {} are listed in vain",
+            count(|verdict| verdict.failing.len()),
+            count(|verdict| verdict.passing_though_listed.len()),
+            count(|verdict| verdict.listed_in_vain.len())
+        );
+    }
+    if is_whole && skipped * 100 > expected * SKIPS_LIMIT_PERCENT {
+        bail!(
+            "{skipped} of {expected} tests are listed in skips.toml: more than {SKIPS_LIMIT_PERCENT}%"
+        );
+    }
+    Ok(())
+}
+
+/// Runs the units on several threads; results come in any order.
+fn side_by_side<T: Send>(
+    jobs: u16,
+    units: &[&str],
+    judge: impl Fn(u16, &str) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for index in 0..jobs.max(1) {
+            let (next, results, judge) = (&next, &results, &judge);
+            scope.spawn(move || {
+                while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = judge(index, unit).with_context(|| (*unit).to_owned());
+                    results
+                        .lock()
+                        .expect("no judge panics while it pushes")
+                        .push(result);
+                }
+            });
+        }
+    });
+    results
+        .into_inner()
+        .expect("no judge panics while it pushes")
+        .into_iter()
+        .collect()
+}
+
+/// What every unit is judged with.
+struct Bench<'a> {
+    suite: &'a Path,
+    redis: &'a Path,
+    subject: &'a Path,
+    skips: &'a Skips,
+    fresh: bool,
+}
+
+impl Bench<'_> {
+    fn judge(&self, index: u16, unit: &str) -> Result<UnitVerdict> {
+        let expected = self.expected(index, unit)?;
+        let mut actual = self.run(index, unit, self.subject, "oxidis")?;
+        let listed: Vec<&str> = self.skips.of_unit(unit).collect();
+        let fails = |actual: &UnitResult| {
+            expected
+                .iter()
+                .any(|test| !actual.passed(test) && !listed.contains(&test.as_str()))
+        };
+        // Some tests of the suite hang on timing: what fails once is asked once more.
+        if fails(&actual) {
+            let again = self.run(index, unit, self.subject, "oxidis")?;
+            for (test, outcome) in again.tests {
+                if outcome == Outcome::Passed && !actual.passed(&test) {
+                    println!("passed when it was run again: {unit}: {test}");
+                    actual.tests.insert(test, outcome);
+                }
+            }
+        }
+        println!("ran {unit}");
+        Ok(verdict(unit, &expected, &actual, &listed))
+    }
+
+    fn run(&self, index: u16, unit: &str, server: &Path, name: &str) -> Result<UnitResult> {
+        let folder = source::lay_out(self.suite, &format!("run-{index}"), server)?;
+        let logs = source::work_folder().join("logs");
+        fs::create_dir_all(&logs)?;
+        let log = logs.join(format!("{name}-{}.log", unit.replace('/', "-")));
+        let is_subject = server == self.subject;
+        let config = CONFIG
+            .iter()
+            .filter(|_| is_subject && !is_redis_7_0(server))
+            .map(|&(key, value, _)| (key, value));
+        run_unit(
+            &Job {
+                folder: &folder,
+                index,
+                config: config.collect(),
+                log: &log,
+            },
+            unit,
+        )
+    }
+
+    /// The tests of a unit that redis-server passes: from the last time it was asked, or asked now.
+    fn expected(&self, index: u16, unit: &str) -> Result<Vec<String>> {
+        let file = source::work_folder()
+            .join("expected")
+            .join(format!("{}.json", unit.replace('/', "-")));
+        if let (false, Ok(text)) = (self.fresh, fs::read_to_string(&file)) {
+            return serde_json::from_str(&text).with_context(|| file.display().to_string());
+        }
+        let result = self.run(index, unit, self.redis, "redis")?;
+        let passed: Vec<String> = result
+            .tests
+            .into_iter()
+            .filter(|(_, outcome)| *outcome == Outcome::Passed)
+            .map(|(test, _)| test)
+            .collect();
+        if passed.is_empty() {
+            bail!(
+                "redis-server itself passes no test of {unit}: see the log under {}",
+                source::work_folder().display()
+            );
+        }
+        fs::create_dir_all(file.parent().expect("it was joined just now"))?;
+        fs::write(&file, serde_json::to_string_pretty(&passed)?)?;
+        Ok(passed)
+    }
+}
+
+/// For trying the tool itself: redis-server 7.0 as the server under test lacks the directives.
+fn is_redis_7_0(server: &Path) -> bool {
+    let name = fs::canonicalize(server).unwrap_or_else(|_| server.to_owned());
+    name.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("redis-"))
+}
+
+fn verdict(unit: &str, expected: &[String], actual: &UnitResult, listed: &[&str]) -> UnitVerdict {
+    let mut verdict = UnitVerdict {
+        unit: unit.to_owned(),
+        expected: expected.len(),
+        passing: 0,
+        skipped: Vec::new(),
+        failing: Vec::new(),
+        passing_though_listed: Vec::new(),
+        listed_in_vain: Vec::new(),
+        troubles: actual.troubles.clone(),
+    };
+    for test in expected {
+        let is_listed = listed.contains(&test.as_str());
+        match (actual.tests.get(test), is_listed) {
+            (Some(Outcome::Passed), false) => verdict.passing += 1,
+            (Some(Outcome::Passed), true) => {
+                verdict.passing += 1;
+                verdict.passing_though_listed.push(test.clone());
+            }
+            (_, true) => verdict.skipped.push(test.clone()),
+            (Some(Outcome::Failed(why)), false) => {
+                verdict.failing.push((test.clone(), why.clone()))
+            }
+            (None, false) => verdict
+                .failing
+                .push((test.clone(), "was never reached".to_owned())),
+        }
+    }
+    let unknown = listed
+        .iter()
+        .filter(|test| !expected.iter().any(|known| known == *test));
+    verdict.listed_in_vain = unknown.map(|test| (*test).to_owned()).collect();
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_tests_must_fail_and_others_must_pass() {
+        let expected = ["a", "b", "c", "d"].map(str::to_owned);
+        let mut actual = UnitResult::default();
+        actual.tests.insert("a".to_owned(), Outcome::Passed);
+        actual.tests.insert("b".to_owned(), Outcome::Passed);
+        actual
+            .tests
+            .insert("c".to_owned(), Outcome::Failed("why".to_owned()));
+        let verdict = verdict("unit/x", &expected, &actual, &["b", "gone"]);
+        assert_eq!((verdict.passing, verdict.skipped.len()), (2, 0));
+        assert_eq!(verdict.passing_though_listed, ["b"]);
+        assert_eq!(verdict.listed_in_vain, ["gone"]);
+        let failing: Vec<&str> = verdict
+            .failing
+            .iter()
+            .map(|(test, _)| test.as_str())
+            .collect();
+        assert_eq!(failing, ["c", "d"]);
+        assert!(!verdict.is_good());
+    }
+}

@@ -1,0 +1,71 @@
+//! `compat/skips.toml`: the tests of the suite that Oxidis does not pass, each with its reason. The
+//! list may only shrink: a listed test that passes is an error, as is one that does not exist.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::workspace;
+
+/// The listed tests.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skips {
+    #[serde(default, rename = "skip")]
+    rows: Vec<Row>,
+}
+
+/// One listed test.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    unit: String,
+    test: String,
+    reason: String,
+}
+
+impl Skips {
+    /// Reads the list.
+    ///
+    /// # Errors
+    /// When a row is malformed, has no reason, or stands there twice.
+    pub fn load() -> Result<Self> {
+        let path = workspace::root().join("compat/skips.toml");
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let skips: Self = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        let mut seen = BTreeSet::new();
+        for row in &skips.rows {
+            if row.reason.trim().is_empty() {
+                bail!(
+                    "{}: {}: {:?} has no reason",
+                    path.display(),
+                    row.unit,
+                    row.test
+                );
+            }
+            if !seen.insert((&row.unit, &row.test)) {
+                bail!(
+                    "{}: {}: {:?} is listed twice",
+                    path.display(),
+                    row.unit,
+                    row.test
+                );
+            }
+        }
+        Ok(skips)
+    }
+
+    /// The tests of a unit that are listed.
+    pub fn of_unit<'a>(&'a self, unit: &'a str) -> impl Iterator<Item = &'a str> {
+        self.rows
+            .iter()
+            .filter(move |row| row.unit == unit)
+            .map(|row| row.test.as_str())
+    }
+}
+
+/// A row as it would stand in the file.
+pub fn as_toml(unit: &str, test: &str) -> String {
+    format!("[[skip]]\nunit = {unit:?}\ntest = {test:?}\nreason = \"\"\n")
+}

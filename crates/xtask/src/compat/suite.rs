@@ -1,0 +1,231 @@
+//! Runs one unit of the Tcl suite and parses what it prints. A test that crashes or hangs the server
+//! takes the rest of its unit with it: then the unit is run anew without that test, until all
+//! others have had their chance.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// After so many seconds without progress a unit is taken to hang.
+const HANG_SECONDS: u32 = 120;
+
+/// How many tests of one unit may crash or hang the server until the rest is given up.
+const ROUNDS_LIMIT: usize = 12;
+
+/// How many ports a unit may use from its first one.
+const PORTS_PER_JOB: u16 = 400;
+
+/// What became of a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    Passed,
+    /// With what the suite printed about it.
+    Failed(String),
+}
+
+/// What became of the tests of one unit, by name. A name that stands for several tests has passed
+/// when all of them did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitResult {
+    pub tests: BTreeMap<String, Outcome>,
+    /// What went wrong outside of any test.
+    pub troubles: Vec<String>,
+}
+
+impl UnitResult {
+    /// Whether the test has run and passed.
+    pub fn passed(&self, test: &str) -> bool {
+        self.tests.get(test) == Some(&Outcome::Passed)
+    }
+
+    fn note(&mut self, test: String, outcome: Outcome) {
+        let failed_before = matches!(self.tests.get(&test), Some(Outcome::Failed(_)));
+        if !failed_before {
+            self.tests.insert(test, outcome);
+        }
+    }
+}
+
+/// How a unit is run.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The laid out folder.
+    pub folder: &'a Path,
+    /// Keeps units that run side by side off each other's ports.
+    pub index: u16,
+    /// Extra directives for the server's configuration.
+    pub config: Vec<(&'a str, &'a str)>,
+    /// Where the suite's output is kept.
+    pub log: &'a Path,
+}
+
+/// Runs a unit.
+///
+/// # Errors
+/// When the suite cannot be started at all.
+pub fn run_unit(job: &Job<'_>, unit: &str) -> Result<UnitResult> {
+    let mut culprits: Vec<(String, String)> = Vec::new();
+    loop {
+        let output = run_once(job, unit, &culprits)?;
+        let parsed = parse(&output);
+        let culprit = parsed
+            .culprit
+            .filter(|(name, _)| culprits.iter().all(|(known, _)| known != name));
+        if let (Some(culprit), true) = (culprit, culprits.len() < ROUNDS_LIMIT) {
+            culprits.push(culprit);
+            continue;
+        }
+        let mut result = parsed.result;
+        for (test, why) in culprits {
+            result.tests.insert(test, Outcome::Failed(why));
+        }
+        return Ok(result);
+    }
+}
+
+fn run_once(job: &Job<'_>, unit: &str, without: &[(String, String)]) -> Result<String> {
+    let log = File::create(job.log)?;
+    let base_port = 21_500 + job.index * (PORTS_PER_JOB + 100);
+    let mut suite = Command::new("tclsh8.6");
+    suite.current_dir(job.folder).arg("tests/test_helper.tcl");
+    suite.args(["--single", unit, "--clients", "1", "--durable"]);
+    suite.args(["--timeout", &HANG_SECONDS.to_string()]);
+    suite.args([
+        "--baseport",
+        &base_port.to_string(),
+        "--portcount",
+        &PORTS_PER_JOB.to_string(),
+    ]);
+    for (key, value) in &job.config {
+        suite.args(["--config", key, value]);
+    }
+    for (test, _) in without {
+        suite.args(["--skiptest", test]);
+    }
+    // The suite colours its output when the terminal is an xterm.
+    suite
+        .env("TERM", "dumb")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    suite
+        .status()
+        .context("tclsh8.6 cannot be run (Debian: apt-get install tcl)")?;
+    Ok(String::from_utf8_lossy(&fs::read(job.log)?).into_owned())
+}
+
+struct Parsed {
+    result: UnitResult,
+    /// The test that took the server or the suite with it, and how.
+    culprit: Option<(String, String)>,
+}
+
+fn parse(output: &str) -> Parsed {
+    let mut result = UnitResult::default();
+    let mut culprit = None;
+    let mut blocks: Vec<(&str, String)> = Vec::new();
+    for line in output.lines() {
+        if line.trim() == "The End" {
+            break;
+        }
+        match line
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once("]: "))
+        {
+            Some((status, text)) => blocks.push((status, text.to_owned())),
+            None => match blocks.last_mut() {
+                Some((_, text)) => {
+                    text.push('\n');
+                    text.push_str(line);
+                }
+                None => {}
+            },
+        }
+    }
+    for (status, text) in blocks {
+        let first = text.lines().next().unwrap_or_default();
+        match status {
+            "ok" => {
+                let name = first.rsplit_once(" (").map_or(first, |(name, _)| name);
+                result.note(name.to_owned(), Outcome::Passed);
+            }
+            "err" => match first.rsplit_once(" in tests/") {
+                Some((name, _)) => {
+                    if culprit.is_none() && lost_server(&text) {
+                        culprit =
+                            Some((name.to_owned(), format!("took the server with it: {text}")));
+                    }
+                    result.note(name.to_owned(), Outcome::Failed(text.clone()));
+                }
+                None => result.troubles.push(text),
+            },
+            "TIMEOUT" => {
+                let running = text
+                    .lines()
+                    .find_map(|line| line.split_once("(IN PROGRESS) "));
+                match running {
+                    Some((_, name)) => {
+                        let why = format!("did not end within {HANG_SECONDS} s");
+                        culprit = Some((name.trim().to_owned(), why));
+                    }
+                    None => result.troubles.push(text),
+                }
+            }
+            "exception" => result.troubles.push(text),
+            _ => {}
+        }
+    }
+    Parsed { result, culprit }
+}
+
+/// Whether a test failed because its connection broke: the server crashed in it.
+fn lost_server(text: &str) -> bool {
+    [
+        "I/O error reading reply",
+        "connection refused",
+        "broken pipe",
+        "connection reset",
+    ]
+    .iter()
+    .any(|sign| text.to_lowercase().contains(&sign.to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "Testing unit/x\n[ok]: a - b (c) (12 ms)\n[err]: second in tests/unit/x.tcl\nExpected '1' to be '2'\n\
+                          [ok]: twice (1 ms)\n[err]: twice in tests/unit/x.tcl\nassertion\n[ignore]: large memory flag\n\
+                          [err]: I/O error outside\n                   The End\n*** [err]: late in tests/unit/x.tcl\n";
+
+    #[test]
+    fn the_output_of_the_suite_is_understood() {
+        let parsed = parse(OUTPUT);
+        assert!(parsed.result.passed("a - b (c)"));
+        assert!(!parsed.result.passed("twice"), "one of two failed");
+        assert_eq!(
+            parsed.result.tests["second"],
+            Outcome::Failed("second in tests/unit/x.tcl\nExpected '1' to be '2'".to_owned())
+        );
+        assert_eq!(parsed.result.tests.len(), 3);
+        assert_eq!(parsed.result.troubles, ["I/O error outside"]);
+        assert_eq!(parsed.culprit, None);
+    }
+
+    #[test]
+    fn a_test_that_takes_the_server_with_it_is_named() {
+        let crash =
+            parse("[err]: bad in tests/unit/x.tcl\nI/O error reading reply\n    while executing\n");
+        assert_eq!(crash.culprit.map(|(name, _)| name).as_deref(), Some("bad"));
+        let hang =
+            parse("[TIMEOUT]: clients state report follows.\nsock55 => (IN PROGRESS) slow one\n");
+        assert_eq!(
+            hang.culprit.map(|(name, _)| name).as_deref(),
+            Some("slow one")
+        );
+    }
+}
