@@ -1,9 +1,29 @@
 //! The deterministic heart of Oxidis: the key space, the data types and the commands. It is given
-//! `now`, a seed and bytes, and returns bytes and effects; it does no I/O and reads no clock.
+//! the time, a seed and bytes, and returns bytes and effects; it does no I/O.
+//!
+//! In the order in which to read them: [`session`] (bytes in, bytes out), [`command`] (the life of a
+//! command), `cmd` (the commands), `keyspace` and [`value`] (what they work on).
 
+mod blocking;
+mod client;
+mod cmd;
+pub mod command;
 pub mod config;
+mod engine;
+mod expire;
+mod keyspace;
+mod mailbox;
+mod pubsub;
 pub mod random;
+pub mod session;
+mod stats;
 pub mod table;
 pub mod text;
+mod transaction;
 pub mod value;
 pub mod version;
+mod worker;
+
+pub use engine::{Clock, Engine, EngineOptions, Garbage, Host, NoHost, ShutdownOptions};
+pub use session::{Progress, Session};
+pub use worker::Worker;

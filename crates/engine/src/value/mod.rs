@@ -4,6 +4,7 @@
 //! copyable type with the reading half of its API (`HashRef`). Small collections are one run of
 //! bytes, which the key space keeps inside the entry.
 
+mod any;
 mod block;
 pub mod hash;
 mod hash_table;
@@ -17,6 +18,7 @@ pub mod set;
 mod set_table;
 pub mod sorted_set;
 
+pub use any::{Value, ValueType};
 pub use hash::{Hash, HashRef};
 pub use hash_table::HashTable;
 pub use limits::EncodingLimits;

@@ -1,0 +1,184 @@
+//! Blocked sessions: the queues of their keys, and how a waiting command is served.
+//!
+//! A handler that finds nothing to take calls `Context::block` with a [`Blocking`]. The session is
+//! then put into the queue of each of its keys, under the locks that the command already holds, and
+//! its owner stops reading requests from it.
+//!
+//! A writer that makes a key ready serves the key's waiters, first come first served, before it
+//! lets go of the key's lock, by executing their commands again on their behalf; so no third
+//! command can come between. That is why a waiter leaves, for each key, the command *on that key
+//! alone* ([`BlockedKey::retry`]): the other keys' stripes are not locked by the writer. A command
+//! that needs another key to be served (BLMOVE's destination) says so, and a writer that meets such
+//! a waiter locks all stripes instead (`View::has_transfer_waiters`).
+//!
+//! A waiter is in several queues and is served, times out or leaves once: [`Blocked::state`]
+//! decides. Dead waiters are taken out of queues by whoever meets them, and by their own session
+//! when it wakes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use oxidis_resp::{Protocol, Writer};
+use parking_lot::Mutex;
+
+use crate::client::ClientShared;
+use crate::command::Registered;
+use crate::mailbox::Message;
+
+/// What a command blocks on.
+pub struct Blocking {
+    /// The keys, in the order in which the command looks at them.
+    pub keys: Vec<BlockedKey>,
+    /// When to give up, in milliseconds since 1970 on the engine's clock; `None` is never.
+    pub deadline_ms: Option<i64>,
+    /// The reply when it gives up.
+    pub on_timeout: TimeoutReply,
+    /// Whether serving the command takes other keys than the one that became ready.
+    pub needs_other_keys: bool,
+}
+
+/// One key that a command blocks on.
+pub struct BlockedKey {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The command, with its name, that takes from this key alone; executed when it is ready.
+    pub retry: Vec<Vec<u8>>,
+}
+
+/// What a blocked command answers when its time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeoutReply {
+    /// The null array.
+    NullArray,
+    /// The null bulk string.
+    Null,
+    /// An integer.
+    Integer(i64),
+}
+
+impl TimeoutReply {
+    /// Writes the reply.
+    pub fn write(self, out: &mut Writer<'_>) {
+        match self {
+            TimeoutReply::NullArray => out.null_array(),
+            TimeoutReply::Null => out.null(),
+            TimeoutReply::Integer(n) => out.integer(n),
+        }
+    }
+}
+
+/// Where a blocked command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlockedState {
+    Waiting,
+    /// Served, timed out, unblocked or gone: nothing more will happen to it.
+    Done,
+}
+
+/// A session's blocked command, shared by the queues of its keys.
+pub(crate) struct Blocked {
+    pub(crate) client: Arc<ClientShared>,
+    pub(crate) database: usize,
+    pub(crate) protocol: Protocol,
+    pub(crate) registered: &'static Registered,
+    pub(crate) blocking: Blocking,
+    /// Held while somebody serves the command, so that two writers do not serve it twice.
+    pub(crate) state: Mutex<BlockedState>,
+}
+
+impl Blocked {
+    pub(crate) fn is_waiting(&self) -> bool {
+        *self.state.lock() == BlockedState::Waiting
+    }
+
+    /// Ends the wait with a reply, unless it has ended already; answers whether this call did.
+    pub(crate) fn finish_with(&self, write: impl FnOnce(&mut Writer<'_>)) -> bool {
+        let mut state = self.state.lock();
+        if *state == BlockedState::Done {
+            return false;
+        }
+        *state = BlockedState::Done;
+        let mut reply = Vec::new();
+        write(&mut Writer::new(&mut reply, self.protocol));
+        self.client.post(Message::Unblock(reply));
+        true
+    }
+
+    /// Ends the wait without a reply: the session is closing.
+    pub(crate) fn cancel(&self) {
+        *self.state.lock() = BlockedState::Done;
+    }
+
+    /// The retry command for `key`.
+    pub(crate) fn retry_for(&self, key: &[u8]) -> Option<&[Vec<u8>]> {
+        let found = self
+            .blocking
+            .keys
+            .iter()
+            .find(|blocked| blocked.key == key)?;
+        Some(&found.retry)
+    }
+}
+
+/// The queues of one stripe's keys.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    queues: HashMap<(usize, Vec<u8>), VecDeque<Arc<Blocked>>>,
+    transfers: usize,
+}
+
+impl Waiters {
+    /// Whether nobody waits in this stripe.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Waiters that need other keys to be served.
+    pub(crate) fn transfers(&self) -> usize {
+        self.transfers
+    }
+
+    /// Whether anyone may wait for a key.
+    pub(crate) fn has(&self, database: usize, key: &[u8]) -> bool {
+        !self.queues.is_empty() && self.queues.contains_key(&(database, key.to_vec()))
+    }
+
+    pub(crate) fn add(&mut self, key: &[u8], blocked: Arc<Blocked>) {
+        self.transfers += usize::from(blocked.blocking.needs_other_keys);
+        self.queues
+            .entry((blocked.database, key.to_vec()))
+            .or_default()
+            .push_back(blocked);
+    }
+
+    /// The waiters of a key, oldest first.
+    pub(crate) fn of(&self, database: usize, key: &[u8]) -> Vec<Arc<Blocked>> {
+        let queue = self.queues.get(&(database, key.to_vec()));
+        queue
+            .map(|queue| queue.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Takes one waiter out of a key's queue.
+    pub(crate) fn remove(&mut self, database: usize, key: &[u8], blocked: &Arc<Blocked>) {
+        let place = (database, key.to_vec());
+        let Some(queue) = self.queues.get_mut(&place) else {
+            return;
+        };
+        let before = queue.len();
+        queue.retain(|other| !Arc::ptr_eq(other, blocked));
+        if blocked.blocking.needs_other_keys {
+            self.transfers -= before - queue.len();
+        }
+        if queue.is_empty() {
+            self.queues.remove(&place);
+        }
+    }
+
+    /// Keys of a database that somebody waits for.
+    pub(crate) fn keys_of(&self, database: usize) -> Vec<Vec<u8>> {
+        let keys = self.queues.keys().filter(|(index, _)| *index == database);
+        keys.map(|(_, key)| key.clone()).collect()
+    }
+}

@@ -1,0 +1,243 @@
+//! Sessions as others see them: the registry behind CLIENT LIST, CLIENT KILL and friends.
+//!
+//! [`Client`] is the private half, which the session's own commands change; [`ClientShared`] the
+//! half that other sessions may read, and through which they reach its mailbox.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
+
+use oxidis_resp::Protocol;
+use parking_lot::Mutex;
+
+use crate::blocking::Blocked;
+use crate::mailbox::{Mailbox, Message};
+use crate::pubsub::Subscriptions;
+use crate::transaction::Transaction;
+
+/// How a session's replies are treated (CLIENT REPLY).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ReplyMode {
+    /// Sent.
+    #[default]
+    On,
+    /// Dropped until CLIENT REPLY ON.
+    Off,
+    /// The next one is dropped.
+    SkipNext,
+    /// The one of the command that runs is dropped.
+    Skip,
+}
+
+/// The state of a session that its commands see and change.
+pub struct Client {
+    pub(crate) shared: Arc<ClientShared>,
+    pub(crate) database: usize,
+    pub(crate) protocol: Protocol,
+    pub(crate) is_authenticated: bool,
+    pub(crate) user: Arc<str>,
+    pub(crate) transaction: Transaction,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) reply_mode: ReplyMode,
+    pub(crate) blocked: Option<Arc<Blocked>>,
+    /// The connection is closed once the replies so far are sent.
+    pub(crate) close_after_reply: bool,
+    /// CLIENT NO-EVICT.
+    pub(crate) no_evict: bool,
+    /// CLIENT NO-TOUCH.
+    pub(crate) no_touch: bool,
+}
+
+impl Client {
+    pub(crate) fn new(shared: Arc<ClientShared>) -> Self {
+        Client {
+            shared,
+            database: 0,
+            protocol: Protocol::Resp2,
+            is_authenticated: false,
+            user: Arc::from("default"),
+            transaction: Transaction::default(),
+            subscriptions: Subscriptions::default(),
+            reply_mode: ReplyMode::On,
+            blocked: None,
+            close_after_reply: false,
+            no_evict: false,
+            no_touch: false,
+        }
+    }
+
+    /// The session's number, as CLIENT ID answers it.
+    pub fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// The selected database.
+    pub fn database(&self) -> usize {
+        self.database
+    }
+
+    /// The protocol that the session speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    pub(crate) fn select(&mut self, database: usize) {
+        self.database = database;
+        self.shared.database.store(database, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        self.shared
+            .protocol
+            .store(protocol.version() as u8, Ordering::Relaxed);
+    }
+
+    /// Whether the session may only use the commands of a RESP2 subscriber.
+    pub(crate) fn is_subscriber_only(&self) -> bool {
+        self.protocol == Protocol::Resp2 && self.subscriptions.total() > 0
+    }
+}
+
+/// Names that a client gave itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClientNames {
+    pub(crate) name: Vec<u8>,
+    pub(crate) library_name: Vec<u8>,
+    pub(crate) library_version: Vec<u8>,
+    pub(crate) user: String,
+}
+
+/// The half of a session that other sessions see.
+pub struct ClientShared {
+    pub(crate) id: u64,
+    /// `address:port`, or the path of a Unix socket with `:0`, of the far end.
+    pub(crate) address: String,
+    /// The same of our end.
+    pub(crate) local_address: String,
+    pub(crate) is_unix_socket: bool,
+    pub(crate) created_ms: i64,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) names: Mutex<ClientNames>,
+    pub(crate) database: AtomicUsize,
+    pub(crate) protocol: AtomicU8,
+    /// When the session last sent something.
+    pub(crate) last_interaction_ms: AtomicI64,
+    /// Index of the last command in the command table, plus one.
+    pub(crate) last_command: AtomicU32,
+    pub(crate) channel_count: AtomicUsize,
+    pub(crate) pattern_count: AtomicUsize,
+    pub(crate) shard_channel_count: AtomicUsize,
+    pub(crate) watched_count: AtomicUsize,
+    /// Commands queued by MULTI, or -1.
+    pub(crate) queued_count: AtomicI64,
+    pub(crate) no_evict: AtomicBool,
+    pub(crate) no_touch: AtomicBool,
+    pub(crate) is_killed: AtomicBool,
+    /// The command on which the session is blocked.
+    pub(crate) blocked: Mutex<Option<Arc<Blocked>>>,
+    pub(crate) input_bytes: AtomicU64,
+    pub(crate) output_bytes: AtomicU64,
+    pub(crate) command_count: AtomicU64,
+    /// Bytes of requests that wait to be executed, and of replies that wait to be sent, as the
+    /// driver last reported them.
+    pub(crate) query_buffer_bytes: AtomicUsize,
+    pub(crate) output_buffer_bytes: AtomicUsize,
+}
+
+impl ClientShared {
+    pub(crate) fn new(id: u64, address: String, local_address: String, now_ms: i64) -> Self {
+        ClientShared {
+            id,
+            is_unix_socket: address.ends_with(":0"),
+            address,
+            local_address,
+            created_ms: now_ms,
+            mailbox: Arc::default(),
+            names: Mutex::new(ClientNames {
+                user: "default".into(),
+                ..Default::default()
+            }),
+            database: AtomicUsize::new(0),
+            protocol: AtomicU8::new(2),
+            last_interaction_ms: AtomicI64::new(now_ms),
+            last_command: AtomicU32::new(0),
+            channel_count: AtomicUsize::new(0),
+            pattern_count: AtomicUsize::new(0),
+            shard_channel_count: AtomicUsize::new(0),
+            watched_count: AtomicUsize::new(0),
+            queued_count: AtomicI64::new(-1),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            is_killed: AtomicBool::new(false),
+            blocked: Mutex::new(None),
+            input_bytes: AtomicU64::new(0),
+            output_bytes: AtomicU64::new(0),
+            command_count: AtomicU64::new(0),
+            query_buffer_bytes: AtomicUsize::new(0),
+            output_buffer_bytes: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether the session comes from this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_unix_socket || self.address.starts_with("127.") || self.address.starts_with("[::1]")
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        match self.protocol.load(Ordering::Relaxed) {
+            3 => Protocol::Resp3,
+            _ => Protocol::Resp2,
+        }
+    }
+
+    pub(crate) fn post(&self, message: Message) {
+        self.mailbox.post(message);
+    }
+
+    /// Has the session closed by its owner.
+    pub(crate) fn kill(&self) {
+        self.is_killed.store(true, Ordering::Release);
+        self.mailbox.post(Message::Close);
+    }
+}
+
+/// Every session of an engine, by its number.
+#[derive(Default)]
+pub(crate) struct Clients {
+    by_id: Mutex<BTreeMap<u64, Arc<ClientShared>>>,
+    last_id: AtomicU64,
+}
+
+impl Clients {
+    pub(crate) fn add(
+        &self,
+        address: String,
+        local_address: String,
+        now_ms: i64,
+    ) -> Arc<ClientShared> {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let client = Arc::new(ClientShared::new(id, address, local_address, now_ms));
+        self.by_id.lock().insert(id, client.clone());
+        client
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        self.by_id.lock().remove(&id);
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<ClientShared>> {
+        self.by_id.lock().get(&id).cloned()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.lock().len()
+    }
+
+    /// Every session, oldest first.
+    pub(crate) fn all(&self) -> Vec<Arc<ClientShared>> {
+        self.by_id.lock().values().cloned().collect()
+    }
+}

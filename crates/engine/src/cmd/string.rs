@@ -1,0 +1,791 @@
+//! Strings: SET and its relatives, counters, ranges, and LCS.
+
+use smallvec::SmallVec;
+
+use crate::command::{
+    Args, Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group,
+    KeyFlags, KeySpec, Reply,
+};
+use crate::keyspace::{Key, StringRef};
+use crate::text::{LongDouble, parse_integer};
+use crate::value::ValueType;
+
+mod lcs;
+
+/// Bits that many rows share.
+const WRITE: Flags = Flags::WRITE;
+const READ: Flags = Flags::READONLY;
+const FAST: Flags = Flags::FAST;
+const OOM: Flags = Flags::DENYOOM;
+const READ_KEY: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
+const OVERWRITE: KeyFlags = KeyFlags::OW.union(KeyFlags::UPDATE);
+const UPDATE: KeyFlags = KeyFlags::RW.union(KeyFlags::UPDATE);
+const EXCHANGE: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE);
+
+const ROW: Command = Command {
+    categories: Categories::STRING,
+    group: Group::String,
+    ..Command::DEFAULT
+};
+
+/// The family's rows.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        name: "append",
+        arity: 3,
+        flags: WRITE.union(OOM).union(FAST),
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
+        since: "2.0.0",
+        summary: "Adds bytes at the end of a string, which is made if it is missing.",
+        syntax: "key value",
+        handler: append,
+        ..ROW
+    },
+    Command {
+        name: "decr",
+        arity: 2,
+        flags: WRITE.union(OOM).union(FAST),
+        keys: &[KeySpec::first(EXCHANGE)],
+        summary: "Takes one from the integer under a key.",
+        syntax: "key",
+        handler: decr,
+        ..ROW
+    },
+    Command {
+        name: "decrby",
+        arity: 3,
+        flags: WRITE.union(OOM).union(FAST),
+        keys: &[KeySpec::first(EXCHANGE)],
+        summary: "Takes a number from the integer under a key.",
+        syntax: "key decrement:integer",
+        handler: decrby,
+        ..ROW
+    },
+    Command {
+        name: "delifeq",
+        arity: 3,
+        flags: WRITE.union(FAST),
+        keys: &[KeySpec::first(
+            KeyFlags::RM.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
+        )],
+        since: "9.0.0",
+        summary: "Deletes a key if it holds exactly this string (from Valkey).",
+        syntax: "key value",
+        handler: delifeq,
+        ..ROW
+    },
+    Command {
+        name: "get",
+        arity: 2,
+        flags: READ.union(FAST),
+        keys: &[KeySpec::first(READ_KEY)],
+        summary: "Answers the string under a key.",
+        syntax: "key",
+        handler: get,
+        ..ROW
+    },
+    Command {
+        name: "getdel",
+        arity: 2,
+        flags: WRITE.union(FAST),
+        keys: &[KeySpec::first(
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
+        )],
+        since: "6.2.0",
+        summary: "Answers the string under a key and deletes the key.",
+        syntax: "key",
+        handler: getdel,
+        ..ROW
+    },
+    Command {
+        name: "getex",
+        arity: -2,
+        flags: WRITE.union(FAST),
+        keys: &[KeySpec::first(EXCHANGE)],
+        since: "6.2.0",
+        summary: "Answers the string under a key and sets or removes the key's expiry.",
+        syntax: "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|\
+                 PXAT unix-time-milliseconds|PERSIST]",
+        handler: getex,
+        ..ROW
+    },
+    Command {
+        name: "getrange",
+        arity: 4,
+        flags: READ,
+        keys: &[KeySpec::first(READ_KEY)],
+        since: "2.4.0",
+        complexity: "O(N) in the length of the answer",
+        summary: "Answers a part of the string under a key.",
+        syntax: "key start:integer end:integer",
+        handler: getrange,
+        ..ROW
+    },
+    Command {
+        name: "getset",
+        arity: 3,
+        flags: WRITE.union(OOM).union(FAST),
+        keys: &[KeySpec::first(EXCHANGE)],
+        summary: "Sets a string and answers the one that was there.",
+        syntax: "key value",
+        replaced_by: Some("`SET` with the `GET` argument"),
+        deprecated_since: Some("6.2.0"),
+        handler: getset,
+        ..ROW
+    },
+    Command {
+        name: "incr",
+        arity: 2,
+        flags: WRITE.union(OOM).union(FAST),
+        keys: &[KeySpec::first(EXCHANGE)],
+        summary: "Adds one to the integer under a key.",
+        syntax: "key",
+        handler: incr,
+        ..ROW
+    },
+    Command {
+        name: "incrby",
+        arity: 3,
+        flags: WRITE.union(OOM).union(FAST),
+        keys: &[KeySpec::first(EXCHANGE)],
+        summary: "Adds a number to the integer under a key.",
+        syntax: "key increment:integer",
+        handler: incrby,
+        ..ROW
+    },
+    Command {
+        name: "incrbyfloat",
+        arity: 3,
+        flags: WRITE.union(OOM).union(FAST),
+        keys: &[KeySpec::first(EXCHANGE)],
+        since: "2.6.0",
+        summary: "Adds a floating point number to the number under a key.",
+        syntax: "key increment:double",
+        handler: incrbyfloat,
+        ..ROW
+    },
+    Command {
+        name: "lcs",
+        arity: -3,
+        flags: READ,
+        keys: &[KeySpec::range(1, 2, 1, READ_KEY)],
+        since: "7.0.0",
+        complexity: "O(N*M) in the lengths of the strings",
+        summary: "Finds the longest common subsequence of two strings.",
+        syntax: "key1:key key2:key [LEN] [IDX] [MINMATCHLEN min-match-len:integer] [WITHMATCHLEN]",
+        handler: lcs::lcs,
+        ..ROW
+    },
+    Command {
+        name: "mget",
+        arity: -2,
+        flags: READ.union(FAST),
+        keys: &[KeySpec::range(1, -1, 1, READ_KEY)],
+        complexity: "O(N) in the number of keys",
+        summary: "Answers the strings under several keys.",
+        syntax: "key [key ...]",
+        tips: &["request_policy:multi_shard"],
+        handler: mget,
+        ..ROW
+    },
+    Command {
+        name: "mset",
+        arity: -3,
+        flags: WRITE.union(OOM),
+        keys: &[KeySpec::range(1, -1, 2, OVERWRITE)],
+        since: "1.0.1",
+        complexity: "O(N) in the number of keys",
+        summary: "Sets several strings at once.",
+        syntax: "(key value) [(key value) ...]",
+        tips: &[
+            "request_policy:multi_shard",
+            "response_policy:all_succeeded",
+        ],
+        handler: mset,
+        ..ROW
+    },
+    Command {
+        name: "msetnx",
+        arity: -3,
+        flags: WRITE.union(OOM),
+        keys: &[KeySpec::range(
+            1,
+            -1,
+            2,
+            KeyFlags::OW.union(KeyFlags::INSERT),
+        )],
+        since: "1.0.1",
+        complexity: "O(N) in the number of keys",
+        summary: "Sets several strings at once, if none of the keys is there.",
+        syntax: "(key value) [(key value) ...]",
+        tips: &["request_policy:multi_shard", "response_policy:agg_min"],
+        handler: msetnx,
+        ..ROW
+    },
+    Command {
+        name: "psetex",
+        arity: 4,
+        flags: WRITE.union(OOM),
+        keys: &[KeySpec::first(OVERWRITE)],
+        since: "2.6.0",
+        summary: "Sets a string that expires after some milliseconds.",
+        syntax: "key milliseconds:integer value",
+        handler: psetex,
+        ..ROW
+    },
+    Command {
+        name: "set",
+        arity: -3,
+        flags: WRITE.union(OOM),
+        keys: &[KeySpec::first(
+            KeyFlags::RW
+                .union(KeyFlags::ACCESS)
+                .union(KeyFlags::UPDATE)
+                .union(KeyFlags::VARIABLE_FLAGS),
+        )],
+        summary: "Sets a string, whatever type of value was there.",
+        syntax: "key value [NX|XX|IFEQ comparison-value:string] [GET] [EX seconds|PX milliseconds|\
+                 EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",
+        handler: set,
+        ..ROW
+    },
+    Command {
+        name: "setex",
+        arity: 4,
+        flags: WRITE.union(OOM),
+        keys: &[KeySpec::first(OVERWRITE)],
+        since: "2.0.0",
+        summary: "Sets a string that expires after some seconds.",
+        syntax: "key seconds:integer value",
+        handler: setex,
+        ..ROW
+    },
+    Command {
+        name: "setnx",
+        arity: 3,
+        flags: WRITE.union(OOM).union(FAST),
+        keys: &[KeySpec::first(KeyFlags::OW.union(KeyFlags::INSERT))],
+        summary: "Sets a string if the key is not there.",
+        syntax: "key value",
+        handler: setnx,
+        ..ROW
+    },
+    Command {
+        name: "setrange",
+        arity: 4,
+        flags: WRITE.union(OOM),
+        keys: &[KeySpec::first(UPDATE)],
+        since: "2.2.0",
+        complexity: "O(M) in the length of the value",
+        summary: "Overwrites a part of a string, which is made or made longer if need be.",
+        syntax: "key offset:integer value",
+        handler: setrange,
+        ..ROW
+    },
+    Command {
+        name: "strlen",
+        arity: 2,
+        flags: READ.union(FAST),
+        keys: &[KeySpec::first(KeyFlags::RO)],
+        since: "2.2.0",
+        summary: "Answers the length of the string under a key.",
+        syntax: "key",
+        handler: strlen,
+        ..ROW
+    },
+    Command {
+        name: "substr",
+        arity: 4,
+        flags: READ,
+        keys: &[KeySpec::first(READ_KEY)],
+        complexity: "O(N) in the length of the answer",
+        summary: "Answers a part of the string under a key.",
+        syntax: "key start:integer end:integer",
+        replaced_by: Some("`GETRANGE`"),
+        deprecated_since: Some("2.0.0"),
+        handler: getrange,
+        ..ROW
+    },
+];
+
+/// Writes a string, or the null that stands for none.
+#[inline]
+fn reply_string(found: Option<StringRef<'_>>, out: &mut Reply<'_>) {
+    match found {
+        Some(StringRef::Bytes { bytes, .. }) => out.bulk(bytes),
+        Some(StringRef::Integer(n)) => out.bulk_integer(n),
+        None => out.null(),
+    }
+}
+
+fn get(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    reply_string(cx.string(cx.key(1))?, out);
+    Ok(())
+}
+
+fn mget(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.array(cx.argc() - 1);
+    for index in 1..cx.argc() {
+        // A key of another type answers as a missing one.
+        reply_string(cx.string(cx.key(index)).unwrap_or(None), out);
+    }
+    Ok(())
+}
+
+fn strlen(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.integer(cx.string(cx.key(1))?.map_or(0, StringRef::len) as i64);
+    Ok(())
+}
+
+/// The conditions of SET.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition<'a> {
+    Always,
+    IfMissing,
+    IfPresent,
+    IfEqual(&'a [u8]),
+}
+
+/// What SET and GETEX do with the expiry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expiry {
+    Clear,
+    Keep,
+    /// At this many milliseconds since 1970.
+    At(i64),
+}
+
+/// Reads the time behind EX, PX, EXAT or PXAT (in capitals or not) as milliseconds since 1970.
+fn expire_at(
+    cx: &Context<'_>,
+    unit: &[u8],
+    text: &[u8],
+    command: &'static str,
+) -> Result<i64, CommandError> {
+    let number = parse_integer(text).ok_or(CommandError::NotInteger)?;
+    let invalid = CommandError::InvalidExpire(command);
+    if number <= 0 {
+        return Err(invalid);
+    }
+    let is_seconds = unit.eq_ignore_ascii_case(b"EX") || unit.eq_ignore_ascii_case(b"EXAT");
+    let is_relative = unit.eq_ignore_ascii_case(b"EX") || unit.eq_ignore_ascii_case(b"PX");
+    let milliseconds = if is_seconds {
+        number.checked_mul(1000)
+    } else {
+        Some(number)
+    };
+    let base = if is_relative { cx.now_ms() } else { 0 };
+    milliseconds
+        .and_then(|milliseconds| milliseconds.checked_add(base))
+        .ok_or(invalid)
+}
+
+fn is_expire_unit(argument: &[u8]) -> bool {
+    ["EX", "PX", "EXAT", "PXAT"]
+        .iter()
+        .any(|unit| argument.eq_ignore_ascii_case(unit.as_bytes()))
+}
+
+fn set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    let value = cx.arg(2);
+    if cx.argc() == 3 {
+        set_and_tell(cx, key, value, None);
+        out.ok();
+        return Ok(());
+    }
+    let mut condition = Condition::Always;
+    let mut wants_old = false;
+    let mut expiry = Expiry::Clear;
+    let mut unit_at = None;
+    let mut index = 3;
+    while index < cx.argc() {
+        let has_next = index + 1 < cx.argc();
+        let has_condition = condition != Condition::Always;
+        let has_expiry = expiry != Expiry::Clear || unit_at.is_some();
+        if cx.arg_is(index, "NX") && !has_condition {
+            condition = Condition::IfMissing;
+        } else if cx.arg_is(index, "XX") && !has_condition {
+            condition = Condition::IfPresent;
+        } else if cx.arg_is(index, "IFEQ") && !has_condition && has_next {
+            index += 1;
+            condition = Condition::IfEqual(cx.arg(index));
+        } else if cx.arg_is(index, "GET") {
+            wants_old = true;
+        } else if cx.arg_is(index, "KEEPTTL") && !has_expiry {
+            expiry = Expiry::Keep;
+        } else if is_expire_unit(cx.arg(index)) && !has_expiry && has_next {
+            unit_at = Some(index);
+            index += 1;
+        } else if cx.arg_is(index, "NX") && condition == Condition::IfMissing
+            || cx.arg_is(index, "XX") && condition == Condition::IfPresent
+            || cx.arg_is(index, "KEEPTTL") && expiry == Expiry::Keep
+        {
+            // Said twice is said.
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        index += 1;
+    }
+    if let Some(at) = unit_at {
+        expiry = Expiry::At(expire_at(cx, cx.arg(at), cx.arg(at + 1), "set")?);
+    }
+    cx.expire_if_needed(key);
+    if wants_old {
+        reply_string(cx.string(key)?, out);
+    }
+    let is_met = match condition {
+        Condition::Always => true,
+        Condition::IfMissing => !cx.exists(key),
+        Condition::IfPresent => cx.exists(key),
+        Condition::IfEqual(expected) => cx
+            .string(key)?
+            .is_some_and(|string| string.with_bytes(|bytes| bytes == expected)),
+    };
+    if !is_met {
+        if !wants_old {
+            out.null();
+        }
+        return Ok(());
+    }
+    match expiry {
+        Expiry::Clear => set_and_tell(cx, key, value, None),
+        Expiry::At(at) => set_and_tell(cx, key, value, Some(at)),
+        Expiry::Keep => {
+            cx.set_string_keeping_expire(key, value);
+            cx.changed(key, EventClass::STRING, "set");
+        }
+    }
+    if !wants_old {
+        out.ok();
+    }
+    Ok(())
+}
+
+/// Sets a string with an expiry or none, and tells everyone. A time that is over already deletes
+/// the key instead.
+#[inline]
+fn set_and_tell(cx: &mut Context<'_>, key: Key<'_>, value: &[u8], expire_ms: Option<i64>) {
+    cx.set_string(key, value, expire_ms);
+    cx.changed(key, EventClass::STRING, "set");
+    if let Some(at) = expire_ms {
+        let at = at.to_string();
+        cx.rewrite(&[b"SET", key.bytes, value, b"PXAT", at.as_bytes()]);
+        cx.notify(key.bytes, EventClass::GENERIC, "expire");
+    }
+}
+
+fn setnx(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    cx.expire_if_needed(key);
+    if cx.exists(key) {
+        out.integer(0);
+        return Ok(());
+    }
+    set_and_tell(cx, key, cx.arg(2), None);
+    out.integer(1);
+    Ok(())
+}
+
+fn setex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    set_expiring(cx, b"EX", "setex", out)
+}
+
+fn psetex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    set_expiring(cx, b"PX", "psetex", out)
+}
+
+fn set_expiring(
+    cx: &mut Context<'_>,
+    unit: &[u8],
+    command: &'static str,
+    out: &mut Reply<'_>,
+) -> CommandResult {
+    let at = expire_at(cx, unit, cx.arg(2), command)?;
+    set_and_tell(cx, cx.key(1), cx.arg(3), Some(at));
+    out.ok();
+    Ok(())
+}
+
+fn getset(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    reply_string(cx.string(key)?, out);
+    set_and_tell(cx, key, cx.arg(2), None);
+    Ok(())
+}
+
+fn getdel(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    reply_string(cx.string(key)?, out);
+    if cx.delete(key) {
+        cx.rewrite(&[b"DEL", key.bytes]);
+        cx.changed(key, EventClass::GENERIC, "del");
+    }
+    Ok(())
+}
+
+fn delifeq(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    let expected = cx.arg(2);
+    let is_equal = cx
+        .string(key)?
+        .is_some_and(|string| string.with_bytes(|bytes| bytes == expected));
+    if is_equal && cx.delete(key) {
+        cx.rewrite(&[b"DEL", key.bytes]);
+        cx.changed(key, EventClass::GENERIC, "del");
+        out.integer(1);
+    } else {
+        out.integer(0);
+    }
+    Ok(())
+}
+
+fn getex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    let mut expiry = Expiry::Keep;
+    match cx.argc() {
+        2 => {}
+        3 if cx.arg_is(2, "PERSIST") => expiry = Expiry::Clear,
+        4 if is_expire_unit(cx.arg(2)) => {}
+        _ => return Err(CommandError::Syntax),
+    }
+    let found = cx.string(key)?;
+    let Some(found) = found else {
+        out.null();
+        return Ok(());
+    };
+    if cx.argc() == 4 {
+        expiry = Expiry::At(expire_at(cx, cx.arg(2), cx.arg(3), "getex")?);
+    }
+    reply_string(Some(found), out);
+    match expiry {
+        Expiry::Keep => {}
+        Expiry::At(at) if at <= cx.now_ms() => {
+            cx.delete(key);
+            cx.rewrite(&[b"DEL", key.bytes]);
+            cx.changed(key, EventClass::GENERIC, "del");
+        }
+        Expiry::At(at) => {
+            cx.set_expire(key, Some(at));
+            let at = at.to_string();
+            cx.rewrite(&[b"PEXPIREAT", key.bytes, at.as_bytes()]);
+            cx.changed(key, EventClass::GENERIC, "expire");
+        }
+        Expiry::Clear => {
+            if cx.expire_ms(key).flatten().is_some() {
+                cx.set_expire(key, None);
+                cx.rewrite(&[b"PERSIST", key.bytes]);
+                cx.changed(key, EventClass::GENERIC, "persist");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mset(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    set_pairs(cx)?;
+    out.ok();
+    Ok(())
+}
+
+fn msetnx(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.argc().is_multiple_of(2) {
+        return Err(CommandError::WrongArity("msetnx".into()));
+    }
+    if (1..cx.argc())
+        .step_by(2)
+        .any(|index| cx.exists(cx.key(index)))
+    {
+        out.integer(0);
+        return Ok(());
+    }
+    set_pairs(cx)?;
+    out.integer(1);
+    Ok(())
+}
+
+fn set_pairs(cx: &mut Context<'_>) -> CommandResult {
+    if cx.argc().is_multiple_of(2) {
+        return Err(CommandError::WrongArity(cx.command_name().into()));
+    }
+    for index in (1..cx.argc()).step_by(2) {
+        let key = cx.key(index);
+        cx.set_string(key, cx.arg(index + 1), None);
+        cx.changed(key, EventClass::STRING, "set");
+    }
+    Ok(())
+}
+
+fn incr(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    add(cx, 1, out)
+}
+
+fn decr(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    add(cx, -1, out)
+}
+
+fn incrby(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    add(cx, cx.integer(2)?, out)
+}
+
+fn decrby(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let decrement = cx.integer(2)?;
+    // -2^63 has no opposite.
+    let increment = decrement
+        .checked_neg()
+        .ok_or(CommandError::text("ERR decrement would overflow"))?;
+    add(cx, increment, out)
+}
+
+fn add(cx: &mut Context<'_>, increment: i64, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    let value = match cx.string(key)? {
+        Some(string) => string.as_integer().ok_or(CommandError::NotInteger)?,
+        None => 0,
+    };
+    let sum = value.checked_add(increment).ok_or(CommandError::text(
+        "ERR increment or decrement would overflow",
+    ))?;
+    cx.set_integer_keeping_expire(key, sum);
+    cx.changed(key, EventClass::STRING, "incrby");
+    out.integer(sum);
+    Ok(())
+}
+
+fn incrbyfloat(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    let value = match cx.string(key)? {
+        Some(string) => string
+            .with_bytes(LongDouble::parse)
+            .ok_or(CommandError::NotFloat)?,
+        None => LongDouble::ZERO,
+    };
+    let increment = LongDouble::parse(cx.arg(2)).ok_or(CommandError::NotFloat)?;
+    let sum = value + increment;
+    if !sum.is_finite() {
+        return Err(CommandError::text(
+            "ERR increment would produce NaN or Infinity",
+        ));
+    }
+    let sum = sum.to_string();
+    cx.set_string_keeping_expire(key, sum.as_bytes());
+    cx.rewrite(&[b"SET", key.bytes, sum.as_bytes(), b"KEEPTTL"]);
+    cx.changed(key, EventClass::STRING, "incrbyfloat");
+    out.bulk(sum.as_bytes());
+    Ok(())
+}
+
+/// Refuses a string that would become longer than `proto-max-bulk-len`.
+fn check_length(cx: &Context<'_>, length: Option<usize>) -> CommandResult {
+    let limit = cx.engine().config().proto_max_bulk_len();
+    if length.is_none_or(|length| length > limit) {
+        return Err(CommandError::text(
+            "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
+        ));
+    }
+    Ok(())
+}
+
+fn append(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    let suffix = cx.arg(2);
+    cx.expire_if_needed(key);
+    let length = match cx.string(key)? {
+        None => {
+            cx.set_string(key, suffix, None);
+            suffix.len()
+        }
+        Some(string) => {
+            check_length(cx, string.len().checked_add(suffix.len()))?;
+            let string = cx.raw_string_or_create(key)?;
+            string.extend_from_slice(suffix);
+            string.len()
+        }
+    };
+    cx.changed(key, EventClass::STRING, "append");
+    out.integer(length as i64);
+    Ok(())
+}
+
+fn setrange(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    let offset = cx.integer(2)?;
+    let patch = cx.arg(3);
+    let Ok(offset) = usize::try_from(offset) else {
+        return Err(CommandError::text("ERR offset is out of range"));
+    };
+    cx.expire_if_needed(key);
+    let length = cx.string(key)?.map_or(0, StringRef::len);
+    if patch.is_empty() {
+        out.integer(length as i64);
+        return Ok(());
+    }
+    check_length(cx, offset.checked_add(patch.len()))?;
+    let string = cx.raw_string_or_create(key)?;
+    let end = offset + patch.len();
+    if string.len() < end {
+        string.resize(end, 0);
+    }
+    string[offset..end].copy_from_slice(patch);
+    let length = string.len();
+    cx.changed(key, EventClass::STRING, "setrange");
+    out.integer(length as i64);
+    Ok(())
+}
+
+fn getrange(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let (start, end) = (cx.integer(2)?, cx.integer(3)?);
+    let Some(string) = cx.string(cx.key(1))? else {
+        out.bulk(b"");
+        return Ok(());
+    };
+    string.with_bytes(|bytes| out.bulk(&bytes[range(start, end, bytes.len())]));
+    Ok(())
+}
+
+/// The bytes that GETRANGE means: both ends counted, negative ones from the end of the string.
+fn range(start: i64, end: i64, length: usize) -> std::ops::Range<usize> {
+    if length == 0 || start < 0 && end < 0 && start > end {
+        return 0..0;
+    }
+    let length = length as i64;
+    let from_end = |index: i64| {
+        if index < 0 {
+            (length + index).max(0)
+        } else {
+            index
+        }
+    };
+    let (start, end) = (from_end(start), from_end(end).min(length - 1));
+    if start > end {
+        0..0
+    } else {
+        start as usize..end as usize + 1
+    }
+}
+
+/// The strings of the first two keys of a command, for LCS.
+fn two_strings(cx: &Context<'_>) -> Result<[Vec<u8>; 2], CommandError> {
+    let mut strings: SmallVec<[Vec<u8>; 2]> = SmallVec::new();
+    for index in [1, 2] {
+        let key = cx.key(index);
+        if cx
+            .value_type(key)
+            .is_some_and(|found| found != ValueType::String)
+        {
+            return Err(CommandError::text(
+                "ERR The specified keys must contain string values",
+            ));
+        }
+        strings.push(cx.string(key)?.map(StringRef::to_vec).unwrap_or_default());
+    }
+    let [first, second] = &mut strings[..] else {
+        return Err(CommandError::Syntax);
+    };
+    Ok([std::mem::take(first), std::mem::take(second)])
+}
+
+/// Whether the argument list `args` names `word` at `index`; used by the family's rooms.
+fn is_word(args: Args<'_>, index: usize, word: &str) -> bool {
+    args.get(index).eq_ignore_ascii_case(word.as_bytes())
+}

@@ -1,0 +1,801 @@
+//! What a handler sees: its arguments, the keys that its row names, its session, the engine.
+//!
+//! The context is where expiry, key statistics, keyspace events and the signals to watchers and
+//! waiters meet the bare key space; a handler thinks of none of them.
+
+use std::sync::atomic::Ordering;
+
+use oxidis_resp::Span;
+
+use super::table::Registered;
+use super::{CommandError, CommandResult, Reply};
+use crate::blocking::{Blocked, BlockedState, Blocking};
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::keyspace::{Collection, CollectionMut, Entry, EntryRef, Key, StringRef, collection_ref};
+use crate::random::Random;
+use crate::text::parse_integer;
+use crate::value::{
+    EncodingLimits, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Value,
+    ValueType,
+};
+use crate::worker::{ExpiredKey, ReadyKey, Worker};
+
+/// The arguments of a command, its name first.
+#[derive(Clone, Copy)]
+pub struct Args<'a>(ArgsKind<'a>);
+
+#[derive(Clone, Copy)]
+enum ArgsKind<'a> {
+    /// Places in the buffer that the request was read into.
+    Spans { buffer: &'a [u8], spans: &'a [Span] },
+    /// Owned elsewhere: queued, retried, or made by a program.
+    Owned(&'a [Vec<u8>]),
+    /// Borrowed one by one, from an embedding program.
+    Slices(&'a [&'a [u8]]),
+}
+
+impl<'a> Args<'a> {
+    /// Arguments that lie in `buffer`.
+    pub fn spans(buffer: &'a [u8], spans: &'a [Span]) -> Self {
+        Args(ArgsKind::Spans { buffer, spans })
+    }
+
+    /// Arguments that somebody owns.
+    pub fn owned(arguments: &'a [Vec<u8>]) -> Self {
+        Args(ArgsKind::Owned(arguments))
+    }
+
+    /// Arguments borrowed one by one.
+    pub fn slices(arguments: &'a [&'a [u8]]) -> Self {
+        Args(ArgsKind::Slices(arguments))
+    }
+
+    /// How many there are, the name included.
+    #[inline]
+    #[allow(clippy::len_without_is_empty, reason = "there is always a name")]
+    pub fn len(self) -> usize {
+        match self.0 {
+            ArgsKind::Spans { spans, .. } => spans.len(),
+            ArgsKind::Owned(arguments) => arguments.len(),
+            ArgsKind::Slices(arguments) => arguments.len(),
+        }
+    }
+
+    /// The argument at `index`; empty if there is none.
+    #[inline]
+    pub fn get(self, index: usize) -> &'a [u8] {
+        match self.0 {
+            ArgsKind::Spans { buffer, spans } => {
+                spans.get(index).map_or(&[], |span| span.of(buffer))
+            }
+            ArgsKind::Owned(arguments) => arguments.get(index).map_or(&[], Vec::as_slice),
+            ArgsKind::Slices(arguments) => arguments.get(index).copied().unwrap_or_default(),
+        }
+    }
+
+    /// All of them in order, the name first.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> + Clone {
+        (0..self.len()).map(move |index| self.get(index))
+    }
+
+    /// Copies of all of them.
+    pub fn to_owned(self) -> Vec<Vec<u8>> {
+        self.iter().map(<[u8]>::to_vec).collect()
+    }
+}
+
+/// The classes of keyspace events, as `notify-keyspace-events` names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventClass(u32);
+
+impl EventClass {
+    /// `K`: publish to `__keyspace@<db>__:<key>`.
+    pub const KEYSPACE: EventClass = EventClass(1);
+    /// `E`: publish to `__keyevent@<db>__:<event>`.
+    pub const KEYEVENT: EventClass = EventClass(1 << 1);
+    /// `g`: commands of any type.
+    pub const GENERIC: EventClass = EventClass(1 << 2);
+    /// `$`
+    pub const STRING: EventClass = EventClass(1 << 3);
+    /// `l`
+    pub const LIST: EventClass = EventClass(1 << 4);
+    /// `s`
+    pub const SET: EventClass = EventClass(1 << 5);
+    /// `h`
+    pub const HASH: EventClass = EventClass(1 << 6);
+    /// `z`
+    pub const SORTED_SET: EventClass = EventClass(1 << 7);
+    /// `x`: a key was deleted because its time was over.
+    pub const EXPIRED: EventClass = EventClass(1 << 8);
+    /// `e`: a key was deleted to free memory.
+    pub const EVICTED: EventClass = EventClass(1 << 9);
+    /// `t`
+    pub const STREAM: EventClass = EventClass(1 << 10);
+    /// `m`: a key was looked for and not found; not part of `A`.
+    pub const KEY_MISS: EventClass = EventClass(1 << 11);
+    /// `d`: of a module.
+    pub const MODULE: EventClass = EventClass(1 << 13);
+    /// `n`: a key was made; not part of `A`.
+    pub const NEW: EventClass = EventClass(1 << 14);
+
+    fn is_in(self, enabled: u32) -> bool {
+        enabled & self.0 != 0
+    }
+}
+
+/// In which circumstances a handler runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// As a request of its own.
+    Direct,
+    /// Inside EXEC or a script: nothing may block.
+    Nested,
+    /// For a session that is blocked, by a writer; `still_blocked` is set when there is still
+    /// nothing to take.
+    Serving { still_blocked: bool },
+}
+
+/// What a handler sees.
+pub struct Context<'a> {
+    args: Args<'a>,
+    pub(crate) registered: &'static Registered,
+    pub(crate) client: &'a mut Client,
+    pub(crate) worker: &'a mut Worker,
+    pub(crate) mode: Mode,
+    /// The key argument whose hash is known already, and the hash.
+    hashed: (usize, u64),
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        registered: &'static Registered,
+        args: Args<'a>,
+        client: &'a mut Client,
+        worker: &'a mut Worker,
+        mode: Mode,
+        hashed: (usize, u64),
+    ) -> Self {
+        Context {
+            args,
+            registered,
+            client,
+            worker,
+            mode,
+            hashed,
+        }
+    }
+
+    // Arguments.
+
+    /// All arguments, the command's name first.
+    #[inline]
+    pub fn args(&self) -> Args<'a> {
+        self.args
+    }
+
+    /// The argument at `index` (0 is the command's name); empty if there is none.
+    #[inline]
+    pub fn arg(&self, index: usize) -> &'a [u8] {
+        self.args.get(index)
+    }
+
+    /// How many arguments there are, the command's name included.
+    #[inline]
+    pub fn argc(&self) -> usize {
+        self.args.len()
+    }
+
+    /// Whether the argument at `index` is this word, in any case.
+    #[inline]
+    pub fn arg_is(&self, index: usize, word: &str) -> bool {
+        self.arg(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    /// The argument at `index` as an integer.
+    #[inline]
+    pub fn integer(&self, index: usize) -> Result<i64, CommandError> {
+        parse_integer(self.arg(index)).ok_or(CommandError::NotInteger)
+    }
+
+    /// The argument at `index` as a key.
+    #[inline]
+    pub fn key(&self, index: usize) -> Key<'a> {
+        let bytes = self.args.get(index);
+        if index == self.hashed.0 {
+            return Key {
+                bytes,
+                hash: self.hashed.1,
+            };
+        }
+        self.worker.view.key(bytes)
+    }
+
+    /// Any bytes as a key. Its stripe is locked only if the row's key specifications name it.
+    pub fn key_of<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.worker.view.key(bytes)
+    }
+
+    // Surroundings.
+
+    /// The session.
+    pub fn client(&mut self) -> &mut Client {
+        self.client
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.worker.engine
+    }
+
+    /// The name of the command, `container|subcommand` for a subcommand.
+    pub fn command_name(&self) -> &'static str {
+        &self.registered.full_name
+    }
+
+    /// The selected database.
+    #[inline]
+    pub fn database_index(&self) -> usize {
+        self.client.database
+    }
+
+    /// Milliseconds since 1970; the same throughout the command.
+    #[inline]
+    pub fn now_ms(&self) -> i64 {
+        self.worker.now_ms()
+    }
+
+    /// Microseconds since 1970; the same throughout the command.
+    pub fn now_us(&self) -> i64 {
+        self.worker.now_us
+    }
+
+    /// The thresholds of compact encodings.
+    #[inline]
+    pub fn limits(&self) -> std::sync::Arc<EncodingLimits> {
+        self.worker.limits.clone()
+    }
+
+    /// The source of chance.
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.worker.random
+    }
+
+    // Looking at keys.
+
+    #[inline]
+    fn find(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        let stripe = self.worker.view.stripe(key.hash);
+        let entry = stripe
+            .database(self.client.database)?
+            .get(key.hash, key.bytes)?;
+        if let Some(expire_ms) = entry.expire_ms()
+            && expire_ms <= self.worker.now_ms()
+        {
+            self.worker.expired.borrow_mut().push(ExpiredKey {
+                database: self.client.database,
+                key: key.bytes.to_vec(),
+                hash: key.hash,
+            });
+            self.worker.has_expired.set(true);
+            return None;
+        }
+        Some(entry)
+    }
+
+    /// The entry of a key for reading, counted as a hit or a miss and as a use of the key.
+    #[inline]
+    pub(crate) fn read(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        let found = self.find(key);
+        match found {
+            Some(entry) => {
+                self.worker.counters.keyspace_hits.add(1);
+                self.touch(entry);
+            }
+            None => {
+                self.worker.counters.keyspace_misses.add(1);
+                self.notify_miss(key);
+            }
+        }
+        found
+    }
+
+    /// The entry of a key, without counting or using it.
+    #[inline]
+    pub(crate) fn peek(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        self.find(key)
+    }
+
+    /// Notes the use of an entry, for eviction and OBJECT IDLETIME.
+    #[inline]
+    pub(crate) fn touch(&self, entry: EntryRef<'_>) {
+        if !self.client.no_touch {
+            let clock = (self.worker.now_us / 1_000_000) as u32 & 0x00ff_ffff;
+            if entry.access() != clock {
+                entry.set_access(clock);
+            }
+        }
+    }
+
+    /// The type of the value under a key.
+    pub fn value_type(&self, key: Key<'_>) -> Option<ValueType> {
+        self.find(key).map(EntryRef::value_type)
+    }
+
+    /// Whether the key is there.
+    pub fn exists(&self, key: Key<'_>) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// When the key expires, in milliseconds since 1970: `None` if it is not there, `Some(None)` if
+    /// it never does.
+    pub fn expire_ms(&self, key: Key<'_>) -> Option<Option<i64>> {
+        self.find(key).map(EntryRef::expire_ms)
+    }
+
+    /// The string under a key, for reading.
+    #[inline]
+    pub fn string(&self, key: Key<'_>) -> Result<Option<StringRef<'_>>, CommandError> {
+        match self.read(key) {
+            None => Ok(None),
+            Some(entry) => entry.string().map(Some).ok_or(CommandError::WrongType),
+        }
+    }
+
+    #[inline]
+    fn collection<T: Collection>(&self, key: Key<'_>) -> Result<Option<T::Ref<'_>>, CommandError> {
+        let Some(entry) = self.read(key) else {
+            return Ok(None);
+        };
+        if entry.value_type() != T::TYPE {
+            return Err(CommandError::WrongType);
+        }
+        Ok(Some(collection_ref::<T>(entry)))
+    }
+
+    /// The list under a key, for reading.
+    pub fn list(&self, key: Key<'_>) -> Result<Option<ListRef<'_>>, CommandError> {
+        self.collection::<List>(key)
+    }
+
+    /// The set under a key, for reading.
+    pub fn set(&self, key: Key<'_>) -> Result<Option<SetRef<'_>>, CommandError> {
+        self.collection::<Set>(key)
+    }
+
+    /// The hash under a key, for reading.
+    pub fn hash(&self, key: Key<'_>) -> Result<Option<HashRef<'_>>, CommandError> {
+        self.collection::<Hash>(key)
+    }
+
+    /// The sorted set under a key, for reading.
+    pub fn sorted_set(&self, key: Key<'_>) -> Result<Option<SortedSetRef<'_>>, CommandError> {
+        self.collection::<SortedSet>(key)
+    }
+
+    // Changing keys. None of these tells anyone: that is `changed`.
+
+    /// Deletes the key now if its time is over.
+    #[inline]
+    pub(crate) fn expire_if_needed(&mut self, key: Key<'_>) {
+        let now_ms = self.worker.now_ms();
+        let stripe = self.worker.view.stripe(key.hash);
+        let Some(database) = stripe.database(self.client.database) else {
+            return;
+        };
+        if database.volatile_len() == 0 {
+            return;
+        }
+        let entry = database.get(key.hash, key.bytes);
+        if entry
+            .and_then(EntryRef::expire_ms)
+            .is_some_and(|expire_ms| expire_ms <= now_ms)
+        {
+            delete_expired(self.worker, self.client.database, key);
+        }
+    }
+
+    fn writable_type(&mut self, key: Key<'_>) -> Option<ValueType> {
+        self.expire_if_needed(key);
+        let entry = self.find(key)?;
+        self.touch(entry);
+        Some(entry.value_type())
+    }
+
+    #[inline]
+    fn collection_mut<'k, T: Collection>(
+        &'k mut self,
+        key: Key<'k>,
+        create: bool,
+    ) -> Result<Option<CollectionMut<'k, T>>, CommandError> {
+        match self.writable_type(key) {
+            Some(found) if found != T::TYPE => return Err(CommandError::WrongType),
+            None if !create => return Ok(None),
+            _ => {}
+        }
+        let database = self.client.database;
+        let database = self.worker.view.stripe_mut(key.hash).database_mut(database);
+        Ok(Some(database.collection_mut(key.hash, key.bytes)))
+    }
+
+    fn collection_or_create<'k, T: Collection>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<CollectionMut<'k, T>, CommandError> {
+        Ok(self
+            .collection_mut(key, true)?
+            .expect("a missing key was asked to be created"))
+    }
+
+    /// The list under a key, for changing it.
+    pub fn list_mut<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<Option<CollectionMut<'k, List>>, CommandError> {
+        self.collection_mut(key, false)
+    }
+
+    /// The list under a key, or an empty one that gets the key once something is in it.
+    pub fn list_or_create<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<CollectionMut<'k, List>, CommandError> {
+        self.collection_or_create(key)
+    }
+
+    /// The set under a key, for changing it.
+    pub fn set_mut<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<Option<CollectionMut<'k, Set>>, CommandError> {
+        self.collection_mut(key, false)
+    }
+
+    /// The set under a key, or an empty one that gets the key once something is in it.
+    pub fn set_or_create<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<CollectionMut<'k, Set>, CommandError> {
+        self.collection_or_create(key)
+    }
+
+    /// The hash under a key, for changing it.
+    pub fn hash_mut<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<Option<CollectionMut<'k, Hash>>, CommandError> {
+        self.collection_mut(key, false)
+    }
+
+    /// The hash under a key, or an empty one that gets the key once something is in it.
+    pub fn hash_or_create<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<CollectionMut<'k, Hash>, CommandError> {
+        self.collection_or_create(key)
+    }
+
+    /// The sorted set under a key, for changing it.
+    pub fn sorted_set_mut<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<Option<CollectionMut<'k, SortedSet>>, CommandError> {
+        self.collection_mut(key, false)
+    }
+
+    /// The sorted set under a key, or an empty one that gets the key once something is in it.
+    pub fn sorted_set_or_create<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<CollectionMut<'k, SortedSet>, CommandError> {
+        self.collection_or_create(key)
+    }
+
+    /// Sets a string whatever was there, with this expiry or none. A big old value is freed later.
+    #[inline]
+    pub fn set_string(&mut self, key: Key<'_>, bytes: &[u8], expire_ms: Option<i64>) {
+        self.discard_big(key);
+        let access = self.access_clock();
+        let database = self.database_mut(key);
+        database.set_string(key.hash, key.bytes, bytes, expire_ms);
+        if let Some(entry) = database.get(key.hash, key.bytes) {
+            entry.set_access(access);
+        }
+    }
+
+    /// Sets a string, keeping the key's expiry.
+    pub fn set_string_keeping_expire(&mut self, key: Key<'_>, bytes: &[u8]) {
+        self.expire_if_needed(key);
+        self.discard_big(key);
+        self.database_mut(key)
+            .set_string_keeping_expire(key.hash, key.bytes, bytes);
+    }
+
+    /// Sets an integer, keeping the key's expiry.
+    pub fn set_integer_keeping_expire(&mut self, key: Key<'_>, n: i64) {
+        self.expire_if_needed(key);
+        self.database_mut(key)
+            .set_integer_keeping_expire(key.hash, key.bytes, n);
+    }
+
+    /// The string under a key as a growable one; an empty one if the key is not there, which the
+    /// caller must not leave empty.
+    pub fn raw_string_or_create(&mut self, key: Key<'_>) -> Result<&mut Vec<u8>, CommandError> {
+        match self.writable_type(key) {
+            Some(ValueType::String) => {}
+            Some(_) => return Err(CommandError::WrongType),
+            None => {
+                let entry = Entry::from_value(key.bytes, Value::RawString(Vec::new()), None);
+                self.database_mut(key).insert_new(key.hash, entry);
+            }
+        }
+        let string = self.database_mut(key).raw_string_mut(key.hash, key.bytes);
+        Ok(string.expect("the key holds a string by now"))
+    }
+
+    /// Stores any value, with this expiry or none, whatever was there.
+    pub fn store(&mut self, key: Key<'_>, value: Value, expire_ms: Option<i64>) {
+        let entry = Entry::from_value(key.bytes, value, expire_ms);
+        entry.as_ref().set_access(self.access_clock());
+        if let Some(old) = self.database_mut(key).insert(key.hash, entry) {
+            self.discard(old);
+        }
+    }
+
+    /// Deletes a key; answers whether it was there (and not expired).
+    pub fn delete(&mut self, key: Key<'_>) -> bool {
+        self.expire_if_needed(key);
+        match self.take(key) {
+            Some(entry) => {
+                self.discard(entry);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes an entry out of the key space.
+    pub(crate) fn take(&mut self, key: Key<'_>) -> Option<Entry> {
+        self.database_mut(key).remove(key.hash, key.bytes)
+    }
+
+    /// Sets or removes the expiry of a key; answers whether the key is there.
+    pub fn set_expire(&mut self, key: Key<'_>, expire_ms: Option<i64>) -> bool {
+        self.expire_if_needed(key);
+        self.database_mut(key)
+            .set_expire(key.hash, key.bytes, expire_ms)
+    }
+
+    #[inline]
+    pub(crate) fn database_mut(&mut self, key: Key<'_>) -> &mut crate::keyspace::Database {
+        let database = self.client.database;
+        self.worker.view.stripe_mut(key.hash).database_mut(database)
+    }
+
+    fn access_clock(&self) -> u32 {
+        (self.worker.now_us / 1_000_000) as u32 & 0x00ff_ffff
+    }
+
+    /// Throws a big value under the key away before it is overwritten, so that it is freed later.
+    #[inline]
+    fn discard_big(&mut self, key: Key<'_>) {
+        let stripe = self.worker.view.stripe(key.hash);
+        let entry = stripe
+            .database(self.client.database)
+            .and_then(|database| database.get(key.hash, key.bytes));
+        if entry.is_some_and(|entry| entry.value_type() != ValueType::String)
+            && let Some(entry) = self.take(key)
+        {
+            self.discard(entry);
+        }
+    }
+
+    /// Frees an entry: at once if it is small, without the locks if not.
+    pub(crate) fn discard(&mut self, entry: Entry) {
+        discard(self.worker, entry);
+    }
+
+    // Telling of changes.
+
+    /// Tells everyone that `key` was changed: counts it, marks transactions that watch it,
+    /// publishes `event`, and wakes those who wait for the key. Call it once a change, with the
+    /// locks still held and no borrow of the value left.
+    #[inline]
+    pub fn changed(&mut self, key: Key<'_>, class: EventClass, event: &str) {
+        self.modified(key);
+        self.notify(key.bytes, class, event);
+    }
+
+    /// As [`Self::changed`], without an event.
+    #[inline]
+    pub fn modified(&mut self, key: Key<'_>) {
+        self.worker.dirty += 1;
+        let database = self.client.database;
+        let default_ttl = self.worker.engine.config.default_ttl_seconds();
+        if default_ttl > 0 {
+            let expire_ms = self.worker.now_ms() + default_ttl as i64 * 1000;
+            let database = self.database_mut(key);
+            let entry = database.get(key.hash, key.bytes);
+            if entry.is_some_and(|entry| entry.expire_ms().is_none()) {
+                database.set_expire(key.hash, key.bytes, Some(expire_ms));
+            }
+        }
+        let stripe = self.worker.view.stripe_mut(key.hash);
+        if !stripe.watchers.is_empty() || !stripe.waiters.is_empty() {
+            signal(self.worker, database, key);
+        }
+    }
+
+    /// Counts `n` more changes, for commands that make many at once.
+    pub fn count_changes(&mut self, n: u64) {
+        self.worker.dirty += n;
+    }
+
+    /// Publishes a keyspace event, if anyone asked for its class.
+    #[inline]
+    pub fn notify(&mut self, key: &[u8], class: EventClass, event: &str) {
+        notify(&self.worker.engine, self.client.database, key, class, event);
+    }
+
+    #[inline]
+    fn notify_miss(&self, key: Key<'_>) {
+        notify(
+            &self.worker.engine,
+            self.client.database,
+            key.bytes,
+            EventClass::KEY_MISS,
+            "keymiss",
+        );
+    }
+
+    /// What the propagation log gets instead of the command as it was sent: one command a slice.
+    /// Calling it again adds another.
+    pub fn rewrite(&mut self, _command: &[&[u8]]) {}
+
+    // Blocking.
+
+    /// Whether the command may block; if not it must answer as if its time were over.
+    pub fn may_block(&self) -> bool {
+        self.mode != Mode::Nested
+    }
+
+    /// Blocks the session until one of the keys is ready or the time is over. Inside a transaction
+    /// or script nothing blocks: the reply is that of the time being over.
+    pub fn block(&mut self, blocking: Blocking, out: &mut Reply<'_>) -> CommandResult {
+        match &mut self.mode {
+            Mode::Nested => {
+                blocking.on_timeout.write(out);
+                return Ok(());
+            }
+            Mode::Serving { still_blocked } => {
+                *still_blocked = true;
+                return Ok(());
+            }
+            Mode::Direct => {}
+        }
+        let blocked = std::sync::Arc::new(Blocked {
+            client: self.client.shared.clone(),
+            database: self.client.database,
+            protocol: self.client.protocol,
+            registered: self.registered,
+            blocking,
+            state: parking_lot::Mutex::new(BlockedState::Waiting),
+        });
+        let mut queued: Vec<&[u8]> = Vec::new();
+        for blocked_key in &blocked.blocking.keys {
+            let key = &blocked_key.key[..];
+            if !queued.contains(&key) {
+                queued.push(key);
+                let key = self.worker.view.key(key);
+                self.worker
+                    .view
+                    .stripe_mut(key.hash)
+                    .waiters
+                    .add(key.bytes, blocked.clone());
+            }
+        }
+        *self.client.shared.blocked.lock() = Some(blocked.clone());
+        self.client.blocked = Some(blocked);
+        Ok(())
+    }
+
+    /// Executes another command on behalf of the session, with the locks that are held.
+    pub(crate) fn nested(
+        &mut self,
+        registered: &'static Registered,
+        args: Args<'_>,
+        out: &mut Reply<'_>,
+    ) {
+        super::dispatch::run(
+            self.worker,
+            self.client,
+            registered,
+            args,
+            Mode::Nested,
+            out,
+        );
+    }
+}
+
+/// Deletes a key whose time is over, and tells everyone.
+pub(crate) fn delete_expired(worker: &mut Worker, database: usize, key: Key<'_>) {
+    let stripe = worker.view.stripe_mut(key.hash);
+    let Some(entry) = stripe.database_mut(database).remove(key.hash, key.bytes) else {
+        return;
+    };
+    discard(worker, entry);
+    worker.counters.expired_keys.add(1);
+    signal(worker, database, key);
+    notify(
+        &worker.engine,
+        database,
+        key.bytes,
+        EventClass::EXPIRED,
+        "expired",
+    );
+}
+
+fn discard(worker: &mut Worker, entry: Entry) {
+    if entry.as_ref().is_costly_to_drop() {
+        worker.garbage.push(entry);
+    }
+}
+
+/// Marks the transactions that watch a key and notes it as ready for those who wait for it.
+pub(crate) fn signal(worker: &mut Worker, database: usize, key: Key<'_>) {
+    let stripe = worker.view.stripe_mut(key.hash);
+    let exists = stripe
+        .database(database)
+        .is_some_and(|database| database.get(key.hash, key.bytes).is_some());
+    if !stripe.watchers.is_empty() {
+        stripe.watchers.touch(database, key.bytes, exists);
+    }
+    if exists && stripe.waiters.has(database, key.bytes) {
+        let is_noted = |ready: &ReadyKey| ready.database == database && ready.key == key.bytes;
+        if !worker.ready.iter().any(is_noted) {
+            worker.ready.push_back(ReadyKey {
+                database,
+                key: key.bytes.to_vec(),
+                hash: key.hash,
+            });
+        }
+    }
+}
+
+/// Publishes a keyspace event, if anyone asked for its class.
+#[inline]
+pub(crate) fn notify(engine: &Engine, database: usize, key: &[u8], class: EventClass, event: &str) {
+    let enabled = engine.config.notify_keyspace_events();
+    if enabled != 0 && class.is_in(enabled) {
+        publish_event(engine, database, key, enabled, event);
+    }
+}
+
+#[cold]
+fn publish_event(engine: &Engine, database: usize, key: &[u8], enabled: u32, event: &str) {
+    if EventClass::KEYSPACE.is_in(enabled) {
+        let mut channel = format!("__keyspace@{database}__:").into_bytes();
+        channel.extend_from_slice(key);
+        engine.pubsub.publish(&channel, event.as_bytes());
+    }
+    if EventClass::KEYEVENT.is_in(enabled) {
+        let channel = format!("__keyevent@{database}__:{event}");
+        engine.pubsub.publish(channel.as_bytes(), key);
+    }
+}
+
+/// Marks the session's transaction as one that EXEC must abort, if it is queueing.
+pub(crate) fn fail_transaction(client: &mut Client) {
+    if client.transaction.is_open {
+        client.transaction.has_failed = true;
+    }
+}
+
+/// Notes which command the session ran last, for CLIENT LIST.
+#[inline]
+pub(crate) fn note_command(client: &Client, registered: &Registered) {
+    client
+        .shared
+        .last_command
+        .store(registered.id as u32 + 1, Ordering::Relaxed);
+}

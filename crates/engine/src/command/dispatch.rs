@@ -1,0 +1,483 @@
+//! The life of a command: the gates before its handler, the locks around it, the effects after it.
+//!
+//! The gates stand in Redis's order, since a client that trips two of them gets the error of the
+//! first.
+
+use oxidis_resp::Writer;
+use smallvec::SmallVec;
+
+use super::context::{Mode, delete_expired, fail_transaction, note_command};
+use super::table::{Registered, table};
+use super::{Args, BeginSearch, CommandError, Context, FindKeys, Flags, Locks, Reply};
+use crate::blocking::{Blocked, BlockedState};
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::keyspace::Key;
+use crate::transaction::Queued;
+use crate::worker::Worker;
+
+/// What the caller of [`execute`] may already know of a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Prepared {
+    pub(crate) registered: &'static Registered,
+    /// The first key's argument and its hash; argument 0, which is no key, if it is not known.
+    pub(crate) hashed: (usize, u64),
+}
+
+/// Looks a request's command up and hashes its key, where it has one at a fixed place.
+#[inline]
+pub(crate) fn prepare(engine: &Engine, args: Args<'_>) -> Result<Prepared, CommandError> {
+    let registered = table().resolve(args)?;
+    Ok(Prepared {
+        registered,
+        hashed: hash_first_key(engine, registered, args),
+    })
+}
+
+/// The hash of the key of a command that has exactly one, at a fixed place.
+#[inline]
+pub(crate) fn hash_first_key(
+    engine: &Engine,
+    registered: &Registered,
+    args: Args<'_>,
+) -> (usize, u64) {
+    match single_key(registered) {
+        Some(index) if index < args.len() => (index, engine.keyspace.key(args.get(index)).hash),
+        _ => (0, 0),
+    }
+}
+
+/// The argument of the only key, for the commands that have one at a fixed place.
+#[inline]
+fn single_key(registered: &Registered) -> Option<usize> {
+    let [spec] = registered.command.keys else {
+        return None;
+    };
+    match (spec.begin, spec.find) {
+        (BeginSearch::Index(index), FindKeys::Range { last: 0, .. }) => Some(index),
+        _ => None,
+    }
+}
+
+/// Executes one request of a session, or queues it, or refuses it; writes the reply.
+pub(crate) fn execute(
+    worker: &mut Worker,
+    client: &mut Client,
+    args: Args<'_>,
+    prepared: Result<Prepared, CommandError>,
+    out: &mut Reply<'_>,
+) {
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return reject(worker, client, None, &error, out),
+    };
+    let registered = prepared.registered;
+    if let Err(error) = gates(worker, client, registered, args) {
+        return reject(worker, client, Some(registered), &error, out);
+    }
+    if client.transaction.is_open && is_queued(registered) {
+        let arguments = args.to_owned();
+        client.transaction.queue.push(Queued {
+            registered,
+            arguments,
+        });
+        let count = client.transaction.queue.len() as i64;
+        client
+            .shared
+            .queued_count
+            .store(count, std::sync::atomic::Ordering::Relaxed);
+        out.simple("QUEUED");
+        return;
+    }
+    lock(worker, client, registered, args, prepared.hashed);
+    let mut cx = Context::new(
+        registered,
+        args,
+        client,
+        worker,
+        Mode::Direct,
+        prepared.hashed,
+    );
+    call(&mut cx, out);
+    finish(worker);
+}
+
+/// The checks before a command runs or is queued.
+#[inline]
+fn gates(
+    worker: &Worker,
+    client: &Client,
+    registered: &Registered,
+    args: Args<'_>,
+) -> Result<(), CommandError> {
+    let command = registered.command;
+    if !command.accepts(args.len()) || registered.is_container() {
+        return Err(CommandError::WrongArity(registered_name(registered)));
+    }
+    if command.flags.contains(Flags::PROTECTED) {
+        protected(worker, client, registered)?;
+    }
+    if !client.is_authenticated && !command.flags.contains(Flags::NO_AUTH) {
+        return Err(CommandError::text("NOAUTH Authentication required."));
+    }
+    if client.transaction.is_open && command.flags.contains(Flags::NO_MULTI) {
+        return Err(CommandError::text(
+            "ERR Command not allowed inside a transaction",
+        ));
+    }
+    if client.is_subscriber_only() && !is_allowed_to_subscribers(registered) {
+        return Err(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            registered.full_name.to_ascii_lowercase()
+        )
+        .into());
+    }
+    Ok(())
+}
+
+fn registered_name(registered: &Registered) -> std::borrow::Cow<'static, str> {
+    registered.full_name.clone().into()
+}
+
+#[cold]
+fn protected(
+    worker: &Worker,
+    client: &Client,
+    registered: &Registered,
+) -> Result<(), CommandError> {
+    use crate::config::ProtectedAction;
+    let allowed = match worker.engine.config.enable_debug_command() {
+        ProtectedAction::Yes => true,
+        ProtectedAction::Local => client.shared.is_local(),
+        ProtectedAction::No => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(format!(
+        "ERR {} command not allowed. If the enable-debug-command option is set to \"local\", you \
+         can run it from a local connection, otherwise you need to set this option in the \
+         configuration file, and then restart the server.",
+        registered.command.name.to_ascii_uppercase()
+    )
+    .into())
+}
+
+fn is_queued(registered: &Registered) -> bool {
+    !matches!(
+        registered.command.name,
+        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
+    )
+}
+
+fn is_allowed_to_subscribers(registered: &Registered) -> bool {
+    matches!(
+        registered.command.name,
+        "ping"
+            | "subscribe"
+            | "ssubscribe"
+            | "psubscribe"
+            | "unsubscribe"
+            | "sunsubscribe"
+            | "punsubscribe"
+            | "quit"
+            | "reset"
+    )
+}
+
+/// Writes an error of the gates, and makes an open transaction fail.
+#[cold]
+pub(crate) fn reject(
+    worker: &mut Worker,
+    client: &mut Client,
+    registered: Option<&'static Registered>,
+    error: &CommandError,
+    out: &mut Reply<'_>,
+) {
+    fail_transaction(client);
+    if let Some(registered) = registered {
+        worker.counters.commands[registered.id]
+            .rejected_calls
+            .add(1);
+        if registered.command.name == "exec" {
+            // A refused EXEC ends its transaction.
+            discard_transaction(worker, client);
+            let text = error.to_string();
+            let text = text.strip_prefix("ERR ").unwrap_or(&text).to_owned();
+            return write_error(
+                worker,
+                &format!("EXECABORT Transaction discarded because of: {text}").into(),
+                out,
+            );
+        }
+    }
+    write_error(worker, error, out);
+}
+
+/// Writes an error reply and counts it.
+#[cold]
+pub(crate) fn write_error(worker: &Worker, error: &CommandError, out: &mut Reply<'_>) {
+    worker.counters.error_replies.add(1);
+    worker.engine.stats.count_error(&error.code());
+    out.error(&error.to_string());
+}
+
+/// Ends a transaction: empties its queue and forgets its watched keys.
+pub(crate) fn discard_transaction(worker: &mut Worker, client: &mut Client) {
+    client.transaction.queue.clear();
+    client.transaction.is_open = false;
+    client.transaction.has_failed = false;
+    client
+        .shared
+        .queued_count
+        .store(-1, std::sync::atomic::Ordering::Relaxed);
+    unwatch(worker, client);
+}
+
+/// Forgets the watched keys of a session.
+pub(crate) fn unwatch(worker: &mut Worker, client: &mut Client) {
+    let transaction = &mut client.transaction;
+    for watched in std::mem::take(&mut transaction.watched) {
+        let holds = worker.view.holds_key(watched.hash);
+        if !holds && !worker.view.is_none() {
+            // Inside another command's locks: the watcher is found dead later, and is harmless.
+            continue;
+        }
+        if !holds {
+            worker.view.lock_one(watched.hash);
+        }
+        let stripe = worker.view.stripe_mut(watched.hash);
+        stripe.watchers.remove(&watched, &transaction.is_dirty);
+        if !holds {
+            worker.view.unlock();
+        }
+    }
+    // A new flag: whoever still holds the old one marks nothing.
+    transaction.is_dirty = Default::default();
+    client
+        .shared
+        .watched_count
+        .store(0, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Locks what the command needs.
+#[inline]
+fn lock(
+    worker: &mut Worker,
+    client: &Client,
+    registered: &Registered,
+    args: Args<'_>,
+    hashed: (usize, u64),
+) {
+    let command = registered.command;
+    match command.locks {
+        Locks::Keys if hashed.0 != 0 => worker.view.lock_one(hashed.1),
+        Locks::Keys if command.keys.is_empty() => return,
+        Locks::Keys => {
+            let hashes = key_hashes(worker, registered, args);
+            worker.view.lock_some(hashes.into_iter());
+        }
+        Locks::Transaction => lock_transaction(worker, client),
+        Locks::All => worker.view.lock_all(),
+        Locks::Stepwise => return,
+    }
+    if command.flags.contains(Flags::WRITE) && worker.view.has_transfer_waiters() {
+        worker.view.unlock();
+        worker.view.lock_all();
+    }
+}
+
+fn key_hashes(worker: &Worker, registered: &Registered, args: Args<'_>) -> SmallVec<[u64; 16]> {
+    let mut hashes = SmallVec::new();
+    registered.command.find_keys(args, &mut |index| {
+        hashes.push(worker.view.key(args.get(index)).hash);
+    });
+    hashes
+}
+
+/// Locks the stripes of all queued commands and watched keys.
+fn lock_transaction(worker: &mut Worker, client: &Client) {
+    let transaction = &client.transaction;
+    let needs_all = |queued: &Queued| {
+        matches!(
+            queued.registered.command.locks,
+            Locks::All | Locks::Stepwise
+        )
+    };
+    if transaction.queue.iter().any(needs_all) {
+        return worker.view.lock_all();
+    }
+    let mut hashes: SmallVec<[u64; 32]> = transaction
+        .watched
+        .iter()
+        .map(|watched| watched.hash)
+        .collect();
+    for queued in &transaction.queue {
+        hashes.extend(key_hashes(
+            worker,
+            queued.registered,
+            Args::owned(&queued.arguments),
+        ));
+    }
+    worker.view.lock_some(hashes.into_iter());
+    if worker.view.has_transfer_waiters() {
+        worker.view.unlock();
+        worker.view.lock_all();
+    }
+}
+
+/// Runs a handler under the locks that are held, writes its error if it fails, and counts.
+#[inline]
+fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
+    let position = out.position();
+    let registered = cx.registered;
+    let started_us = cx.worker.now_us;
+    note_command(cx.client, registered);
+    let result = (registered.command.handler)(cx, out);
+    if let Err(error) = result {
+        out.truncate(position);
+        cx.worker.counters.commands[registered.id]
+            .failed_calls
+            .add(1);
+        write_error(cx.worker, &error, out);
+    }
+    let ended_us = cx.worker.engine.clock.now_us();
+    let counters = &cx.worker.counters.commands[registered.id];
+    counters.calls.add(1);
+    counters
+        .duration_us
+        .add(ended_us.saturating_sub(started_us).max(0) as u64);
+    cx.worker.counters.commands_processed.add(1);
+    // The next command starts where this one ended: one reading of the clock for each.
+    cx.worker.next_now_us = ended_us;
+}
+
+/// Runs a command inside another (EXEC, scripts, retries), under the locks that are held.
+pub(crate) fn run(
+    worker: &mut Worker,
+    client: &mut Client,
+    registered: &'static Registered,
+    args: Args<'_>,
+    mode: Mode,
+    out: &mut Reply<'_>,
+) -> Mode {
+    let mut cx = Context::new(registered, args, client, worker, mode, (0, 0));
+    call(&mut cx, out);
+    cx.mode
+}
+
+/// What remains to do after a command: deletes the expired keys that it met, serves those who wait
+/// for what it made ready, lets go of the locks, frees.
+#[inline]
+fn finish(worker: &mut Worker) {
+    if worker.has_expired.get() {
+        delete_met_expired(worker);
+    }
+    if !worker.ready.is_empty() {
+        serve_ready(worker);
+    }
+    worker.view.unlock();
+    if worker.dirty > 0 {
+        worker.counters.changes.add(worker.dirty);
+        worker.dirty = 0;
+    }
+    worker.free_garbage();
+    worker.now_us = worker.next_now_us;
+}
+
+/// Deletes the expired keys that reading commands met.
+#[cold]
+fn delete_met_expired(worker: &mut Worker) {
+    worker.has_expired.set(false);
+    let expired = std::mem::take(&mut *worker.expired.borrow_mut());
+    for met in expired {
+        let key = Key {
+            bytes: &met.key,
+            hash: met.hash,
+        };
+        if !worker.view.holds_key(met.hash) {
+            // A stepwise command has let go of it; the active cycle will delete the key.
+            continue;
+        }
+        let now_ms = worker.now_ms();
+        let database = worker.view.stripe(met.hash).database(met.database);
+        let expire_ms = database
+            .and_then(|database| database.get(met.hash, &met.key))
+            .and_then(|entry| entry.expire_ms());
+        if expire_ms.is_some_and(|expire_ms| expire_ms <= now_ms) {
+            delete_expired(worker, met.database, key);
+        }
+    }
+}
+
+/// Serves the sessions that wait for keys that have become ready, until no key is.
+#[cold]
+fn serve_ready(worker: &mut Worker) {
+    while let Some(ready) = worker.ready.pop_front() {
+        let waiters = worker
+            .view
+            .stripe(ready.hash)
+            .waiters
+            .of(ready.database, &ready.key);
+        for blocked in waiters {
+            let database = worker.view.stripe(ready.hash).database(ready.database);
+            if database.is_none_or(|database| database.get(ready.hash, &ready.key).is_none()) {
+                break;
+            }
+            if serve(worker, &blocked, &ready.key) {
+                let stripe = worker.view.stripe_mut(ready.hash);
+                stripe.waiters.remove(ready.database, &ready.key, &blocked);
+            }
+        }
+    }
+}
+
+/// Executes a blocked command on a key that has become ready; answers whether it waits no more.
+fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> bool {
+    let mut state = blocked.state.lock();
+    if *state == BlockedState::Done {
+        return true;
+    }
+    let Some(arguments) = blocked.retry_for(key) else {
+        return false;
+    };
+    let mut client = Client::new(blocked.client.clone());
+    client.database = blocked.database;
+    client.protocol = blocked.protocol;
+    let mut reply = Vec::new();
+    let mut out = Writer::new(&mut reply, blocked.protocol);
+    let mode = run(
+        worker,
+        &mut client,
+        blocked.registered,
+        Args::owned(arguments),
+        Mode::Serving {
+            still_blocked: false,
+        },
+        &mut out,
+    );
+    if mode
+        == (Mode::Serving {
+            still_blocked: true,
+        })
+    {
+        return false;
+    }
+    *state = BlockedState::Done;
+    drop(state);
+    blocked.client.post(crate::mailbox::Message::Unblock(reply));
+    true
+}
+
+/// Runs `body` with every stripe locked, and does what remains to be done after a command.
+pub(crate) fn with_everything_locked<R>(
+    worker: &mut Worker,
+    body: impl FnOnce(&mut Worker) -> R,
+) -> R {
+    worker.view.lock_all();
+    let answer = body(worker);
+    worker.next_now_us = worker.now_us;
+    finish(worker);
+    answer
+}

@@ -1,0 +1,73 @@
+//! What can go wrong in a command, with the texts that clients match on.
+
+use std::borrow::Cow;
+
+/// What a handler answers: nothing, its reply being written already, or an error in its stead.
+pub type CommandResult = Result<(), CommandError>;
+
+/// An error reply. `Display` gives the text behind the `-`, code word included.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The key holds another type than the command works on.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// The arguments do not fit the command's syntax.
+    #[error("ERR syntax error")]
+    Syntax,
+    /// An argument or value is not an integer of 64 bits.
+    #[error("ERR value is not an integer or out of range")]
+    NotInteger,
+    /// An argument or value is not a floating point number.
+    #[error("ERR value is not a valid float")]
+    NotFloat,
+    /// A number is out of the range that the command allows.
+    #[error("ERR value is out of range")]
+    OutOfRange,
+    /// A number that must be positive is not.
+    #[error("ERR value is out of range, must be positive")]
+    MustBePositive,
+    /// The key that the command needs is not there.
+    #[error("ERR no such key")]
+    NoSuchKey,
+    /// A position is outside of the collection.
+    #[error("ERR index out of range")]
+    IndexOutOfRange,
+    /// A database number is not below `databases`.
+    #[error("ERR DB index is out of range")]
+    DatabaseOutOfRange,
+    /// Wrong number of arguments for the command (or `command|subcommand`) named.
+    #[error("ERR wrong number of arguments for '{0}' command")]
+    WrongArity(Cow<'static, str>),
+    /// An expiry that is zero, negative or too far away, for the command named.
+    #[error("ERR invalid expire time in '{0}' command")]
+    InvalidExpire(&'static str),
+    /// Arguments after a subcommand that fit none of its forms.
+    #[error("ERR unknown subcommand or wrong number of arguments for '{0}'. Try {1} HELP.")]
+    UnknownSubcommand(String, &'static str),
+    /// Out of memory, and nothing may be evicted.
+    #[error("OOM command not allowed when used memory > 'maxmemory'.")]
+    OutOfMemory,
+    /// Any other text, code word included.
+    #[error("{0}")]
+    Text(Cow<'static, str>),
+}
+
+impl CommandError {
+    /// An error with a fixed text, code word included.
+    pub const fn text(text: &'static str) -> Self {
+        CommandError::Text(Cow::Borrowed(text))
+    }
+
+    /// The code word: the first word of the text.
+    pub fn code(&self) -> String {
+        let text = self.to_string();
+        text.split(' ').next().unwrap_or_default().to_owned()
+    }
+}
+
+impl From<String> for CommandError {
+    fn from(text: String) -> Self {
+        CommandError::Text(Cow::Owned(text))
+    }
+}

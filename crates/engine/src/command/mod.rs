@@ -1,0 +1,21 @@
+//! The life of a command, from its row in the table to its effects.
+//!
+//! * `spec`: what a row is: flags, key positions, categories, documentation.
+//! * `table`: all rows joined, found by name.
+//! * `context`: what a handler sees of the key space, its session and the engine.
+//! * `dispatch`: the gates before a handler, the locks around it, the effects after it.
+//! * `error`: what can go wrong in a command, with Redis's texts.
+
+pub(crate) mod context;
+pub(crate) mod dispatch;
+mod error;
+mod spec;
+mod table;
+
+pub use context::{Args, Context, EventClass};
+pub use error::{CommandError, CommandResult};
+pub use oxidis_resp::Writer as Reply;
+pub use spec::{
+    BeginSearch, Categories, Command, FindKeys, Flags, Group, Handler, KeyFlags, KeySpec, Locks,
+};
+pub use table::{CommandTable, Registered, table};

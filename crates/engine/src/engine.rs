@@ -1,0 +1,172 @@
+//! The engine: everything that all sessions share, and what its embedder gives it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::client::Clients;
+use crate::config::Config;
+use crate::keyspace::{Database, Entry, Keyspace};
+use crate::pubsub::PubSub;
+use crate::random::Random;
+use crate::stats::Stats;
+
+/// Where the engine gets the time from.
+pub trait Clock: Send + Sync {
+    /// Microseconds since 1970.
+    fn now_us(&self) -> i64;
+}
+
+/// Something to free that may take long: the driver gives it to a thread of its own.
+pub struct Garbage(pub(crate) GarbageKind);
+
+impl Garbage {
+    /// Whether freeing it may take long enough to be worth another thread.
+    pub fn is_large(&self) -> bool {
+        match &self.0 {
+            GarbageKind::Entries(entries) => {
+                entries.len() > 64 || entries.iter().any(|entry| entry.as_ref().is_large())
+            }
+            GarbageKind::Databases(_) => true,
+        }
+    }
+}
+
+pub(crate) enum GarbageKind {
+    /// Entries with big values.
+    Entries(Vec<Entry>),
+    /// Whole databases.
+    Databases(Vec<Database>),
+}
+
+/// What the process around the engine knows and does.
+pub trait Host: Send + Sync {
+    /// Frees what may take long. The default does so at once.
+    fn reclaim(&self, garbage: Garbage) {
+        drop(garbage);
+    }
+
+    /// Heap bytes in use by the process, if it is known.
+    fn used_memory_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Facts for INFO that only the process knows: section, field, value.
+    fn information(&self) -> Vec<(&'static str, &'static str, String)> {
+        Vec::new()
+    }
+
+    /// Asks the process to end (SHUTDOWN).
+    fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {
+        Err("SHUTDOWN is for servers".to_owned())
+    }
+}
+
+/// How SHUTDOWN was asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShutdownOptions {
+    /// Save, or not, whatever the configuration says.
+    pub save: Option<bool>,
+    /// Do not wait for replicas.
+    pub now: bool,
+    /// Go down even if saving fails.
+    pub force: bool,
+}
+
+/// A host that knows nothing.
+pub struct NoHost;
+
+impl Host for NoHost {}
+
+/// What an engine is made from.
+pub struct EngineOptions {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The process around it.
+    pub host: Arc<dyn Host>,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// How many threads will execute commands; sets the number of stripes.
+    pub workers: usize,
+}
+
+/// A whole in-memory data structure server, without sockets, files or threads.
+pub struct Engine {
+    pub(crate) keyspace: Arc<Keyspace>,
+    pub(crate) pubsub: PubSub,
+    pub(crate) clients: Clients,
+    pub(crate) stats: Stats,
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) databases: usize,
+    pub(crate) started_ms: i64,
+    pub(crate) run_id: String,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub(crate) is_active_expire_off: std::sync::atomic::AtomicBool,
+    /// Until when clients are paused (CLIENT PAUSE), in milliseconds since 1970, and whether only
+    /// writes are.
+    pub(crate) paused_until_ms: AtomicI64,
+    pub(crate) rejected_connections: AtomicU64,
+    random: Mutex<Random>,
+}
+
+impl Engine {
+    /// An empty engine.
+    pub fn new(options: EngineOptions) -> Arc<Self> {
+        let mut random = Random::new(options.seed);
+        let seed = random.next();
+        let stripe_count = if options.workers <= 1 {
+            16
+        } else {
+            (options.workers * 64).max(128)
+        };
+        let run_id = (0..5)
+            .map(|_| format!("{:08x}", random.next() as u32))
+            .collect();
+        Arc::new(Engine {
+            keyspace: Arc::new(Keyspace::new(stripe_count, seed)),
+            pubsub: PubSub::default(),
+            clients: Clients::default(),
+            stats: Stats::default(),
+            databases: options.config.databases(),
+            started_ms: options.clock.now_us() / 1000,
+            config: options.config,
+            clock: options.clock,
+            host: options.host,
+            run_id,
+            is_active_expire_off: Default::default(),
+            paused_until_ms: AtomicI64::new(0),
+            rejected_connections: AtomicU64::new(0),
+            random: Mutex::new(random),
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Milliseconds since 1970 on the engine's clock.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_us() / 1000
+    }
+
+    /// Sessions that are open.
+    pub fn client_count(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Counts a connection that was refused before it became a session.
+    pub fn count_rejected_connection(&self) {
+        self.rejected_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A generator for a new worker.
+    pub(crate) fn fork_random(&self) -> Random {
+        self.random.lock().fork()
+    }
+}

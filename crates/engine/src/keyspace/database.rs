@@ -1,0 +1,344 @@
+//! The entries of one database that live in one stripe, with typed access to their values.
+//!
+//! Nothing here knows of expiry times that have passed, of commands or of events; see
+//! `command::context` for those.
+
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+use smallvec::SmallVec;
+
+use super::entry::{Entry, EntryRef, raw_string_mut};
+use super::stored::Collection;
+use crate::random::Random;
+use crate::table::{SlotMut, Table};
+
+/// One stripe's share of one database.
+pub(crate) struct Database {
+    table: Table<Entry>,
+    /// Entries that have an expiry.
+    volatile: usize,
+    /// The bucket at which the active expiry cycle goes on.
+    next_bucket: usize,
+}
+
+impl Database {
+    pub(crate) fn new(seed: u64) -> Self {
+        Database {
+            table: Table::new(seed),
+            volatile: 0,
+            next_bucket: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Entries that have an expiry.
+    pub(crate) fn volatile_len(&self) -> usize {
+        self.volatile
+    }
+
+    /// Bytes of the table itself.
+    pub(crate) fn table_memory(&self) -> usize {
+        self.table.memory_usage()
+    }
+
+    pub(crate) fn bucket_count(&self) -> usize {
+        self.table.bucket_count()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_>> {
+        let raw = self.table.find(hash, key)?;
+        // SAFETY: an address in the table is an entry of ours, and `self` is borrowed.
+        Some(unsafe { EntryRef::from_raw(raw) })
+    }
+
+    /// Adds an entry whose key is not there.
+    pub(crate) fn insert_new(&mut self, hash: u64, entry: Entry) {
+        if entry.as_ref().expire_ms().is_some() {
+            self.volatile += 1;
+        }
+        self.table.insert_new(hash, entry);
+    }
+
+    /// Adds an entry; answers the one that had its key.
+    pub(crate) fn insert(&mut self, hash: u64, entry: Entry) -> Option<Entry> {
+        let old = self.remove(hash, entry.as_ref().key());
+        self.insert_new(hash, entry);
+        old
+    }
+
+    pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        let entry = self.table.remove(hash, key)?;
+        if entry.as_ref().expire_ms().is_some() {
+            self.volatile -= 1;
+        }
+        Some(entry)
+    }
+
+    /// Sets a string whatever was there. `expire_ms` is the new expiry, or `None` to have none;
+    /// answers whether the key was there.
+    #[inline]
+    pub(crate) fn set_string(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        bytes: &[u8],
+        expire_ms: Option<i64>,
+    ) -> bool {
+        let Some(mut slot) = self.table.find_slot(hash, key) else {
+            self.insert_new(hash, Entry::from_string(key, bytes, expire_ms));
+            return false;
+        };
+        let raw = slot.raw();
+        // SAFETY: the slot's entry is ours, and the slot gets its new address at once.
+        let had_expire = unsafe {
+            let had_expire = EntryRef::from_raw(raw).expire_ms().is_some();
+            let raw = Entry::overwrite_string(raw, bytes);
+            let raw = if had_expire || expire_ms.is_some() {
+                Entry::with_expire(raw, expire_ms)
+            } else {
+                raw
+            };
+            slot.replace(raw);
+            had_expire
+        };
+        self.count_expire_change(had_expire, expire_ms.is_some());
+        true
+    }
+
+    /// Sets an integer, keeping the expiry of the key if it was there.
+    pub(crate) fn set_integer_keeping_expire(&mut self, hash: u64, key: &[u8], n: i64) {
+        match self.table.find_slot(hash, key) {
+            // SAFETY: as in `set_string`.
+            Some(mut slot) => unsafe {
+                let raw = Entry::overwrite_integer(slot.raw(), n);
+                slot.replace(raw);
+            },
+            None => self.insert_new(
+                hash,
+                Entry::from_value(key, crate::value::Value::Integer(n), None),
+            ),
+        }
+    }
+
+    /// Sets a string, keeping the expiry of the key if it was there.
+    pub(crate) fn set_string_keeping_expire(&mut self, hash: u64, key: &[u8], bytes: &[u8]) {
+        match self.table.find_slot(hash, key) {
+            // SAFETY: as in `set_string`.
+            Some(mut slot) => unsafe {
+                let raw = Entry::overwrite_string(slot.raw(), bytes);
+                slot.replace(raw);
+            },
+            None => self.insert_new(hash, Entry::from_string(key, bytes, None)),
+        }
+    }
+
+    /// Sets or removes the expiry of a key; answers whether the key is there.
+    pub(crate) fn set_expire(&mut self, hash: u64, key: &[u8], expire_ms: Option<i64>) -> bool {
+        let Some(mut slot) = self.table.find_slot(hash, key) else {
+            return false;
+        };
+        let raw = slot.raw();
+        // SAFETY: as in `set_string`.
+        let had_expire = unsafe {
+            let had_expire = EntryRef::from_raw(raw).expire_ms().is_some();
+            slot.replace(Entry::with_expire(raw, expire_ms));
+            had_expire
+        };
+        self.count_expire_change(had_expire, expire_ms.is_some());
+        true
+    }
+
+    fn count_expire_change(&mut self, before: bool, after: bool) {
+        self.volatile = self.volatile + usize::from(after) - usize::from(before);
+    }
+
+    /// The string of a key that holds one, as a growable one with a block of its own.
+    pub(crate) fn raw_string_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Vec<u8>> {
+        let mut slot = self.table.find_slot(hash, key)?;
+        // SAFETY: as in `set_string`; the string is borrowed as long as the database is.
+        unsafe {
+            EntryRef::from_raw(slot.raw()).string()?;
+            let raw = Entry::make_raw_string(slot.raw());
+            slot.replace(raw);
+            Some(raw_string_mut(raw))
+        }
+    }
+
+    /// The collection of a key, for changing it; a new one if the key is not there. The key must
+    /// not hold another type.
+    pub(crate) fn collection_mut<'a, T: Collection>(
+        &'a mut self,
+        hash: u64,
+        key: &'a [u8],
+    ) -> CollectionMut<'a, T> {
+        let found = self.table.find(hash, key);
+        let Some(raw) = found else {
+            return CollectionMut {
+                database: self,
+                hash,
+                key,
+                state: State::New(T::empty()),
+            };
+        };
+        // SAFETY: an address in the table is an entry of ours; it is borrowed only here.
+        let entry = unsafe { EntryRef::from_raw(raw) };
+        assert!(entry.value_type() == T::TYPE, "the caller checks the type");
+        let state = if entry.kind() == T::BOXED_KIND {
+            State::Boxed(entry.boxed_address().cast())
+        } else {
+            let packed = entry.embedded_bytes();
+            // Room for one more short element without another allocation.
+            let mut bytes = Vec::with_capacity(packed.len() + 64);
+            bytes.extend_from_slice(packed);
+            State::Taken(T::from_packed(entry.kind(), bytes))
+        };
+        CollectionMut {
+            database: self,
+            hash,
+            key,
+            state,
+        }
+    }
+
+    /// One bucket of a SCAN; see [`Table::scan`].
+    pub(crate) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(EntryRef<'_>)) -> u64 {
+        // SAFETY: an address in the table is an entry of ours, borrowed during the visit.
+        self.table
+            .scan(cursor, &mut |raw| visit(unsafe { EntryRef::from_raw(raw) }))
+    }
+
+    pub(crate) fn random(&self, random: &mut Random) -> Option<EntryRef<'_>> {
+        // SAFETY: as in `get`.
+        self.table
+            .random(random)
+            .map(|raw| unsafe { EntryRef::from_raw(raw) })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        // SAFETY: as in `get`.
+        self.table
+            .iter()
+            .map(|raw| unsafe { EntryRef::from_raw(raw) })
+    }
+
+    /// Visits the entries of the next `count` buckets, round and round; for the active expiry cycle.
+    pub(crate) fn visit_next_buckets(&mut self, count: usize, visit: &mut dyn FnMut(EntryRef<'_>)) {
+        let buckets = self.table.bucket_count();
+        for _ in 0..count.min(buckets) {
+            if self.next_bucket >= buckets {
+                self.next_bucket = 0;
+            }
+            // SAFETY: as in `scan`.
+            self.table.for_each_in_bucket(self.next_bucket, &mut |raw| {
+                visit(unsafe { EntryRef::from_raw(raw) });
+            });
+            self.next_bucket += 1;
+        }
+    }
+
+    /// Takes some entries out, at most a bucket of them, for freeing a database in steps.
+    pub(crate) fn drain_bucket(&mut self) -> SmallVec<[Entry; 9]> {
+        let taken = self.table.drain_bucket();
+        self.volatile -= taken
+            .iter()
+            .filter(|entry| entry.as_ref().expire_ms().is_some())
+            .count();
+        taken
+    }
+
+    #[inline]
+    pub(crate) fn prefetch_bucket(&self, hash: u64) {
+        self.table.prefetch_bucket(hash);
+    }
+
+    #[inline]
+    pub(crate) fn prefetch_element(&self, hash: u64) {
+        self.table.prefetch_element(hash);
+    }
+
+    fn slot(&mut self, hash: u64, key: &[u8]) -> Option<SlotMut<'_, Entry>> {
+        self.table.find_slot(hash, key)
+    }
+}
+
+/// A collection borrowed for changing it. On drop it goes back into its entry; an empty one takes
+/// the entry with it, and a new one that stayed empty never gets an entry.
+pub struct CollectionMut<'a, T: Collection> {
+    database: &'a mut Database,
+    hash: u64,
+    key: &'a [u8],
+    state: State<T>,
+}
+
+enum State<T> {
+    /// The key was not there.
+    New(T),
+    /// Taken out of the bytes of the entry.
+    Taken(T),
+    /// In a block that the entry points to.
+    Boxed(NonNull<T>),
+    /// Already put back.
+    Done,
+}
+
+impl<T: Collection> CollectionMut<'_, T> {
+    /// Whether the key was there before.
+    pub fn existed(&self) -> bool {
+        !matches!(self.state, State::New(_))
+    }
+}
+
+impl<T: Collection> Deref for CollectionMut<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.state {
+            State::New(collection) | State::Taken(collection) => collection,
+            // SAFETY: the entry owns the box, and the database is borrowed mutably by `self`.
+            State::Boxed(address) => unsafe { address.as_ref() },
+            State::Done => unreachable!("only `drop` makes this state"),
+        }
+    }
+}
+
+impl<T: Collection> DerefMut for CollectionMut<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        match &mut self.state {
+            State::New(collection) | State::Taken(collection) => collection,
+            // SAFETY: as in `deref`.
+            State::Boxed(address) => unsafe { address.as_mut() },
+            State::Done => unreachable!("only `drop` makes this state"),
+        }
+    }
+}
+
+impl<T: Collection> Drop for CollectionMut<'_, T> {
+    fn drop(&mut self) {
+        let is_empty = self.is_empty();
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::New(collection) => {
+                if !is_empty {
+                    let entry = Entry::from_collection(self.key, collection, None);
+                    self.database.insert_new(self.hash, entry);
+                }
+            }
+            _ if is_empty => {
+                self.database.remove(self.hash, self.key);
+            }
+            State::Taken(collection) => {
+                if let Some(mut slot) = self.database.slot(self.hash, self.key) {
+                    // SAFETY: the slot's entry is ours and embedded, since the collection was taken
+                    // from it; the slot gets its new address at once.
+                    let raw = unsafe { Entry::put_back(slot.raw(), collection) };
+                    slot.replace(raw);
+                }
+            }
+            State::Boxed(_) | State::Done => {}
+        }
+    }
+}

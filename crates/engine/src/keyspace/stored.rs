@@ -1,0 +1,162 @@
+//! How a collection type is kept in an entry: one implementation of [`Collection`] each.
+//!
+//! The types themselves live in `value`; this file only says which kind of entry each of their
+//! forms becomes.
+
+use std::ptr::NonNull;
+
+use super::entry::{EntryRef, Kind};
+use crate::value::{Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, ValueType};
+
+/// A collection type that entries hold: packed bytes inside the entry while small, boxed later.
+pub(crate) trait Collection: Sized + Send + Sync {
+    /// The borrowed form for reading.
+    type Ref<'a>: Copy
+    where
+        Self: 'a;
+    /// The type that commands ask for.
+    const TYPE: ValueType;
+    /// The kind of an entry that holds the address of a boxed `Self`.
+    const BOXED_KIND: Kind;
+
+    /// An empty collection.
+    fn empty() -> Self;
+    /// The packed bytes and their kind, while the collection is in a packed form.
+    fn packed(&self) -> Option<(Kind, &[u8])>;
+    /// The collection whose packed form of `kind` these bytes are.
+    fn from_packed(kind: Kind, bytes: Vec<u8>) -> Self;
+    /// The same, borrowed.
+    fn ref_from_packed(kind: Kind, bytes: &[u8]) -> Self::Ref<'_>;
+    /// Borrows the collection for reading.
+    fn as_ref(&self) -> Self::Ref<'_>;
+    /// Elements, fields or members.
+    fn count(reference: Self::Ref<'_>) -> usize;
+    /// Whether there is nothing in it.
+    fn is_empty(&self) -> bool;
+}
+
+/// The collection of an entry of its type.
+pub(crate) fn collection_ref<'a, T: Collection>(entry: EntryRef<'a>) -> T::Ref<'a> {
+    if entry.kind() == T::BOXED_KIND {
+        // SAFETY: an entry of the boxed kind owns a box of the type, borrowed as long as it is.
+        let collection: &'a T = unsafe { entry.boxed_address().cast::<T>().as_ref() };
+        collection.as_ref()
+    } else {
+        T::ref_from_packed(entry.kind(), entry.embedded_bytes())
+    }
+}
+
+/// Elements in the entry's collection; 1 for a string.
+pub(crate) fn element_count(entry: EntryRef<'_>) -> usize {
+    match entry.value_type() {
+        ValueType::String => 1,
+        ValueType::List => <List as Collection>::count(collection_ref::<List>(entry)),
+        ValueType::Set => <Set as Collection>::count(collection_ref::<Set>(entry)),
+        ValueType::Hash => <Hash as Collection>::count(collection_ref::<Hash>(entry)),
+        ValueType::SortedSet => {
+            <SortedSet as Collection>::count(collection_ref::<SortedSet>(entry))
+        }
+    }
+}
+
+macro_rules! packed_or_boxed {
+    ($type:ident, $reference:ident, $value_type:ident, $packed:ident, $boxed:ident) => {
+        impl Collection for $type {
+            type Ref<'a> = $reference<'a>;
+            const TYPE: ValueType = ValueType::$value_type;
+            const BOXED_KIND: Kind = Kind::$boxed;
+
+            fn empty() -> Self {
+                $type::new()
+            }
+            fn packed(&self) -> Option<(Kind, &[u8])> {
+                match self {
+                    $type::Packed(bytes) => Some((Kind::$packed, bytes)),
+                    _ => None,
+                }
+            }
+            fn from_packed(_: Kind, bytes: Vec<u8>) -> Self {
+                $type::Packed(bytes)
+            }
+            fn ref_from_packed(_: Kind, bytes: &[u8]) -> $reference<'_> {
+                $reference::Packed(bytes)
+            }
+            fn as_ref(&self) -> $reference<'_> {
+                $type::as_ref(self)
+            }
+            fn count(reference: $reference<'_>) -> usize {
+                reference.len()
+            }
+            fn is_empty(&self) -> bool {
+                $type::as_ref(self).is_empty()
+            }
+        }
+    };
+}
+
+packed_or_boxed!(List, ListRef, List, PackedList, BoxedList);
+packed_or_boxed!(Hash, HashRef, Hash, PackedHash, BoxedHash);
+packed_or_boxed!(
+    SortedSet,
+    SortedSetRef,
+    SortedSet,
+    PackedSortedSet,
+    BoxedSortedSet
+);
+
+impl Collection for Set {
+    type Ref<'a> = SetRef<'a>;
+    const TYPE: ValueType = ValueType::Set;
+    const BOXED_KIND: Kind = Kind::BoxedSet;
+
+    fn empty() -> Self {
+        Set::new()
+    }
+    fn packed(&self) -> Option<(Kind, &[u8])> {
+        match self {
+            Set::Packed(bytes) => Some((Kind::PackedSet, bytes)),
+            Set::Intset(bytes) => Some((Kind::PackedIntset, bytes)),
+            Set::Table(_) => None,
+        }
+    }
+    fn from_packed(kind: Kind, bytes: Vec<u8>) -> Self {
+        match kind {
+            Kind::PackedIntset => Set::Intset(bytes),
+            _ => Set::Packed(bytes),
+        }
+    }
+    fn ref_from_packed(kind: Kind, bytes: &[u8]) -> SetRef<'_> {
+        match kind {
+            Kind::PackedIntset => SetRef::Intset(bytes),
+            _ => SetRef::Packed(bytes),
+        }
+    }
+    fn as_ref(&self) -> SetRef<'_> {
+        Set::as_ref(self)
+    }
+    fn count(reference: SetRef<'_>) -> usize {
+        reference.len()
+    }
+    fn is_empty(&self) -> bool {
+        Set::as_ref(self).is_empty()
+    }
+}
+
+/// Drops the box at `address`.
+///
+/// # Safety
+///
+/// `address` came from a box of the type that `kind` names, and is not used afterwards.
+pub(super) unsafe fn drop_boxed(kind: Kind, address: NonNull<u8>) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match kind {
+            Kind::RawString => drop(Box::from_raw(address.cast::<Vec<u8>>().as_ptr())),
+            Kind::BoxedList => drop(Box::from_raw(address.cast::<List>().as_ptr())),
+            Kind::BoxedSet => drop(Box::from_raw(address.cast::<Set>().as_ptr())),
+            Kind::BoxedHash => drop(Box::from_raw(address.cast::<Hash>().as_ptr())),
+            Kind::BoxedSortedSet => drop(Box::from_raw(address.cast::<SortedSet>().as_ptr())),
+            _ => debug_assert!(false, "an embedded value is not boxed"),
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! Stripes, their locks, and the view through which a command reaches what it has locked.
+//!
+//! A key's stripe is chosen by the high bits of its hash. A stripe holds its share of *every*
+//! database, and the waiters and watchers of its keys, so that one lock covers everything that a
+//! command on a key can touch.
+//!
+//! The module is unsafe because a [`View`] outlives any one borrow: it locks raw mutexes and hands
+//! out references to stripes only after checking that it holds their locks.
+
+use std::cell::UnsafeCell;
+use std::sync::Arc;
+
+use parking_lot::RawMutex;
+use parking_lot::lock_api::RawMutex as _;
+use smallvec::SmallVec;
+
+use super::database::Database;
+use crate::blocking::Waiters;
+use crate::table::hash_bytes;
+use crate::transaction::Watchers;
+
+/// A key and its hash under the engine's seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key<'a> {
+    /// The key.
+    pub bytes: &'a [u8],
+    /// Its hash.
+    pub hash: u64,
+}
+
+/// What one lock covers.
+pub(crate) struct Stripe {
+    /// This stripe's share of each database, as far as databases have been used.
+    databases: Vec<Database>,
+    /// Sessions blocked on keys of this stripe.
+    pub(crate) waiters: Waiters,
+    /// Transactions that watch keys of this stripe.
+    pub(crate) watchers: Watchers,
+    seed: u64,
+}
+
+impl Stripe {
+    fn new(seed: u64) -> Self {
+        Stripe {
+            databases: Vec::new(),
+            waiters: Waiters::default(),
+            watchers: Watchers::default(),
+            seed,
+        }
+    }
+
+    /// The share of database `index`, if it was ever written to.
+    #[inline]
+    pub(crate) fn database(&self, index: usize) -> Option<&Database> {
+        self.databases.get(index)
+    }
+
+    /// The share of database `index`.
+    #[inline]
+    pub(crate) fn database_mut(&mut self, index: usize) -> &mut Database {
+        if index >= self.databases.len() {
+            let seed = self.seed;
+            self.databases
+                .resize_with(index + 1, || Database::new(seed));
+        }
+        &mut self.databases[index]
+    }
+
+    /// Takes the share of database `index` away, leaving an empty one.
+    pub(crate) fn take_database(&mut self, index: usize) -> Option<Database> {
+        let seed = self.seed;
+        let database = self.databases.get_mut(index)?;
+        (database.len() > 0).then(|| std::mem::replace(database, Database::new(seed)))
+    }
+
+    /// Exchanges two databases' shares.
+    pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
+        self.database_mut(first.max(second));
+        self.databases.swap(first, second);
+    }
+
+    /// Databases that this stripe has a share of, used or not.
+    pub(crate) fn database_count(&self) -> usize {
+        self.databases.len()
+    }
+}
+
+/// A stripe and its lock, on cache lines of its own.
+#[repr(align(128))]
+struct Cell {
+    mutex: RawMutex,
+    stripe: UnsafeCell<Stripe>,
+}
+
+// SAFETY: the stripe is reached only by a `View` that holds the mutex.
+unsafe impl Sync for Cell {}
+
+/// All stripes.
+pub(crate) struct Keyspace {
+    cells: Box<[Cell]>,
+    /// The hash is shifted right by this to give the stripe.
+    shift: u32,
+    seed: u64,
+}
+
+impl Keyspace {
+    /// `stripe_count` is rounded up to a power of two, at most 1024.
+    pub(crate) fn new(stripe_count: usize, seed: u64) -> Self {
+        let count = stripe_count.next_power_of_two().clamp(2, 1024);
+        let cell = |_| Cell {
+            mutex: RawMutex::INIT,
+            stripe: UnsafeCell::new(Stripe::new(seed)),
+        };
+        Keyspace {
+            cells: (0..count).map(cell).collect(),
+            shift: 64 - count.ilog2(),
+            seed,
+        }
+    }
+
+    pub(crate) fn stripe_count(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// The seed of every hash in the engine.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    #[inline]
+    pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        Key {
+            bytes,
+            hash: hash_bytes(self.seed, bytes),
+        }
+    }
+
+    #[inline]
+    fn stripe_of(&self, hash: u64) -> usize {
+        (hash >> self.shift) as usize
+    }
+}
+
+/// What a view holds.
+enum Locked {
+    None,
+    One(usize),
+    /// In ascending order.
+    Some(SmallVec<[usize; 16]>),
+    All,
+}
+
+/// The stripes that a command has locked. Unlocks what it holds when it is dropped.
+pub(crate) struct View {
+    keyspace: Arc<Keyspace>,
+    locked: Locked,
+}
+
+impl View {
+    pub(crate) fn new(keyspace: Arc<Keyspace>) -> Self {
+        View {
+            keyspace,
+            locked: Locked::None,
+        }
+    }
+
+    pub(crate) fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
+    #[inline]
+    pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        self.keyspace.key(bytes)
+    }
+
+    /// Locks the stripe of one key. The view must hold nothing.
+    #[inline]
+    pub(crate) fn lock_one(&mut self, hash: u64) {
+        self.lock_index(self.keyspace.stripe_of(hash));
+    }
+
+    /// Locks stripe `index`. The view must hold nothing.
+    #[inline]
+    pub(crate) fn lock_index(&mut self, index: usize) {
+        assert!(matches!(self.locked, Locked::None), "a view locks once");
+        self.keyspace.cells[index].mutex.lock();
+        self.locked = Locked::One(index);
+    }
+
+    /// Locks the stripes of some keys, in stripe order. The view must hold nothing.
+    pub(crate) fn lock_some(&mut self, hashes: impl Iterator<Item = u64>) {
+        assert!(matches!(self.locked, Locked::None), "a view locks once");
+        let mut indices: SmallVec<[usize; 16]> =
+            hashes.map(|hash| self.keyspace.stripe_of(hash)).collect();
+        indices.sort_unstable();
+        indices.dedup();
+        for &index in &indices {
+            self.keyspace.cells[index].mutex.lock();
+        }
+        self.locked = match indices[..] {
+            [] => Locked::None,
+            [index] => Locked::One(index),
+            _ => Locked::Some(indices),
+        };
+    }
+
+    /// Locks every stripe. The view must hold nothing.
+    pub(crate) fn lock_all(&mut self) {
+        assert!(matches!(self.locked, Locked::None), "a view locks once");
+        for cell in &self.keyspace.cells {
+            cell.mutex.lock();
+        }
+        self.locked = Locked::All;
+    }
+
+    /// Unlocks whatever the view holds.
+    #[inline]
+    pub(crate) fn unlock(&mut self) {
+        let unlock = |index: usize| {
+            // SAFETY: the view holds the lock of every stripe that `locked` names.
+            unsafe { self.keyspace.cells[index].mutex.unlock() };
+        };
+        match std::mem::replace(&mut self.locked, Locked::None) {
+            Locked::None => {}
+            Locked::One(index) => unlock(index),
+            Locked::Some(indices) => indices.into_iter().for_each(unlock),
+            Locked::All => (0..self.keyspace.cells.len()).for_each(unlock),
+        }
+    }
+
+    /// Whether the view holds every stripe.
+    pub(crate) fn is_all(&self) -> bool {
+        matches!(self.locked, Locked::All)
+    }
+
+    /// Whether the view holds nothing.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self.locked, Locked::None)
+    }
+
+    #[inline]
+    fn holds(&self, index: usize) -> bool {
+        match &self.locked {
+            Locked::None => false,
+            Locked::One(locked) => *locked == index,
+            Locked::Some(indices) => indices.binary_search(&index).is_ok(),
+            Locked::All => true,
+        }
+    }
+
+    /// Whether the view holds the stripe of a key.
+    pub(crate) fn holds_key(&self, hash: u64) -> bool {
+        self.holds(self.keyspace.stripe_of(hash))
+    }
+
+    /// The stripe of a key, which must be locked.
+    #[inline]
+    pub(crate) fn stripe(&self, hash: u64) -> &Stripe {
+        self.stripe_at(self.keyspace.stripe_of(hash))
+    }
+
+    /// The stripe of a key, which must be locked, for changing it.
+    #[inline]
+    pub(crate) fn stripe_mut(&mut self, hash: u64) -> &mut Stripe {
+        self.stripe_at_mut(self.keyspace.stripe_of(hash))
+    }
+
+    /// Stripe `index`, which must be locked.
+    #[inline]
+    pub(crate) fn stripe_at(&self, index: usize) -> &Stripe {
+        assert!(
+            self.holds(index),
+            "a command reaches only the keys that its row names"
+        );
+        // SAFETY: the lock is held, and `&mut` to the stripe needs `&mut self`.
+        unsafe { &*self.keyspace.cells[index].stripe.get() }
+    }
+
+    /// Stripe `index`, which must be locked, for changing it.
+    #[inline]
+    pub(crate) fn stripe_at_mut(&mut self, index: usize) -> &mut Stripe {
+        assert!(
+            self.holds(index),
+            "a command reaches only the keys that its row names"
+        );
+        // SAFETY: the lock is held, and `self` is borrowed mutably.
+        unsafe { &mut *self.keyspace.cells[index].stripe.get() }
+    }
+
+    /// Whether any locked stripe has a waiter that needs stripes beside its own to be served.
+    pub(crate) fn has_transfer_waiters(&self) -> bool {
+        let has = |index: usize| self.stripe_at(index).waiters.transfers() > 0;
+        match &self.locked {
+            Locked::None | Locked::All => false,
+            Locked::One(index) => has(*index),
+            Locked::Some(indices) => indices.iter().any(|&index| has(index)),
+        }
+    }
+
+    /// Asks the processor for the bucket of a key, under a short lock. The view must hold nothing.
+    #[inline]
+    pub(crate) fn prefetch_bucket(&mut self, database: usize, hash: u64) {
+        self.lock_one(hash);
+        if let Some(database) = self.stripe(hash).database(database) {
+            database.prefetch_bucket(hash);
+        }
+        self.unlock();
+    }
+
+    /// Asks the processor for the entry of a key, under a short lock. The view must hold nothing.
+    #[inline]
+    pub(crate) fn prefetch_element(&mut self, database: usize, hash: u64) {
+        self.lock_one(hash);
+        if let Some(database) = self.stripe(hash).database(database) {
+            database.prefetch_element(hash);
+        }
+        self.unlock();
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.unlock();
+    }
+}

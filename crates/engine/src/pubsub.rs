@@ -1,0 +1,199 @@
+//! Who is subscribed to what, and publishing to them.
+//!
+//! The commands stand in `cmd::pubsub`; what a session itself remembers of its subscriptions is
+//! [`Subscriptions`].
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use oxidis_resp::{Protocol, Writer};
+use parking_lot::RwLock;
+
+use crate::client::ClientShared;
+use crate::mailbox::Message;
+use crate::text::{Case, glob_matches};
+
+/// What can be subscribed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// SUBSCRIBE.
+    Channel,
+    /// PSUBSCRIBE.
+    Pattern,
+    /// SSUBSCRIBE.
+    Shard,
+}
+
+/// One session's subscriptions.
+#[derive(Default)]
+pub(crate) struct Subscriptions {
+    pub(crate) channels: BTreeSet<Vec<u8>>,
+    pub(crate) patterns: BTreeSet<Vec<u8>>,
+    pub(crate) shard_channels: BTreeSet<Vec<u8>>,
+}
+
+impl Subscriptions {
+    pub(crate) fn of(&mut self, kind: Kind) -> &mut BTreeSet<Vec<u8>> {
+        match kind {
+            Kind::Channel => &mut self.channels,
+            Kind::Pattern => &mut self.patterns,
+            Kind::Shard => &mut self.shard_channels,
+        }
+    }
+
+    /// Subscriptions of any kind.
+    pub(crate) fn total(&self) -> usize {
+        self.channels.len() + self.patterns.len() + self.shard_channels.len()
+    }
+
+    /// The count that (P|S)SUBSCRIBE and (P|S)UNSUBSCRIBE of `kind` answer.
+    pub(crate) fn count_for(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Channel | Kind::Pattern => self.channels.len() + self.patterns.len(),
+            Kind::Shard => self.shard_channels.len(),
+        }
+    }
+}
+
+type Subscribers = HashMap<Vec<u8>, Vec<Arc<ClientShared>>>;
+
+#[derive(Default)]
+struct Registry {
+    channels: Subscribers,
+    patterns: Subscribers,
+    shard_channels: Subscribers,
+}
+
+impl Registry {
+    fn of(&mut self, kind: Kind) -> &mut Subscribers {
+        match kind {
+            Kind::Channel => &mut self.channels,
+            Kind::Pattern => &mut self.patterns,
+            Kind::Shard => &mut self.shard_channels,
+        }
+    }
+}
+
+/// All subscriptions of an engine.
+#[derive(Default)]
+pub(crate) struct PubSub {
+    registry: RwLock<Registry>,
+    /// Subscriptions of any kind; lets PUBLISH and keyspace events skip the lock.
+    total: AtomicUsize,
+}
+
+impl PubSub {
+    pub(crate) fn subscribe(&self, kind: Kind, name: &[u8], client: &Arc<ClientShared>) {
+        let mut registry = self.registry.write();
+        registry
+            .of(kind)
+            .entry(name.to_vec())
+            .or_default()
+            .push(client.clone());
+        self.total.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn unsubscribe(&self, kind: Kind, name: &[u8], client: &Arc<ClientShared>) {
+        let mut registry = self.registry.write();
+        let subscribers = registry.of(kind);
+        if let Some(clients) = subscribers.get_mut(name) {
+            let before = clients.len();
+            clients.retain(|other| !Arc::ptr_eq(other, client));
+            self.total
+                .fetch_sub(before - clients.len(), Ordering::Release);
+            if clients.is_empty() {
+                subscribers.remove(name);
+            }
+        }
+    }
+
+    /// Whether nobody is subscribed to anything.
+    #[inline]
+    pub(crate) fn is_silent(&self) -> bool {
+        self.total.load(Ordering::Acquire) == 0
+    }
+
+    /// Sends a message to everyone subscribed to the channel or to a pattern that matches it;
+    /// answers how many got it.
+    pub(crate) fn publish(&self, channel: &[u8], payload: &[u8]) -> usize {
+        if self.is_silent() {
+            return 0;
+        }
+        let registry = self.registry.read();
+        let mut receivers = 0;
+        if let Some(clients) = registry.channels.get(channel) {
+            receivers += clients.len();
+            send(clients, &[b"message", channel, payload]);
+        }
+        for (pattern, clients) in &registry.patterns {
+            if glob_matches(pattern, channel, Case::Sensitive) {
+                receivers += clients.len();
+                send(clients, &[b"pmessage", pattern, channel, payload]);
+            }
+        }
+        receivers
+    }
+
+    /// Sends a message to everyone subscribed to the shard channel; answers how many got it.
+    pub(crate) fn publish_shard(&self, channel: &[u8], payload: &[u8]) -> usize {
+        if self.is_silent() {
+            return 0;
+        }
+        let registry = self.registry.read();
+        let Some(clients) = registry.shard_channels.get(channel) else {
+            return 0;
+        };
+        send(clients, &[b"smessage", channel, payload]);
+        clients.len()
+    }
+
+    /// Channels (of `kind`) that somebody is subscribed to, those that match `pattern` if given.
+    pub(crate) fn active(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Vec<u8>> {
+        let mut registry = self.registry.write();
+        let names = registry.of(kind).keys();
+        names
+            .filter(|name| {
+                pattern.is_none_or(|pattern| glob_matches(pattern, name, Case::Sensitive))
+            })
+            .cloned()
+            .collect()
+    }
+
+    /// Subscribers of one channel (of `kind`).
+    pub(crate) fn subscriber_count(&self, kind: Kind, name: &[u8]) -> usize {
+        self.registry.write().of(kind).get(name).map_or(0, Vec::len)
+    }
+
+    /// Different patterns that somebody is subscribed to.
+    pub(crate) fn pattern_count(&self) -> usize {
+        self.registry.read().patterns.len()
+    }
+
+    /// Different channels that somebody is subscribed to.
+    pub(crate) fn channel_count(&self) -> usize {
+        self.registry.read().channels.len()
+    }
+
+    /// Different shard channels that somebody is subscribed to.
+    pub(crate) fn shard_channel_count(&self) -> usize {
+        self.registry.read().shard_channels.len()
+    }
+}
+
+/// Posts one message to many sessions, encoded once for each protocol among them.
+fn send(clients: &[Arc<ClientShared>], parts: &[&[u8]]) {
+    let mut encoded: [Option<Arc<[u8]>>; 2] = [None, None];
+    for client in clients {
+        let protocol = client.protocol();
+        let place = &mut encoded[usize::from(protocol == Protocol::Resp3)];
+        let bytes = place.get_or_insert_with(|| {
+            let mut buffer = Vec::new();
+            let mut out = Writer::new(&mut buffer, protocol);
+            out.push(parts.len());
+            parts.iter().for_each(|part| out.bulk(part));
+            buffer.into()
+        });
+        client.post(Message::Push(bytes.clone()));
+    }
+}

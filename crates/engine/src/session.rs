@@ -1,0 +1,358 @@
+//! A session: what a connection, or a program that embeds the engine, talks to.
+//!
+//! The owner gives it the bytes that came and gets back the bytes to send; it lends it a worker for
+//! the time of each call. Requests are parsed in batches, so that the memory that a batch will touch
+//! is on its way from main memory before the first of its commands runs.
+
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+use oxidis_resp::{Parsed, Protocol, RequestLimits, RequestParser, Source, Span, Writer};
+
+use crate::client::{Client, ReplyMode};
+use crate::command::dispatch::{self, Prepared};
+use crate::command::{Args, CommandError};
+use crate::config::ClientClass;
+use crate::engine::Engine;
+use crate::mailbox::Message;
+use crate::worker::Worker;
+
+/// Requests that are parsed, and whose keys are prefetched, before the first of them is executed.
+const BATCH_MAX: usize = 64;
+
+/// Replies that may gather before the owner is asked to send them, in bytes.
+const OUTPUT_SOFT_MAX_BYTES: usize = 1 << 20;
+
+/// One session. Dropping it without [`Session::close`] leaves its traces in the engine.
+pub struct Session {
+    client: Client,
+    parser: RequestParser,
+}
+
+/// What [`Session::process`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// How many bytes of the input are done with. The rest must come again, with more behind it.
+    pub consumed: usize,
+    /// How many more bytes the request at the end of the input certainly needs; 0 if the session
+    /// stopped for another reason.
+    pub needs: usize,
+}
+
+/// A request of a batch.
+struct Request {
+    first_span: usize,
+    span_count: usize,
+    /// Where the input stands behind it.
+    end: usize,
+    /// Where its spans count from.
+    base: usize,
+    prepared: Result<Prepared, CommandError>,
+}
+
+impl Session {
+    /// A new session. `address` is the far end and `local_address` ours, as CLIENT LIST shows them.
+    pub fn new(engine: &Engine, address: String, local_address: String) -> Self {
+        let shared = engine.clients.add(address, local_address, engine.now_ms());
+        let mut client = Client::new(shared);
+        client.is_authenticated = engine.config.requirepass().is_empty();
+        Session {
+            client,
+            parser: RequestParser::new(),
+        }
+    }
+
+    /// The session's number.
+    pub fn id(&self) -> u64 {
+        self.client.id()
+    }
+
+    /// The protocol that it speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.client.protocol
+    }
+
+    /// Whether the connection is to be closed once what was written is sent.
+    pub fn should_close(&self) -> bool {
+        self.client.close_after_reply || self.client.shared.is_killed.load(Ordering::Acquire)
+    }
+
+    /// Whether it waits for a key; it executes nothing until it does no more.
+    pub fn is_blocked(&self) -> bool {
+        self.client.blocked.is_some()
+    }
+
+    /// When a blocked session gives up, in milliseconds since 1970.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        self.client.blocked.as_ref()?.blocking.deadline_ms
+    }
+
+    /// Whether it is subscribed to anything.
+    pub fn is_subscribed(&self) -> bool {
+        self.client.subscriptions.total() > 0
+    }
+
+    /// Bytes of published messages that wait to be taken.
+    pub fn pushed_bytes(&self) -> usize {
+        self.client.shared.mailbox.pushed_bytes()
+    }
+
+    /// Whether more waits to be sent to the client than `client-output-buffer-limit` allows its
+    /// class. `unsent_bytes` is what the owner still has of earlier replies.
+    pub fn exceeds_output_limit(&self, engine: &Engine, unsent_bytes: usize) -> bool {
+        if unsent_bytes == 0 {
+            return false;
+        }
+        let class = if self.is_subscribed() {
+            ClientClass::PubSub
+        } else {
+            ClientClass::Normal
+        };
+        let limit = engine.config.output_buffer_limit(class);
+        let waiting = (unsent_bytes + self.pushed_bytes()) as u64;
+        limit.hard_bytes > 0 && waiting > limit.hard_bytes
+    }
+
+    /// Executes the requests in `input` and appends their replies to `output`. Stops early when the
+    /// session blocks or is to be closed, or when there is much to send.
+    pub fn process(&mut self, worker: &mut Worker, input: &[u8], output: &mut Vec<u8>) -> Progress {
+        worker.refresh();
+        let now_ms = worker.now_ms();
+        self.client
+            .shared
+            .last_interaction_ms
+            .store(now_ms, Ordering::Relaxed);
+        let mut spans = std::mem::take(&mut worker.spans);
+        let mut progress = Progress {
+            consumed: 0,
+            needs: 0,
+        };
+        while !self.is_blocked() && !self.should_close() {
+            let batch = self.process_batch(worker, &input[progress.consumed..], &mut spans, output);
+            progress.consumed += batch.consumed;
+            progress.needs = batch.needs;
+            if batch.needs > 0 || output.len() > OUTPUT_SOFT_MAX_BYTES {
+                break;
+            }
+        }
+        spans.clear();
+        worker.spans = spans;
+        progress
+    }
+
+    fn process_batch(
+        &mut self,
+        worker: &mut Worker,
+        input: &[u8],
+        spans: &mut Vec<Span>,
+        output: &mut Vec<u8>,
+    ) -> Progress {
+        spans.clear();
+        let mut requests: smallvec::SmallVec<[Request; BATCH_MAX]> = smallvec::SmallVec::new();
+        // Until a session is authenticated small limits hold, and the next request may lift them.
+        let batch_max = if self.client.is_authenticated {
+            BATCH_MAX
+        } else {
+            1
+        };
+        self.parser.set_limits(RequestLimits {
+            bulk_max_bytes: worker.engine.config.proto_max_bulk_len() as u64,
+            unauthenticated: !self.client.is_authenticated,
+        });
+        let mut at = 0;
+        let mut needs = 0;
+        let mut failure = None;
+        let mut unescaped = None;
+        while requests.len() < batch_max && unescaped.is_none() {
+            let first_span = spans.len();
+            match self.parser.parse(&input[at..], spans) {
+                Ok(Parsed::Request { consumed, source }) => {
+                    let span_count = spans.len() - first_span;
+                    let request_spans = &spans[first_span..];
+                    let args = match source {
+                        Source::Input => Args::spans(&input[at..], request_spans),
+                        Source::Unescaped => {
+                            // The parser's buffer lasts until its next call: end the batch here.
+                            let buffer = unescaped.insert(self.parser.unescaped().to_vec());
+                            Args::spans(buffer, request_spans)
+                        }
+                    };
+                    let prepared = dispatch::prepare(&worker.engine, args);
+                    let base = at;
+                    at += consumed;
+                    requests.push(Request {
+                        first_span,
+                        span_count,
+                        end: at,
+                        base,
+                        prepared,
+                    });
+                }
+                Ok(Parsed::Incomplete { consumed, hint }) => {
+                    at += consumed;
+                    needs = hint;
+                    break;
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        self.prefetch(worker, &requests);
+        let last = requests.len();
+        let mut consumed = 0;
+        for (index, request) in requests.into_iter().enumerate() {
+            let buffer = match &unescaped {
+                Some(buffer) if index + 1 == last => &buffer[..],
+                _ => &input[request.base..],
+            };
+            let request_spans = &spans[request.first_span..request.first_span + request.span_count];
+            let args = Args::spans(buffer, request_spans);
+            self.execute(worker, args, request.prepared, output);
+            consumed = request.end;
+            if self.is_blocked() || self.should_close() {
+                // What was parsed ahead is parsed again when the session goes on.
+                self.parser = RequestParser::new();
+                return Progress { consumed, needs: 0 };
+            }
+        }
+        if let Some(error) = failure {
+            error.write_to(&mut Writer::new(output, self.client.protocol));
+            self.client.close_after_reply = true;
+            return Progress {
+                consumed: input.len(),
+                needs: 0,
+            };
+        }
+        if needs > 0 {
+            consumed = at;
+        }
+        Progress { consumed, needs }
+    }
+
+    /// Brings what a batch will touch near: first every bucket, then every entry, so that the cache
+    /// misses of different requests overlap.
+    fn prefetch(&self, worker: &mut Worker, requests: &[Request]) {
+        if requests.len() < 4 {
+            return;
+        }
+        let database = self.client.database;
+        let hashes = || {
+            requests
+                .iter()
+                .filter_map(|request| match &request.prepared {
+                    Ok(Prepared {
+                        hashed: (index, hash),
+                        ..
+                    }) if *index != 0 => Some(*hash),
+                    _ => None,
+                })
+        };
+        hashes().for_each(|hash| worker.view.prefetch_bucket(database, hash));
+        hashes().for_each(|hash| worker.view.prefetch_element(database, hash));
+    }
+
+    /// Executes one request given as arguments and appends its reply to `output`.
+    pub fn execute_arguments(&mut self, worker: &mut Worker, args: Args<'_>, output: &mut Vec<u8>) {
+        worker.refresh();
+        let prepared = dispatch::prepare(&worker.engine, args);
+        self.execute(worker, args, prepared, output);
+    }
+
+    #[inline]
+    fn execute(
+        &mut self,
+        worker: &mut Worker,
+        args: Args<'_>,
+        prepared: Result<Prepared, CommandError>,
+        output: &mut Vec<u8>,
+    ) {
+        let start = output.len();
+        let mut out = Writer::new(output, self.client.protocol);
+        dispatch::execute(worker, &mut self.client, args, prepared, &mut out);
+        match self.client.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::Off | ReplyMode::Skip => {
+                output.truncate(start);
+                if self.client.reply_mode == ReplyMode::Skip {
+                    self.client.reply_mode = ReplyMode::On;
+                }
+            }
+            ReplyMode::SkipNext => {
+                output.truncate(start);
+                self.client.reply_mode = ReplyMode::Skip;
+            }
+        }
+        if self.client.shared.mailbox.is_filled() {
+            self.deliver(worker, output);
+        }
+    }
+
+    /// Leaves a waker that is woken when there is something to deliver; answers whether there is.
+    pub fn poll_mailbox(&self, waker: &Waker) -> bool {
+        self.client.shared.mailbox.register(waker)
+    }
+
+    /// Appends to `output` what other sessions have sent: messages, invalidations, the reply to the
+    /// command on which the session was blocked.
+    pub fn deliver(&mut self, worker: &mut Worker, output: &mut Vec<u8>) {
+        for message in self.client.shared.mailbox.take() {
+            match message {
+                Message::Push(bytes) => output.extend_from_slice(&bytes),
+                Message::Unblock(reply) => {
+                    self.leave_queues(worker);
+                    if self.client.reply_mode == ReplyMode::On {
+                        output.extend_from_slice(&reply);
+                    }
+                }
+                Message::Close => self.client.close_after_reply = true,
+            }
+        }
+    }
+
+    /// Ends the wait of a blocked session whose time is over. The reply is delivered as any other
+    /// message is.
+    pub fn time_out(&mut self) {
+        if let Some(blocked) = &self.client.blocked {
+            blocked.finish_with(|out| blocked.blocking.on_timeout.write(out));
+        }
+    }
+
+    /// Takes the session out of the queues of the keys that it waited for.
+    fn leave_queues(&mut self, worker: &mut Worker) {
+        *self.client.shared.blocked.lock() = None;
+        let Some(blocked) = self.client.blocked.take() else {
+            return;
+        };
+        for blocked_key in &blocked.blocking.keys {
+            let key = worker.view.key(&blocked_key.key);
+            worker.view.lock_one(key.hash);
+            let waiters = &mut worker.view.stripe_mut(key.hash).waiters;
+            waiters.remove(blocked.database, key.bytes, &blocked);
+            worker.view.unlock();
+        }
+    }
+
+    /// Takes the session out of the engine. Call it before dropping it.
+    pub fn close(&mut self, worker: &mut Worker) {
+        if let Some(blocked) = &self.client.blocked {
+            blocked.cancel();
+        }
+        self.leave_queues(worker);
+        dispatch::discard_transaction(worker, &mut self.client);
+        crate::cmd::pubsub::unsubscribe_all(&worker.engine, &mut self.client);
+        worker.engine.clients.remove(self.client.id());
+    }
+
+    /// Tells CLIENT LIST how much of the session's input and output waits, in bytes.
+    pub fn note_buffers(&self, input_bytes: usize, output_bytes: usize) {
+        let shared = &self.client.shared;
+        shared
+            .query_buffer_bytes
+            .store(input_bytes, Ordering::Relaxed);
+        shared
+            .output_buffer_bytes
+            .store(output_bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,98 @@
+//! What a session's transaction holds: the queue of MULTI and the keys of WATCH.
+//!
+//! How a queue is executed stands in `command::dispatch`; the commands themselves in
+//! `cmd::transaction`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::command::Registered;
+
+/// A command that waits for EXEC.
+pub(crate) struct Queued {
+    pub(crate) registered: &'static Registered,
+    pub(crate) arguments: Vec<Vec<u8>>,
+}
+
+/// The transaction of one session.
+#[derive(Default)]
+pub(crate) struct Transaction {
+    /// Whether MULTI was called and neither EXEC nor DISCARD since.
+    pub(crate) is_open: bool,
+    /// Whether a command was refused while queueing, so that EXEC must abort.
+    pub(crate) has_failed: bool,
+    pub(crate) queue: Vec<Queued>,
+    pub(crate) watched: Vec<Watched>,
+    /// Set by whoever changes a watched key.
+    pub(crate) is_dirty: Arc<AtomicBool>,
+}
+
+/// A key that a session watches.
+pub(crate) struct Watched {
+    pub(crate) database: usize,
+    pub(crate) key: Vec<u8>,
+    pub(crate) hash: u64,
+    /// Whether it was past its expiry, and still there, when WATCH was called: then its deletion
+    /// is no change.
+    pub(crate) was_expired: bool,
+}
+
+struct Watcher {
+    is_dirty: Arc<AtomicBool>,
+    was_expired: bool,
+}
+
+/// The watchers of one stripe's keys.
+#[derive(Default)]
+pub(crate) struct Watchers {
+    by_key: HashMap<(usize, Vec<u8>), Vec<Watcher>>,
+}
+
+impl Watchers {
+    /// Whether nobody watches a key of this stripe.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, watched: &Watched, is_dirty: Arc<AtomicBool>) {
+        let place = (watched.database, watched.key.clone());
+        let watcher = Watcher {
+            is_dirty,
+            was_expired: watched.was_expired,
+        };
+        self.by_key.entry(place).or_default().push(watcher);
+    }
+
+    pub(crate) fn remove(&mut self, watched: &Watched, is_dirty: &Arc<AtomicBool>) {
+        let place = (watched.database, watched.key.clone());
+        if let Some(watchers) = self.by_key.get_mut(&place) {
+            watchers.retain(|watcher| !Arc::ptr_eq(&watcher.is_dirty, is_dirty));
+            if watchers.is_empty() {
+                self.by_key.remove(&place);
+            }
+        }
+    }
+
+    /// Marks the transactions that watch a key. `exists` says whether the key is there now.
+    pub(crate) fn touch(&mut self, database: usize, key: &[u8], exists: bool) {
+        let Some(watchers) = self.by_key.get_mut(&(database, key.to_vec())) else {
+            return;
+        };
+        for watcher in watchers {
+            if watcher.was_expired && !exists {
+                // The key was already gone for this watcher.
+                watcher.was_expired = false;
+            } else {
+                watcher.is_dirty.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Keys of a database that somebody watches.
+    pub(crate) fn keys_of(&self, database: usize) -> Vec<Vec<u8>> {
+        let keys = self.by_key.keys().filter(|(index, _)| *index == database);
+        keys.map(|(_, key)| key.clone()).collect()
+    }
+}

@@ -1,0 +1,127 @@
+//! What one thread needs to execute commands: its view of the key space, its generator, its
+//! counters, and the effects of the command that runs.
+//!
+//! A worker belongs to no session; whoever runs a session lends it one.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use oxidis_resp::Span;
+
+use crate::engine::{Engine, Garbage, GarbageKind};
+use crate::expire::ExpireCycle;
+use crate::keyspace::{Database, Entry, View};
+use crate::random::Random;
+use crate::stats::WorkerCounters;
+use crate::value::EncodingLimits;
+
+/// An expired key that a reading command met; deleted when the command is over.
+pub(crate) struct ExpiredKey {
+    pub(crate) database: usize,
+    pub(crate) key: Vec<u8>,
+    pub(crate) hash: u64,
+}
+
+/// A key that a command made ready for those who wait for it.
+pub(crate) struct ReadyKey {
+    pub(crate) database: usize,
+    pub(crate) key: Vec<u8>,
+    pub(crate) hash: u64,
+}
+
+/// A thread's equipment for executing commands.
+pub struct Worker {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) view: View,
+    pub(crate) random: Random,
+    pub(crate) counters: Arc<WorkerCounters>,
+    /// The time of the command that runs: read once a command.
+    pub(crate) now_us: i64,
+    /// The clock as it was read when the last command ended.
+    pub(crate) next_now_us: i64,
+    pub(crate) limits: Arc<EncodingLimits>,
+    config_generation: u64,
+    /// Changes that the command made.
+    pub(crate) dirty: u64,
+    /// Filled through `&self` by reading commands, hence the cell.
+    pub(crate) expired: RefCell<Vec<ExpiredKey>>,
+    pub(crate) has_expired: Cell<bool>,
+    pub(crate) ready: VecDeque<ReadyKey>,
+    /// Entries and databases to free once the locks are gone.
+    pub(crate) garbage: Vec<Entry>,
+    pub(crate) garbage_databases: Vec<Database>,
+    pub(crate) expire_cycle: ExpireCycle,
+    /// Buffers that live on from batch to batch.
+    pub(crate) spans: Vec<Span>,
+}
+
+impl Worker {
+    /// A worker for one thread.
+    pub fn new(engine: &Arc<Engine>) -> Self {
+        let config_generation = engine.config.generation();
+        let limits = own_limits(engine);
+        Worker {
+            view: View::new(engine.keyspace.clone()),
+            random: engine.fork_random(),
+            counters: engine.stats.register(),
+            now_us: engine.clock.now_us(),
+            next_now_us: 0,
+            limits,
+            config_generation,
+            dirty: 0,
+            expired: RefCell::default(),
+            has_expired: Cell::new(false),
+            ready: VecDeque::new(),
+            garbage: Vec::new(),
+            garbage_databases: Vec::new(),
+            expire_cycle: ExpireCycle::default(),
+            spans: Vec::new(),
+            engine: engine.clone(),
+        }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Reads the clock and the configuration, before a batch of commands.
+    #[inline]
+    pub(crate) fn refresh(&mut self) {
+        self.now_us = self.engine.clock.now_us();
+        let generation = self.engine.config.generation();
+        if generation != self.config_generation {
+            self.config_generation = generation;
+            self.limits = own_limits(&self.engine);
+        }
+    }
+
+    /// Milliseconds since 1970, of the command that runs.
+    #[inline]
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_us / 1000
+    }
+
+    /// Frees what commands have thrown away; call it without locks.
+    #[inline]
+    pub(crate) fn free_garbage(&mut self) {
+        if !self.garbage.is_empty() {
+            let garbage = std::mem::take(&mut self.garbage);
+            self.engine
+                .host
+                .reclaim(Garbage(GarbageKind::Entries(garbage)));
+        }
+        if !self.garbage_databases.is_empty() {
+            let garbage = std::mem::take(&mut self.garbage_databases);
+            self.engine
+                .host
+                .reclaim(Garbage(GarbageKind::Databases(garbage)));
+        }
+    }
+}
+
+/// A copy of the limits under a reference count that no other worker touches.
+fn own_limits(engine: &Engine) -> Arc<EncodingLimits> {
+    Arc::new(EncodingLimits::clone(&engine.config.encoding_limits()))
+}

@@ -1,0 +1,401 @@
+//! Starting and stopping a server: its worker threads, their runtimes, the listeners, the cron.
+
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use oxidis_engine::config::Config;
+use oxidis_engine::{Clock, Engine, EngineOptions, Session};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::connection::{Connection, install_worker, with_worker};
+use crate::host::ProcessHost;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// An address could not be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A thread or runtime could not be made.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[from] std::io::Error),
+}
+
+/// What a server is started with.
+pub struct ServerOptions {
+    /// The configuration; `port`, `bind`, `io-threads` and the rest are read from it.
+    pub config: Arc<Config>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Whether port 0 means any free port, and not, as in a configuration file, none.
+    pub any_port: bool,
+    /// Heap bytes in use, for INFO and `maxmemory`.
+    pub used_memory: fn() -> u64,
+}
+
+/// A server that runs. It stops when it is dropped.
+pub struct RunningServer {
+    engine: Arc<Engine>,
+    addresses: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    shutdown: Arc<Notify>,
+    threads: Vec<JoinHandle<()>>,
+    unix_socket: Option<std::path::PathBuf>,
+}
+
+/// A connection on its way to its worker.
+enum Accepted {
+    Tcp(std::net::TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream, String),
+}
+
+/// Starts a server; it accepts connections when this returns.
+pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
+    let config = options.config;
+    let workers = config.io_threads().max(1);
+    let shutdown = Arc::new(Notify::new());
+    let host = ProcessHost::new(shutdown.clone(), options.used_memory)?;
+    let listeners = listen(&config, options.any_port)?;
+    let addresses = listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok())
+        .collect();
+    let engine = Engine::new(EngineOptions {
+        config: config.clone(),
+        clock: options.clock,
+        host: Arc::new(host),
+        seed: options.seed,
+        workers,
+    });
+    let (stop, stopped) = watch::channel(false);
+    let mut senders = Vec::new();
+    let mut threads = Vec::new();
+    for index in 0..workers {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        senders.push(sender);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let engine = engine.clone();
+        let stopped = stopped.clone();
+        let thread = std::thread::Builder::new().name(format!("oxidis-{index}"));
+        threads.push(thread.spawn(move || {
+            install_worker(&engine);
+            runtime.block_on(run_worker(index, engine, receiver, stopped));
+        })?);
+    }
+    let unix_path = config.unixsocket();
+    let unix_socket = (!unix_path.is_empty())
+        .then(|| std::path::PathBuf::from(String::from_utf8_lossy(&unix_path).into_owned()));
+    let accepting = std::thread::Builder::new().name("oxidis-accept".to_owned());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let tcp = {
+        let _guard = runtime.enter();
+        listeners
+            .into_iter()
+            .map(TcpListener::from_std)
+            .collect::<Result<Vec<_>, _>>()?
+    };
+    #[cfg(unix)]
+    let unix = match &unix_socket {
+        Some(path) => {
+            let _guard = runtime.enter();
+            Some(listen_unix(path, config.unixsocketperm())?)
+        }
+        None => None,
+    };
+    let accept_engine = engine.clone();
+    threads.push(accepting.spawn(move || {
+        runtime.block_on(async move {
+            let senders = Arc::new(senders);
+            for listener in tcp {
+                tokio::spawn(accept_tcp(listener, accept_engine.clone(), senders.clone()));
+            }
+            #[cfg(unix)]
+            if let Some(listener) = unix {
+                tokio::spawn(accept_unix(
+                    listener,
+                    accept_engine.clone(),
+                    senders.clone(),
+                ));
+            }
+            wait_for_stop(stopped).await;
+        });
+    })?);
+    Ok(RunningServer {
+        engine,
+        addresses,
+        stop,
+        shutdown,
+        threads,
+        unix_socket,
+    })
+}
+
+impl RunningServer {
+    /// The engine behind the server.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The port of the first TCP listener; 0 if there is none.
+    pub fn port(&self) -> u16 {
+        self.addresses.first().map_or(0, SocketAddr::port)
+    }
+
+    /// The addresses that the server listens on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Waits until a client asks for SHUTDOWN.
+    pub async fn wait_for_shutdown(&self) {
+        self.shutdown.notified().await;
+    }
+
+    /// Stops: closes every connection and waits for the threads.
+    pub fn stop(&mut self) {
+        // Nobody receives any more when the threads have ended already.
+        let _ = self.stop.send(true);
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+        if let Some(path) = self.unix_socket.take() {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn wait_for_stop(mut stopped: watch::Receiver<bool>) {
+    // An error means that the server is gone, which is a stop too.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// A worker thread: takes its connections, and if it is the first, does what is to be done
+/// regularly.
+async fn run_worker(
+    index: usize,
+    engine: Arc<Engine>,
+    mut accepted: mpsc::UnboundedReceiver<Accepted>,
+    stopped: watch::Receiver<bool>,
+) {
+    if index == 0 {
+        tokio::spawn(run_cron(engine.clone()));
+    }
+    let accept_engine = engine.clone();
+    let accepting = async move {
+        while let Some(accepted) = accepted.recv().await {
+            // A client that is gone already is no loss.
+            let _ = adopt(accepted, &accept_engine);
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = wait_for_stop(stopped) => {}
+    }
+}
+
+/// Makes an accepted socket a connection of this thread.
+fn adopt(accepted: Accepted, engine: &Arc<Engine>) -> std::io::Result<()> {
+    match accepted {
+        Accepted::Tcp(stream) => {
+            let stream = TcpStream::from_std(stream)?;
+            let address = stream.peer_addr()?.to_string();
+            let local_address = stream.local_addr()?.to_string();
+            let session = Session::new(engine, address, local_address);
+            tokio::spawn(Connection::new(stream, session, engine.clone()));
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream, path) => {
+            let stream = tokio::net::UnixStream::from_std(stream)?;
+            let session = Session::new(engine, format!("{path}:0"), format!("{path}:0"));
+            tokio::spawn(Connection::new(stream, session, engine.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Does regularly what is to be done regularly.
+async fn run_cron(engine: Arc<Engine>) {
+    loop {
+        let hz = engine.config().hz().clamp(1, 500);
+        tokio::time::sleep(Duration::from_millis(u64::from(1000 / hz))).await;
+        // What is left over of a slice goes on after other tasks have had their turn.
+        while with_worker(|state| state.worker.run_cron()) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Sockets for every `bind` address; port 0 is a free one.
+fn listen(config: &Config, any_port: bool) -> Result<Vec<StdListener>, ServerError> {
+    let port = config.port();
+    if port == 0 && !any_port {
+        return Ok(Vec::new());
+    }
+    let mut listeners = Vec::new();
+    for address in config.bind_addresses() {
+        let text = String::from_utf8_lossy(&address).into_owned();
+        let is_optional = text.starts_with('-');
+        let host = match text.trim_start_matches('-') {
+            "*" => "0.0.0.0",
+            "::*" => "::",
+            host => host,
+        };
+        match listen_on(host, port, config.tcp_backlog()) {
+            Ok(listener) => listeners.push(listener),
+            Err(_) if is_optional => {}
+            Err(source) => {
+                return Err(ServerError::Listen {
+                    address: format!("{host}:{port}"),
+                    source,
+                });
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+fn listen_on(host: &str, port: u16, backlog: u32) -> std::io::Result<StdListener> {
+    use std::net::ToSocketAddrs;
+    let address = (host, port)
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| std::io::Error::other("the name has no address"))?;
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        None,
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+#[cfg(unix)]
+fn listen_unix(path: &std::path::Path, mode: u32) -> Result<tokio::net::UnixListener, ServerError> {
+    use std::os::unix::fs::PermissionsExt;
+    let failed = |source| ServerError::Listen {
+        address: path.to_string_lossy().into_owned(),
+        source,
+    };
+    // A socket that a server left behind; anything else fails below.
+    let _ = std::fs::remove_file(path);
+    let listener = tokio::net::UnixListener::bind(path).map_err(failed)?;
+    if mode != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+    }
+    Ok(listener)
+}
+
+async fn accept_tcp(
+    listener: TcpListener,
+    engine: Arc<Engine>,
+    senders: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
+) {
+    let mut next = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                if let Some(refusal) = refusal(&engine, address.ip().is_loopback()) {
+                    refuse(stream, refusal);
+                    continue;
+                }
+                let _ = stream.set_nodelay(true);
+                keep_alive(&stream, engine.config().tcp_keepalive_seconds());
+                next = (next + 1) % senders.len();
+                // A worker that has ended means that the server is stopping.
+                let _ = senders[next].send(Accepted::Tcp(stream));
+            }
+            // Out of descriptors: wait for some to be closed.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn accept_unix(
+    listener: tokio::net::UnixListener,
+    engine: Arc<Engine>,
+    senders: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
+) {
+    let path = String::from_utf8_lossy(&engine.config().unixsocket()).into_owned();
+    let mut next = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let Ok(stream) = stream.into_std() else {
+                    continue;
+                };
+                if let Some(refusal) = refusal(&engine, true) {
+                    refuse(stream, refusal);
+                    continue;
+                }
+                next = (next + 1) % senders.len();
+                let _ = senders[next].send(Accepted::Unix(stream, path.clone()));
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// Why a new connection is refused, if it is.
+fn refusal(engine: &Engine, is_local: bool) -> Option<&'static [u8]> {
+    let config = engine.config();
+    if engine.client_count() >= config.maxclients() {
+        engine.count_rejected_connection();
+        return Some(b"-ERR max number of clients reached\r\n");
+    }
+    if !is_local && config.protected_mode() && config.requirepass().is_empty() {
+        return Some(
+            b"-DENIED Oxidis is running in protected mode because protected mode is enabled and no \
+              password is set for the default user. In this mode connections are only accepted \
+              from the loopback interface. Set a password (requirepass), or turn protected mode \
+              off (CONFIG SET protected-mode no) if the server is not reachable from outside.\r\n",
+        );
+    }
+    None
+}
+
+fn refuse(mut stream: impl std::io::Write, text: &[u8]) {
+    // Best effort, as in Redis: the socket's buffer has room for it.
+    let _ = stream.write(text);
+}
+
+fn keep_alive(stream: &std::net::TcpStream, seconds: u64) {
+    if seconds > 0 {
+        let keep_alive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(seconds));
+        // A socket without keep-alive still works.
+        let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keep_alive);
+    }
+}
