@@ -2,13 +2,17 @@
 //! one command and printing its replies, and the state that the prompt shows.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use oxidis_engine::Engine;
 use oxidis_resp::Value;
 
 use crate::arguments::{Options, Output, ProtocolChoice};
-use crate::connection::{Connection, ConnectionError, Socket, call, describe};
+use crate::connection::{
+    Connection, ConnectionError, Embedded, Socket, call, describe, open_engine,
+};
 use crate::help::Help;
 use crate::{format, interrupt};
 
@@ -44,6 +48,8 @@ pub struct Client {
     /// Whether push messages are to be noticed between commands.
     pub notice_pushes: bool,
     connection: Option<Box<dyn Connection>>,
+    /// The engine that answers where no server does.
+    engine: Option<Arc<Engine>>,
     help: Option<Help>,
     /// The database that the server has selected for us.
     database: i64,
@@ -97,6 +103,7 @@ impl Client {
             interactive: false,
             notice_pushes: false,
             connection: None,
+            engine: None,
             help: None,
             database: 0,
             database_before_multi: 0,
@@ -170,7 +177,12 @@ impl Client {
         self.choose_protocol()
     }
 
-    fn open(&self) -> io::Result<Box<dyn Connection>> {
+    fn open(&mut self) -> io::Result<Box<dyn Connection>> {
+        if self.options.embedded {
+            // A new session sees what the ones before it have written.
+            let engine = self.engine.get_or_insert_with(open_engine);
+            return Ok(Box::new(Embedded::open(engine)));
+        }
         let target = &self.options.target;
         let socket = match &target.unix_socket {
             Some(path) => Socket::connect_unix(path)?,

@@ -3,7 +3,7 @@
 
 use oxidis_resp::{Value, inline};
 
-use crate::connection::{Connection, call};
+use crate::connection::{Connection, Embedded, call, open_engine};
 
 /// The commands that a server has, in the order of their names.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +35,7 @@ impl Help {
 
     /// The commands that Oxidis itself has, for when no server tells.
     pub fn built_in() -> Help {
-        Help::default()
+        Help::ask(&mut Embedded::open(&open_engine())).unwrap_or_default()
     }
 
     /// The commands that a server has, `None` where it does not tell.

@@ -271,3 +271,20 @@ fn ctrl_c_ends_a_command_that_waits() {
     terminal.interrupt();
     assert_eq!(terminal.code(), Some(1));
 }
+
+#[test]
+fn an_embedded_engine_outlives_an_interrupted_subscription() {
+    let mut terminal = Terminal::open(&["--embedded"]);
+    terminal.expect("oxidis> ");
+    terminal.press("set key value\r");
+    terminal.expect("OK");
+    terminal.expect("oxidis> ");
+    terminal.press("subscribe channel\r");
+    terminal.expect("(integer) 1");
+    terminal.interrupt();
+    terminal.expect("oxidis> ");
+    terminal.press("get key\r");
+    terminal.expect("\"value\"");
+    terminal.press("exit\r");
+    assert_eq!(terminal.code(), Some(0));
+}

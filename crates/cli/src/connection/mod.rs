@@ -1,6 +1,7 @@
 //! How requests leave and replies arrive: the [`Connection`] trait, so that the
 //! prompt does not care whether a server or an engine in this process answers.
 
+mod embedded;
 mod error;
 mod listening;
 mod reader;
@@ -10,6 +11,7 @@ use std::io;
 
 use oxidis_resp::Value;
 
+pub use embedded::{Embedded, open_engine};
 pub use error::{ConnectionError, describe};
 pub use listening::Listening;
 pub use socket::Socket;

@@ -22,13 +22,26 @@ impl ReplyReader {
     /// Answers the next reply, reading as much as it takes.
     pub fn receive(&mut self, stream: &mut impl Read) -> Result<Value, ConnectionError> {
         loop {
-            let parsed = self.parser.parse(&self.buffer[self.consumed..])?;
-            self.consumed += parsed.consumed;
-            if let Some(reply) = parsed.value {
+            if let Some(reply) = self.next()? {
                 return Ok(reply);
             }
             self.fill(stream)?;
         }
+    }
+
+    /// Answers the next reply among the bytes that are there, `None` where they end before
+    /// it does.
+    pub fn next(&mut self) -> Result<Option<Value>, ConnectionError> {
+        let parsed = self.parser.parse(&self.buffer[self.consumed..])?;
+        self.consumed += parsed.consumed;
+        Ok(parsed.value)
+    }
+
+    /// Takes bytes that came otherwise than by a stream.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.consumed);
+        self.consumed = 0;
+        self.buffer.extend_from_slice(bytes);
     }
 
     fn fill(&mut self, stream: &mut impl Read) -> Result<(), ConnectionError> {
