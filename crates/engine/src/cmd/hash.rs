@@ -1,0 +1,564 @@
+//! The hash commands, but for the expiry of fields.
+
+use super::sampling::sample_count;
+use super::scan::{ScanOptions, Scanned, parse_cursor, reply_item, reply_items};
+use crate::command::{
+    Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group, KeyFlags,
+    KeySpec, Reply,
+};
+use crate::text::{IntegerText, LongDouble, parse_integer};
+use crate::value::packed::{self, PackedItem};
+use crate::value::{HashRef, ValueType};
+
+const READ: Flags = Flags::READONLY;
+const FAST_READ: Flags = READ.union(Flags::FAST);
+const FAST_WRITE: Flags = Flags::WRITE.union(Flags::FAST);
+const FAST_GROWING_WRITE: Flags = FAST_WRITE.union(Flags::DENYOOM);
+
+const KEY_TO_READ: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
+const KEY_TO_UPDATE: KeyFlags = KeyFlags::RW.union(KeyFlags::UPDATE);
+const KEY_TO_COUNT: KeyFlags = KEY_TO_UPDATE.union(KeyFlags::ACCESS);
+const KEY_TO_CUT: KeyFlags = KeyFlags::RW.union(KeyFlags::DELETE);
+
+/// What the rows of this family have in common.
+const HASH: Command = Command {
+    categories: Categories::HASH,
+    since: "2.0.0",
+    group: Group::Hash,
+    ..Command::DEFAULT
+};
+
+/// The rows.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "hset",
+        arity: -4,
+        flags: FAST_GROWING_WRITE,
+        keys: &[KeySpec::first(KEY_TO_UPDATE)],
+        complexity: "O(N) for N fields.",
+        summary: "Sets fields of a hash to values and answers how many of the fields are new; a missing hash is made.",
+        syntax: "key field value [field value ...]",
+        handler: |cx, out| hset(cx, out, SetReply::NewFields),
+        ..HASH
+    },
+    Command {
+        name: "hmset",
+        arity: -4,
+        flags: FAST_GROWING_WRITE,
+        keys: &[KeySpec::first(KEY_TO_UPDATE)],
+        complexity: "O(N) for N fields.",
+        summary: "Sets fields of a hash to values; a missing hash is made.",
+        syntax: "key field value [field value ...]",
+        replaced_by: Some("`HSET` with several fields"),
+        deprecated_since: Some("4.0.0"),
+        handler: |cx, out| hset(cx, out, SetReply::Ok),
+        ..HASH
+    },
+    Command {
+        name: "hsetnx",
+        arity: 4,
+        flags: FAST_GROWING_WRITE,
+        keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::INSERT))],
+        complexity: "O(1)",
+        summary: "Sets a field of a hash to a value, unless the hash has that field.",
+        syntax: "key field value",
+        handler: hsetnx,
+        ..HASH
+    },
+    Command {
+        name: "hget",
+        arity: 3,
+        flags: FAST_READ,
+        keys: &[KeySpec::first(KEY_TO_READ)],
+        complexity: "O(1)",
+        summary: "Answers the value of a field.",
+        syntax: "key field",
+        handler: hget,
+        ..HASH
+    },
+    Command {
+        name: "hmget",
+        arity: -3,
+        flags: FAST_READ,
+        keys: &[KeySpec::first(KEY_TO_READ)],
+        complexity: "O(N) for N fields.",
+        summary: "Answers the values of fields, null for those that are missing.",
+        syntax: "key field [field ...]",
+        handler: hmget,
+        ..HASH
+    },
+    Command {
+        name: "hgetall",
+        arity: 2,
+        flags: READ,
+        keys: &[KeySpec::first(KEY_TO_READ)],
+        complexity: "O(N) for a hash of N fields.",
+        summary: "Answers all fields of a hash with their values.",
+        syntax: "key",
+        tips: &["nondeterministic_output_order"],
+        handler: hgetall,
+        ..HASH
+    },
+    Command {
+        name: "hkeys",
+        arity: 2,
+        flags: READ,
+        keys: &[KeySpec::first(KEY_TO_READ)],
+        complexity: "O(N) for a hash of N fields.",
+        summary: "Answers all fields of a hash.",
+        syntax: "key",
+        tips: &["nondeterministic_output_order"],
+        handler: |cx, out| list_items(cx, out, |(field, _)| field),
+        ..HASH
+    },
+    Command {
+        name: "hvals",
+        arity: 2,
+        flags: READ,
+        keys: &[KeySpec::first(KEY_TO_READ)],
+        complexity: "O(N) for a hash of N fields.",
+        summary: "Answers all values of a hash.",
+        syntax: "key",
+        tips: &["nondeterministic_output_order"],
+        handler: |cx, out| list_items(cx, out, |(_, value)| value),
+        ..HASH
+    },
+    Command {
+        name: "hdel",
+        arity: -3,
+        flags: FAST_WRITE,
+        keys: &[KeySpec::first(KEY_TO_CUT)],
+        complexity: "O(N) for N fields.",
+        summary: "Deletes fields of a hash and answers how many there were; with its last field the hash goes too.",
+        syntax: "key field [field ...]",
+        handler: hdel,
+        ..HASH
+    },
+    Command {
+        name: "hgetdel",
+        arity: -5,
+        flags: FAST_WRITE,
+        keys: &[KeySpec::first(KEY_TO_CUT.union(KeyFlags::ACCESS))],
+        since: "8.0.0",
+        complexity: "O(N) for N fields.",
+        summary: "Answers the values of fields, null for those that are missing, and deletes the fields.",
+        syntax: "key FIELDS numfields field [field ...]",
+        handler: hgetdel,
+        ..HASH
+    },
+    Command {
+        name: "hexists",
+        arity: 3,
+        flags: FAST_READ,
+        keys: &[KeySpec::first(KeyFlags::RO)],
+        complexity: "O(1)",
+        summary: "Answers whether a hash has a field.",
+        syntax: "key field",
+        handler: hexists,
+        ..HASH
+    },
+    Command {
+        name: "hlen",
+        arity: 2,
+        flags: FAST_READ,
+        keys: &[KeySpec::first(KeyFlags::RO)],
+        complexity: "O(1)",
+        summary: "Answers how many fields a hash has.",
+        syntax: "key",
+        handler: hlen,
+        ..HASH
+    },
+    Command {
+        name: "hstrlen",
+        arity: 3,
+        flags: FAST_READ,
+        keys: &[KeySpec::first(KeyFlags::RO)],
+        since: "3.2.0",
+        complexity: "O(1)",
+        summary: "Answers how many bytes the value of a field has.",
+        syntax: "key field",
+        handler: hstrlen,
+        ..HASH
+    },
+    Command {
+        name: "hincrby",
+        arity: 4,
+        flags: FAST_GROWING_WRITE,
+        keys: &[KeySpec::first(KEY_TO_COUNT)],
+        complexity: "O(1)",
+        summary: "Adds an integer to the value of a field; a missing field counts as 0.",
+        syntax: "key field increment:integer",
+        handler: hincrby,
+        ..HASH
+    },
+    Command {
+        name: "hincrbyfloat",
+        arity: 4,
+        flags: FAST_GROWING_WRITE,
+        keys: &[KeySpec::first(KEY_TO_COUNT)],
+        since: "2.6.0",
+        complexity: "O(1)",
+        summary: "Adds a floating point number to the value of a field; a missing field counts as 0.",
+        syntax: "key field increment:double",
+        handler: hincrbyfloat,
+        ..HASH
+    },
+    Command {
+        name: "hrandfield",
+        arity: -2,
+        flags: READ,
+        keys: &[KeySpec::first(KEY_TO_READ)],
+        since: "6.2.0",
+        complexity: "O(N) for N fields answered.",
+        summary: "Answers fields of a hash that are chosen at random: different ones, or with a negative count any so many times.",
+        syntax: "key [count [WITHVALUES]]",
+        tips: &["nondeterministic_output"],
+        handler: hrandfield,
+        ..HASH
+    },
+    Command {
+        name: "hscan",
+        arity: -3,
+        flags: READ,
+        keys: &[KeySpec::first(KEY_TO_READ)],
+        since: "2.8.0",
+        complexity: "O(1) a call, O(N) for all calls that visit a hash of N fields.",
+        summary: "Visits the fields of a hash with their values, some at each call.",
+        syntax: "key cursor [MATCH pattern] [COUNT count] [NOVALUES]",
+        tips: &["nondeterministic_output"],
+        handler: hscan,
+        ..HASH
+    },
+];
+
+/// What HSET and HMSET answer, which do the same.
+enum SetReply {
+    NewFields,
+    Ok,
+}
+
+fn hset(cx: &mut Context<'_>, out: &mut Reply<'_>, reply: SetReply) -> CommandResult {
+    let args = cx.args();
+    if !args.len().is_multiple_of(2) {
+        return Err(CommandError::WrongArity(cx.command_name().into()));
+    }
+    let key = cx.key(1);
+    let limits = cx.limits();
+    let mut hash = cx.hash_or_create(key)?;
+    let fields = args.len() / 2 - 1;
+    hash.expect_fields(fields, &limits);
+    let mut new = 0;
+    for index in (2..args.len()).step_by(2) {
+        new += i64::from(hash.set(args.get(index), args.get(index + 1), &limits));
+    }
+    drop(hash);
+    cx.changed(key, EventClass::HASH, "hset");
+    cx.count_changes(fields as u64 - 1);
+    match reply {
+        SetReply::NewFields => out.integer(new),
+        SetReply::Ok => out.ok(),
+    }
+    Ok(())
+}
+
+fn hsetnx(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let (key, field, value) = (cx.key(1), cx.arg(2), cx.arg(3));
+    let limits = cx.limits();
+    let mut hash = cx.hash_or_create(key)?;
+    if hash.as_ref().contains(field) {
+        out.integer(0);
+        return Ok(());
+    }
+    hash.set(field, value, &limits);
+    drop(hash);
+    cx.changed(key, EventClass::HASH, "hset");
+    out.integer(1);
+    Ok(())
+}
+
+fn reply_value(out: &mut Reply<'_>, value: Option<PackedItem<'_>>) {
+    match value {
+        Some(value) => reply_item(out, value),
+        None => out.null(),
+    }
+}
+
+fn hget(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let hash = cx.hash(cx.key(1))?;
+    reply_value(out, hash.and_then(|hash| hash.get(cx.arg(2))));
+    Ok(())
+}
+
+fn hmget(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let hash = cx.hash(cx.key(1))?;
+    out.array(cx.argc() - 2);
+    for field in cx.args().iter().skip(2) {
+        reply_value(out, hash.and_then(|hash| hash.get(field)));
+    }
+    Ok(())
+}
+
+fn hgetall(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let Some(hash) = cx.hash(cx.key(1))? else {
+        out.map(0);
+        return Ok(());
+    };
+    out.map(hash.len());
+    for (field, value) in hash.iter() {
+        reply_item(out, field);
+        reply_item(out, value);
+    }
+    Ok(())
+}
+
+/// Answers one item of each field.
+fn list_items(
+    cx: &mut Context<'_>,
+    out: &mut Reply<'_>,
+    choose: for<'a> fn((PackedItem<'a>, PackedItem<'a>)) -> PackedItem<'a>,
+) -> CommandResult {
+    let Some(hash) = cx.hash(cx.key(1))? else {
+        out.array(0);
+        return Ok(());
+    };
+    out.array(hash.len());
+    for entry in hash.iter() {
+        reply_item(out, choose(entry));
+    }
+    Ok(())
+}
+
+fn hdel(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    let args = cx.args();
+    let Some(mut hash) = cx.hash_mut(key)? else {
+        out.integer(0);
+        return Ok(());
+    };
+    let deleted = args
+        .iter()
+        .skip(2)
+        .filter(|field| hash.remove(field))
+        .count();
+    let is_gone = hash.as_ref().is_empty();
+    drop(hash);
+    tell_of_deletion(cx, deleted, is_gone);
+    out.integer(deleted as i64);
+    Ok(())
+}
+
+/// Tells everyone that fields of the first key are deleted, and the key with them if `is_gone`.
+fn tell_of_deletion(cx: &mut Context<'_>, deleted: usize, is_gone: bool) {
+    if deleted == 0 {
+        return;
+    }
+    let key = cx.key(1);
+    cx.changed(key, EventClass::HASH, "hdel");
+    cx.count_changes(deleted as u64 - 1);
+    if is_gone {
+        cx.notify(key.bytes, EventClass::GENERIC, "del");
+    }
+}
+
+fn hgetdel(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    const FIRST_FIELD: usize = 4;
+    let key = cx.key(1);
+    let args = cx.args();
+    // Redis looks at the type before it looks at the options.
+    if cx
+        .value_type(key)
+        .is_some_and(|found| found != ValueType::Hash)
+    {
+        return Err(CommandError::WrongType);
+    }
+    if !args.get(2).eq_ignore_ascii_case(b"fields") {
+        return Err(CommandError::text(
+            "ERR Mandatory argument FIELDS is missing or not at the right position",
+        ));
+    }
+    let Some(count @ 1..) = parse_integer(args.get(3)) else {
+        return Err(CommandError::text(
+            "ERR Number of fields must be a positive integer",
+        ));
+    };
+    if count != (args.len() - FIRST_FIELD) as i64 {
+        return Err(CommandError::text(
+            "ERR The `numfields` parameter must match the number of arguments",
+        ));
+    }
+    out.array(args.len() - FIRST_FIELD);
+    let fields = args.iter().skip(FIRST_FIELD);
+    let Some(mut hash) = cx.hash_mut(key)? else {
+        fields.for_each(|_| out.null());
+        return Ok(());
+    };
+    let mut deleted: Vec<&[u8]> = Vec::new();
+    for field in fields {
+        reply_value(out, hash.as_ref().get(field));
+        if hash.remove(field) {
+            deleted.push(field);
+        }
+    }
+    let is_gone = hash.as_ref().is_empty();
+    drop(hash);
+    tell_of_deletion(cx, deleted.len(), is_gone);
+    if !deleted.is_empty() {
+        deleted.splice(..0, [&b"HDEL"[..], key.bytes]);
+        cx.rewrite(&deleted);
+    }
+    Ok(())
+}
+
+fn hexists(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let hash = cx.hash(cx.key(1))?;
+    let exists = hash.is_some_and(|hash| hash.contains(cx.arg(2)));
+    out.integer(i64::from(exists));
+    Ok(())
+}
+
+fn hlen(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let hash = cx.hash(cx.key(1))?;
+    out.integer(hash.map_or(0, HashRef::len) as i64);
+    Ok(())
+}
+
+fn hstrlen(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let hash = cx.hash(cx.key(1))?;
+    let value = hash.and_then(|hash| hash.get(cx.arg(2)));
+    out.integer(value.map_or(0, |value| value.string_len()) as i64);
+    Ok(())
+}
+
+fn hincrby(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let (key, field) = (cx.key(1), cx.arg(2));
+    let increment = cx.integer(3)?;
+    let limits = cx.limits();
+    let mut hash = cx.hash_or_create(key)?;
+    let old = match hash.as_ref().get(field) {
+        None => 0,
+        Some(PackedItem::Integer(old)) => old,
+        Some(_) => return Err(CommandError::text("ERR hash value is not an integer")),
+    };
+    let Some(new) = old.checked_add(increment) else {
+        return Err(CommandError::text(
+            "ERR increment or decrement would overflow",
+        ));
+    };
+    hash.set(field, &IntegerText::new(new), &limits);
+    drop(hash);
+    cx.changed(key, EventClass::HASH, "hincrby");
+    out.integer(new);
+    Ok(())
+}
+
+fn hincrbyfloat(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let (key, field) = (cx.key(1), cx.arg(2));
+    let increment = LongDouble::parse(cx.arg(3)).ok_or(CommandError::NotFloat)?;
+    if !increment.is_finite() {
+        return Err(CommandError::text("ERR value is NaN or Infinity"));
+    }
+    let limits = cx.limits();
+    let mut hash = cx.hash_or_create(key)?;
+    let old = match hash.as_ref().get(field) {
+        None => LongDouble::ZERO,
+        Some(old) => LongDouble::parse(old.as_bytes(&mut packed::IntegerText::new()))
+            .ok_or(CommandError::text("ERR hash value is not a float"))?,
+    };
+    let new = old + increment;
+    if !new.is_finite() {
+        return Err(CommandError::text(
+            "ERR increment would produce NaN or Infinity",
+        ));
+    }
+    let new = new.to_string();
+    hash.set(field, new.as_bytes(), &limits);
+    drop(hash);
+    cx.changed(key, EventClass::HASH, "hincrbyfloat");
+    // The sum is what replicas get: their floating point numbers might be other ones.
+    cx.rewrite(&[b"HSET", key.bytes, field, new.as_bytes()]);
+    out.bulk(new.as_bytes());
+    Ok(())
+}
+
+fn hrandfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    let mut random = cx.random().fork();
+    if cx.argc() == 2 {
+        let picked = cx
+            .hash(key)?
+            .and_then(|hash| hash.picker().pick(&mut random));
+        reply_value(out, picked.map(|(field, _)| field));
+        return Ok(());
+    }
+    let count = sample_count(cx, 2)?;
+    let with_values = cx.argc() > 3;
+    if with_values {
+        if cx.argc() > 4 || !cx.arg_is(3, "withvalues") {
+            return Err(CommandError::Syntax);
+        }
+        if count.unsigned_abs() > i64::MAX as u64 / 2 {
+            return Err(CommandError::OutOfRange);
+        }
+    }
+    let Some(hash) = cx.hash(key)?.filter(|_| count != 0) else {
+        out.array(0);
+        return Ok(());
+    };
+    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    let replies = if count < 0 {
+        wanted
+    } else {
+        wanted.min(hash.len())
+    };
+    let is_nested = with_values && out.protocol() == oxidis_resp::Protocol::Resp3;
+    out.array(if with_values && !is_nested {
+        replies * 2
+    } else {
+        replies
+    });
+    let mut write = |field, value| {
+        if is_nested {
+            out.array(2);
+        }
+        reply_item(out, field);
+        if with_values {
+            reply_item(out, value);
+        }
+    };
+    if count > 0 {
+        hash.sample(wanted, &mut random, &mut write);
+        return Ok(());
+    }
+    let picker = hash.picker();
+    for _ in 0..wanted {
+        if let Some((field, value)) = picker.pick(&mut random) {
+            write(field, value);
+        }
+    }
+    Ok(())
+}
+
+fn hscan(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let cursor = parse_cursor(cx.arg(2))?;
+    let Some(hash) = cx.hash(cx.key(1))? else {
+        reply_items(out, 0, &[]);
+        return Ok(());
+    };
+    let options = ScanOptions::parse(cx.args(), 3, Scanned::Hash)?;
+    let mut found = Vec::new();
+    let next = options.run(cursor, |cursor| {
+        let mut visited = 0;
+        let next = hash.scan(cursor, &mut |field, value| {
+            visited += 1;
+            if options.matches_item(field) {
+                found.push(field);
+                if !options.no_values {
+                    found.push(value);
+                }
+            }
+        });
+        (next, visited)
+    });
+    reply_items(out, next, &found);
+    Ok(())
+}
