@@ -4,6 +4,8 @@
 mod compat;
 mod fuzz_differential;
 mod record;
+mod style;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -26,6 +28,10 @@ enum Tool {
     FuzzDifferential(fuzz_differential::Arguments),
     /// Run the scripts of tests/transcripts against redis-server and keep its replies.
     Record(record::Arguments),
+    /// Check the rules of the house.
+    Style,
+    /// Run every test there is.
+    Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,5 +49,7 @@ fn run(tool: &Tool) -> Result<()> {
         Tool::Compat(arguments) => compat::run(arguments),
         Tool::FuzzDifferential(arguments) => fuzz_differential::run(arguments),
         Tool::Record(arguments) => record::run(arguments),
+        Tool::Style => style::run(),
+        Tool::Test(arguments) => test::run(arguments),
     }
 }

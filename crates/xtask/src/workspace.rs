@@ -45,12 +45,17 @@ pub fn server_binary() -> Result<PathBuf> {
         "--bin",
         "oxidis",
     ]))?;
+    Ok(built_binary("release"))
+}
+
+/// Where cargo puts the server binary of a profile.
+pub fn built_binary(profile: &str) -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target
-        .join("release")
+    target
+        .join(profile)
         .join("oxidis")
-        .with_extension(std::env::consts::EXE_EXTENSION))
+        .with_extension(std::env::consts::EXE_EXTENSION)
 }
 
 /// The reference server; tools that need it say how to get it when it is missing.

@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use oxidis_testkit::ServerBuilder;
+
 use super::skips::{self, Skips};
 use super::suite::{Job, Outcome, UnitResult, run_unit};
 use super::{report, source};
@@ -105,6 +107,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(path) => path.clone(),
         None => workspace::server_binary()?,
     };
+    check_log_lines(&subject)?;
     for (key, value, reason) in CONFIG {
         println!("the server under test is configured with {key} {value}: {reason}");
     }
@@ -269,6 +272,23 @@ impl Bench<'_> {
         fs::write(&file, serde_json::to_string_pretty(&passed)?)?;
         Ok(passed)
     }
+}
+
+/// The suite waits for lines in the server's log, for minutes and in vain where they do not come.
+fn check_log_lines(subject: &Path) -> Result<()> {
+    let server = ServerBuilder::new(subject)
+        .start()
+        .context("the server under test does not start")?;
+    let log = server.log();
+    for line in [
+        format!(" PID: {}", server.pid()),
+        "Ready to accept".to_owned(),
+    ] {
+        if !log.contains(&line) {
+            bail!("the suite waits for {line:?} in the server's log, which has only:\n{log}");
+        }
+    }
+    Ok(())
 }
 
 /// For trying the tool itself: redis-server 7.0 as the server under test lacks the directives.
