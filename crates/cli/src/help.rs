@@ -1,9 +1,10 @@
 //! What commands there are and how they are called: the source of the prompt's
 //! completion, its hints and its HELP.
 
+use oxidis_engine::command;
 use oxidis_resp::{Value, inline};
 
-use crate::connection::{Connection, Embedded, call, open_engine};
+use crate::connection::{Connection, call};
 
 /// The commands that a server has, in the order of their names.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +36,17 @@ impl Help {
 
     /// The commands that Oxidis itself has, for when no server tells.
     pub fn built_in() -> Help {
-        Help::ask(&mut Embedded::open(&open_engine())).unwrap_or_default()
+        let rows = command::table().all().iter();
+        Help::new(
+            rows.map(|row| CommandHelp {
+                name: row.full_name.replace('|', " ").to_ascii_uppercase(),
+                parameters: parameters(row.command.syntax),
+                summary: row.command.summary.into(),
+                since: row.command.since.into(),
+                group: row.command.group.name().into(),
+            })
+            .collect(),
+        )
     }
 
     /// The commands that a server has, `None` where it does not tell.
@@ -154,6 +165,41 @@ impl Help {
             // CONFIG GET is a better match than CONFIG.
             .max_by_key(|(words, _)| *words)
     }
+}
+
+/// The types that the command table writes behind a name where the name does not tell.
+const TYPES: [&str; 8] = [
+    "key",
+    "string",
+    "integer",
+    "double",
+    "pattern",
+    "unix-time",
+    "token",
+    "pure-token",
+];
+
+/// What people read of a syntax in the command table: names without their types, groups
+/// without the parentheses that hold them together.
+fn parameters(syntax: &str) -> String {
+    let mut out = String::with_capacity(syntax.len());
+    let mut rest = syntax;
+    while let Some(at) = rest.find([':', '(', ')']) {
+        out.push_str(&rest[..at]);
+        let (mark, after) = rest[at..].split_at(1);
+        let word_end = after
+            .find(|c: char| !c.is_ascii_lowercase() && c != '-')
+            .unwrap_or(after.len());
+        rest = match mark {
+            ":" if TYPES.contains(&&after[..word_end]) => &after[word_end..],
+            ":" => {
+                out.push(':');
+                after
+            }
+            _ => after,
+        };
+    }
+    out + rest
 }
 
 /// Skips the parameters that have been typed, as far as it is certain which they
@@ -359,6 +405,37 @@ mod tests {
         for silent in ["", "nothing", "get key", "set \"", "config"] {
             assert_eq!(hint(silent), None, "{silent}");
         }
+    }
+
+    #[test]
+    fn the_command_table_is_known_without_a_server() {
+        let help = Help::built_in();
+        assert_eq!(help.hint("get"), Some(" key".into()));
+        assert_eq!(help.hint("mset "), Some("key value [key value ...]".into()));
+        assert!(help.complete("publi").1.contains(&"PUBLISH".to_string()));
+        for command in &help.commands {
+            let CommandHelp {
+                name,
+                parameters,
+                summary,
+                ..
+            } = command;
+            let shows_type = TYPES
+                .iter()
+                .any(|kind| parameters.contains(&format!(":{kind}")));
+            assert!(!shows_type, "{name}: {parameters}");
+            assert!(!summary.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn types_are_not_shown() {
+        assert_eq!(
+            parameters("key [EX seconds:integer|PX ms:integer]"),
+            "key [EX seconds|PX ms]"
+        );
+        assert_eq!(parameters("[ADDR ip:port:string]"), "[ADDR ip:port]");
+        assert_eq!(parameters("(a b) [(a b) ...]"), "a b [a b ...]");
     }
 
     #[test]

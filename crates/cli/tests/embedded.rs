@@ -58,3 +58,13 @@ fn what_needs_a_server_says_so() {
     assert_eq!(output.status.code(), Some(1));
     assert!(!output.stderr.is_empty());
 }
+
+#[test]
+fn help_comes_from_the_command_table() {
+    let printed = run(&[], &["help get", "help @transactions"]);
+    assert!(
+        printed.contains("\x1b[1mGET\x1b[0m \x1b[90mkey\x1b[0m"),
+        "{printed}"
+    );
+    assert!(printed.contains("\x1b[1mMULTI\x1b[0m"), "{printed}");
+}
