@@ -277,6 +277,7 @@ impl Bench<'_> {
 /// The suite waits for lines in the server's log, for minutes and in vain where they do not come.
 fn check_log_lines(subject: &Path) -> Result<()> {
     let server = ServerBuilder::new(subject)
+        .arguments(["--always-show-logo", "yes"])
         .start()
         .context("the server under test does not start")?;
     let log = server.log();

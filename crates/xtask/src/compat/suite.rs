@@ -137,13 +137,12 @@ fn parse(output: &str) -> Parsed {
             .and_then(|rest| rest.split_once("]: "))
         {
             Some((status, text)) => blocks.push((status, text.to_owned())),
-            None => match blocks.last_mut() {
-                Some((_, text)) => {
+            None => {
+                if let Some((_, text)) = blocks.last_mut() {
                     text.push('\n');
                     text.push_str(line);
                 }
-                None => {}
-            },
+            }
         }
     }
     for (status, text) in blocks {
