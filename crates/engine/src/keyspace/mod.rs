@@ -10,6 +10,8 @@ mod database;
 mod entry;
 mod stored;
 mod stripe;
+#[cfg(test)]
+mod tests;
 
 pub use database::CollectionMut;
 pub(crate) use database::Database;
