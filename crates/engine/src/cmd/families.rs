@@ -1,0 +1,12 @@
+//! The rows of all families, for the command table. A new family adds its line here.
+
+use crate::command::Command;
+
+/// The rows of all families.
+pub(crate) const FAMILIES: &[&[Command]] = &[
+    super::hash::COMMANDS,
+    super::pubsub::COMMANDS,
+    super::set::COMMANDS,
+    super::string::COMMANDS,
+    super::transaction::COMMANDS,
+];
