@@ -77,6 +77,7 @@ pub fn redis_server() -> Option<PathBuf> {
 pub struct ServerBuilder {
     program: PathBuf,
     arguments: Vec<OsString>,
+    has_redis_flags: bool,
 }
 
 impl ServerBuilder {
@@ -85,6 +86,16 @@ impl ServerBuilder {
         Self {
             program: program.into(),
             arguments: Vec::new(),
+            has_redis_flags: true,
+        }
+    }
+
+    /// A server that has not the flags of redis-server: it is given its arguments only, in which
+    /// `{port}` and `{dir}` stand for what [`ServerBuilder::start`] chose.
+    pub fn foreign(program: impl Into<PathBuf>) -> Self {
+        Self {
+            has_redis_flags: false,
+            ..Self::new(program)
         }
     }
 
@@ -130,8 +141,9 @@ impl ServerBuilder {
         let dir = tempfile::Builder::new().prefix("oxidis-test-").tempdir()?;
         let log_path = dir.path().join("server.log");
         let log = File::create(&log_path)?;
-        let child = Command::new(&self.program)
-            .args([
+        let mut command = Command::new(&self.program);
+        if self.has_redis_flags {
+            command.args([
                 "--port",
                 &port.to_string(),
                 "--bind",
@@ -139,9 +151,23 @@ impl ServerBuilder {
                 "--save",
                 "",
                 "--dir",
-            ])
-            .arg(dir.path())
-            .args(&self.arguments)
+            ]);
+            command.arg(dir.path());
+        }
+        command.args(
+            self.arguments
+                .iter()
+                .map(|argument| match argument.to_str() {
+                    Some(text) if !self.has_redis_flags => {
+                        let dir = dir.path().to_string_lossy();
+                        text.replace("{port}", &port.to_string())
+                            .replace("{dir}", &dir)
+                            .into()
+                    }
+                    _ => argument.clone(),
+                }),
+        );
+        let child = command
             .current_dir(dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

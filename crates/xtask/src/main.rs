@@ -1,6 +1,7 @@
 //! The project's own tools: `cargo xtask COMMAND`. Each command is a room of its own; here is only
 //! the command line.
 
+mod bench;
 mod compat;
 mod fuzz_differential;
 mod record;
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Tool {
+    /// Measure CPU per request and requests per second beside other servers.
+    Bench(bench::Arguments),
     /// Run Redis's own Tcl suite against the server, unit by unit.
     Compat(compat::Arguments),
     /// Send random commands to Oxidis and to redis-server and compare what they answer.
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
 
 fn run(tool: &Tool) -> Result<()> {
     match tool {
+        Tool::Bench(arguments) => bench::run(arguments),
         Tool::Compat(arguments) => compat::run(arguments),
         Tool::FuzzDifferential(arguments) => fuzz_differential::run(arguments),
         Tool::Record(arguments) => record::run(arguments),

@@ -1,0 +1,261 @@
+//! What a bench run found, as a table in Markdown and as data in JSON.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::Result;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::run::REFERENCE;
+use crate::workspace;
+
+/// What was measured: a command at a depth on a server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct CellName {
+    /// The place of the command in the tables.
+    #[serde(skip)]
+    pub command: usize,
+    #[serde(rename = "command")]
+    pub command_name: String,
+    pub depth: usize,
+    pub server: String,
+    pub workers: u32,
+}
+
+/// The median of what was measured.
+#[derive(Debug, Serialize)]
+pub struct Cell {
+    #[serde(flatten)]
+    pub name: CellName,
+    /// Microseconds of CPU time (user and system) that the server spent on a request.
+    pub cpu_us_per_request: f64,
+    pub requests_per_second: f64,
+    /// The CPU times of all rounds.
+    pub cpu_us_rounds: Vec<f64>,
+}
+
+impl Cell {
+    /// The medians over the rounds of `(CPU microseconds, requests per second)`.
+    pub fn median(name: CellName, rounds: &[(f64, f64)]) -> Self {
+        let median_of = |figure: fn(&(f64, f64)) -> f64| {
+            let mut sorted: Vec<f64> = rounds.iter().map(figure).collect();
+            sorted.sort_by(f64::total_cmp);
+            sorted[sorted.len() / 2]
+        };
+        Self {
+            name,
+            cpu_us_per_request: median_of(|round| round.0),
+            requests_per_second: median_of(|round| round.1),
+            cpu_us_rounds: rounds.iter().map(|round| round.0).collect(),
+        }
+    }
+}
+
+/// The memory of a server after loading.
+#[derive(Debug, Serialize)]
+pub struct Resident {
+    pub name: String,
+    pub bytes_per_key: f64,
+}
+
+/// A whole run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    date: String,
+    keys: u64,
+    clients: usize,
+    rounds: usize,
+    cores: usize,
+    resident: Vec<Resident>,
+    cells: Vec<Cell>,
+}
+
+impl Report {
+    /// A run of today on this machine.
+    pub fn new(
+        keys: u64,
+        clients: usize,
+        rounds: usize,
+        resident: Vec<Resident>,
+        cells: Vec<Cell>,
+    ) -> Self {
+        let date = OffsetDateTime::now_utc().date().to_string();
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        Self {
+            date,
+            keys,
+            clients,
+            rounds,
+            cores,
+            resident,
+            cells,
+        }
+    }
+
+    /// The tables: a row a command and depth, a column a server.
+    pub fn to_markdown(&self) -> String {
+        let mut text = format!(
+            "# Benchmark of {}\n\n{} keys, {} clients, 16-byte values, uniformly random keys, {} cores, median of {} rounds.\n",
+            self.date, self.keys, self.clients, self.cores, self.rounds
+        );
+        let _ = writeln!(
+            text,
+            "\n## Server CPU per request, in microseconds (and as a ratio to {REFERENCE})\n"
+        );
+        self.write_table(&mut text, |cell, reference| {
+            let ratio =
+                reference.map(|reference| cell.cpu_us_per_request / reference.cpu_us_per_request);
+            let ratio = ratio.map_or_else(String::new, |ratio| format!(" ({ratio:.2})"));
+            format!("{:.3}{ratio}", cell.cpu_us_per_request)
+        });
+        let _ = writeln!(text, "\n## Thousands of requests per second\n");
+        self.write_table(&mut text, |cell, _| {
+            format!("{:.0}", cell.requests_per_second / 1000.0)
+        });
+        self.write_workers_table(&mut text);
+        let _ = writeln!(
+            text,
+            "\n## Resident bytes per key after loading\n\n| server | bytes per key |\n|---|---|"
+        );
+        for resident in &self.resident {
+            let _ = writeln!(
+                text,
+                "| {} | {:.1} |",
+                resident.name, resident.bytes_per_key
+            );
+        }
+        text
+    }
+
+    fn write_table(&self, text: &mut String, show: impl Fn(&Cell, Option<&Cell>) -> String) {
+        let servers = self.servers();
+        let _ = write!(text, "| command | depth |");
+        for (server, workers) in &servers {
+            let _ = write!(text, " {server}, {workers} w |");
+        }
+        let _ = writeln!(text, "\n|---|---|{}", "---|".repeat(servers.len()));
+        for (command, depth) in self.rows() {
+            let _ = write!(text, "| {command} | {depth} |");
+            let reference = self.cell(command, depth, REFERENCE, 1);
+            for (server, workers) in &servers {
+                let shown = self
+                    .cell(command, depth, server, *workers)
+                    .map(|cell| show(cell, reference));
+                let _ = write!(text, " {} |", shown.unwrap_or_default());
+            }
+            text.push('\n');
+        }
+    }
+
+    /// What a second worker costs each request.
+    fn write_workers_table(&self, text: &mut String) {
+        let pairs: Vec<String> = self
+            .rows()
+            .into_iter()
+            .filter_map(|(command, depth)| {
+                let one = self.cell(command, depth, "oxidis", 1)?.cpu_us_per_request;
+                let two = self.cell(command, depth, "oxidis", 2)?.cpu_us_per_request;
+                Some(format!("| {command} | {depth} | {:.2} |\n", two / one))
+            })
+            .collect();
+        if !pairs.is_empty() {
+            let _ = write!(
+                text,
+                "\n## CPU per request of oxidis with two workers, as a ratio to one\n\n"
+            );
+            let _ = write!(
+                text,
+                "| command | depth | ratio |\n|---|---|---|\n{}",
+                pairs.concat()
+            );
+        }
+    }
+
+    fn servers(&self) -> Vec<(&str, u32)> {
+        let mut servers = Vec::new();
+        for cell in &self.cells {
+            let server = (cell.name.server.as_str(), cell.name.workers);
+            if !servers.contains(&server) {
+                servers.push(server);
+            }
+        }
+        servers.sort();
+        servers
+    }
+
+    fn rows(&self) -> Vec<(&str, usize)> {
+        let mut rows = Vec::new();
+        for cell in &self.cells {
+            let row = (cell.name.command_name.as_str(), cell.name.depth);
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    fn cell(&self, command: &str, depth: usize, server: &str, workers: u32) -> Option<&Cell> {
+        self.cells.iter().find(|cell| {
+            let name = &cell.name;
+            (
+                name.command_name.as_str(),
+                name.depth,
+                name.server.as_str(),
+                name.workers,
+            ) == (command, depth, server, workers)
+        })
+    }
+
+    /// Writes `bench/NAME.md` and `bench/NAME.json`; the name is the date where none is given.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn write(&self, name: Option<&str>) -> Result<()> {
+        let folder = workspace::root().join("bench");
+        fs::create_dir_all(&folder)?;
+        let name = name.unwrap_or(&self.date);
+        fs::write(folder.join(format!("{name}.md")), self.to_markdown())?;
+        fs::write(
+            folder.join(format!("{name}.json")),
+            serde_json::to_string_pretty(self)? + "\n",
+        )?;
+        println!("kept as bench/{name}.md and bench/{name}.json");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(server: &str, workers: u32, rounds: &[(f64, f64)]) -> Cell {
+        let command_name = "GET".to_owned();
+        Cell::median(
+            CellName {
+                command: 0,
+                command_name,
+                depth: 64,
+                server: server.to_owned(),
+                workers,
+            },
+            rounds,
+        )
+    }
+
+    #[test]
+    fn the_table_shows_medians_and_ratios() {
+        let cells = vec![
+            cell("oxidis", 1, &[(0.9, 1e6), (0.5, 2e6), (0.1, 3e6)]),
+            cell("oxidis", 2, &[(0.55, 1e6)]),
+            cell(REFERENCE, 1, &[(1.0, 1e6)]),
+        ];
+        let text = Report::new(10, 50, 3, Vec::new(), cells).to_markdown();
+        assert!(
+            text.contains("| GET | 64 | 0.500 (0.50) | 0.550 (0.55) | 1.000 (1.00) |"),
+            "{text}"
+        );
+        assert!(text.contains("| GET | 64 | 1.10 |"), "{text}");
+        assert!(text.contains("| GET | 64 | 2000 | 1000 | 1000 |"), "{text}");
+    }
+}

@@ -1,0 +1,263 @@
+//! Who is measured, in what order, and how the measurements of several rounds become one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use oxidis_testkit::{ServerBuilder, TestServer};
+
+use super::load::{self, Numbers, Plan};
+use super::report::{self, Cell, Report, Resident};
+use super::{cpu, workload};
+use crate::workspace;
+
+/// How many connections send requests.
+const CLIENTS: usize = 50;
+
+/// At which depths of pipelining is measured, and how many requests the cheapest command sends.
+const DEPTHS: &[(usize, u64)] = &[(1, 200_000), (16, 1_000_000), (64, 2_000_000)];
+
+/// How many of those requests are sent before, unmeasured.
+const WARM_UP_SHARE: f64 = 0.1;
+
+/// The name of the reference in the tables.
+pub const REFERENCE: &str = "redis-server";
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Another server: NAME=COMMAND, where {port} and {workers} stand for numbers and {dir} for a folder;
+    /// measured with several numbers of workers if it has {workers}.
+    #[arg(long = "peer", value_name = "NAME=COMMAND")]
+    peers: Vec<String>,
+    /// How many keys are loaded before measuring.
+    #[arg(long, default_value_t = 3_000_000)]
+    keys: u64,
+    /// How many rounds are measured; the tables show medians.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// The numbers of workers.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+    workers: Vec<u32>,
+    /// The depths of pipelining.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
+    depths: Vec<usize>,
+    /// Only these commands.
+    #[arg(long, value_delimiter = ',')]
+    commands: Vec<String>,
+    /// The server under test, instead of this workspace's.
+    #[arg(long)]
+    server: Option<PathBuf>,
+    /// The name of the files under bench/, instead of the date.
+    #[arg(long)]
+    name: Option<String>,
+    /// A short run, for trying something out: fewer keys, requests and rounds; nothing is written
+    /// unless --name is given.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// A server with a number of workers.
+struct Contender {
+    name: String,
+    workers: u32,
+    builder: ServerBuilder,
+}
+
+/// Runs the tool.
+///
+/// # Errors
+/// When a server does not start or answers errors; never because of a time.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let contenders = contenders(arguments)?;
+    let keys = if arguments.quick {
+        arguments.keys.min(300_000)
+    } else {
+        arguments.keys
+    };
+    let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    let requests_share = if arguments.quick { 0.2 } else { 1.0 };
+    let mut measurements: BTreeMap<report::CellName, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut residents: BTreeMap<String, Resident> = BTreeMap::new();
+    for round in 0..rounds {
+        // The order turns with each round: nobody is always first.
+        for turn in 0..contenders.len() {
+            let contender = &contenders[(turn + round) % contenders.len()];
+            println!(
+                "round {} of {rounds}: {} with {} workers",
+                round + 1,
+                contender.name,
+                contender.workers
+            );
+            let server = contender
+                .builder
+                .start()
+                .with_context(|| contender.name.clone())?;
+            let empty_bytes = cpu::resident_bytes(server.pid());
+            load_keys(&server, keys)?;
+            if let (Some(empty), Some(full)) = (empty_bytes, cpu::resident_bytes(server.pid())) {
+                let bytes_per_key = (full.saturating_sub(empty)) as f64 / keys as f64;
+                let name = format!("{} ({} workers)", contender.name, contender.workers);
+                residents.insert(
+                    name.clone(),
+                    Resident {
+                        name,
+                        bytes_per_key,
+                    },
+                );
+            }
+            let mut measured = |name: report::CellName, figures| {
+                measurements.entry(name).or_default().push(figures)
+            };
+            measure(
+                contender,
+                &server,
+                arguments,
+                keys,
+                requests_share,
+                round,
+                &mut measured,
+            )?;
+        }
+    }
+    let cells = measurements
+        .into_iter()
+        .map(|(name, figures)| Cell::median(name, &figures))
+        .collect();
+    let report = Report::new(
+        keys,
+        CLIENTS,
+        rounds,
+        residents.into_values().collect(),
+        cells,
+    );
+    println!("\n{}", report.to_markdown());
+    match (&arguments.name, arguments.quick) {
+        (None, true) => Ok(()),
+        (name, _) => report.write(name.as_deref()),
+    }
+}
+
+fn contenders(arguments: &Arguments) -> Result<Vec<Contender>> {
+    let ours = match &arguments.server {
+        Some(path) => path.clone(),
+        None => workspace::server_binary()?,
+    };
+    let mut contenders = Vec::new();
+    for &workers in &arguments.workers {
+        let builder = ServerBuilder::new(&ours).arguments(["--appendonly", "no"]);
+        let builder = builder.arguments(["--io-threads", &workers.to_string()]);
+        contenders.push(Contender {
+            name: "oxidis".to_owned(),
+            workers,
+            builder,
+        });
+    }
+    match workspace::redis_server() {
+        Ok(path) => {
+            let builder = ServerBuilder::new(path).arguments(["--appendonly", "no"]);
+            contenders.push(Contender {
+                name: REFERENCE.to_owned(),
+                workers: 1,
+                builder,
+            });
+        }
+        Err(error) => println!("{error:#}: there is nothing to compare with"),
+    }
+    for peer in &arguments.peers {
+        let (name, command) = peer
+            .split_once('=')
+            .context("a peer is given as NAME=COMMAND")?;
+        if !command.contains("{port}") {
+            bail!("the command of {name} does not say {{port}}");
+        }
+        let workers = if command.contains("{workers}") {
+            arguments.workers.clone()
+        } else {
+            vec![1]
+        };
+        for workers in workers {
+            let command = command.replace("{workers}", &workers.to_string());
+            let mut words = command.split_whitespace();
+            let program = words.next().context("a peer's command is empty")?;
+            let builder = ServerBuilder::foreign(program).arguments(words);
+            contenders.push(Contender {
+                name: name.to_owned(),
+                workers,
+                builder,
+            });
+        }
+    }
+    Ok(contenders)
+}
+
+fn load_keys(server: &TestServer, keys: u64) -> Result<()> {
+    for (template, requests) in workload::loads(keys) {
+        let plan = Plan {
+            address: server.address(),
+            template: &template,
+            numbers: Numbers::Counting,
+            clients: 4,
+            depth: 100,
+            requests,
+        };
+        load::run(&plan)?;
+    }
+    Ok(())
+}
+
+fn measure(
+    contender: &Contender,
+    server: &TestServer,
+    arguments: &Arguments,
+    keys: u64,
+    requests_share: f64,
+    round: usize,
+    measured: &mut impl FnMut(report::CellName, (f64, f64)),
+) -> Result<()> {
+    let is_wanted = |name: &str| {
+        arguments.commands.is_empty()
+            || arguments
+                .commands
+                .iter()
+                .any(|wanted| wanted.eq_ignore_ascii_case(name))
+    };
+    for &depth in &arguments.depths {
+        let base = DEPTHS
+            .iter()
+            .rfind(|(known, _)| *known <= depth)
+            .map_or(DEPTHS[0].1, |(_, requests)| *requests);
+        for (index, workload) in workload::workloads(keys).iter().enumerate() {
+            if !is_wanted(workload.name) {
+                continue;
+            }
+            let requests = base as f64 * workload.share * requests_share;
+            // Every contender gets the same requests in the same round, and others in the next.
+            let seed = (round * 1_000 + index) as u64;
+            let plan = |share: f64, seed: u64| Plan {
+                address: server.address(),
+                template: &workload.template,
+                numbers: Numbers::Random(seed),
+                clients: CLIENTS,
+                depth,
+                requests: (requests * share) as u64,
+            };
+            let what = || format!("{} {} at depth {depth}", contender.name, workload.name);
+            load::run(&plan(WARM_UP_SHARE, seed + 500)).with_context(what)?;
+            let before =
+                cpu::time_used(server.pid()).context("the platform does not tell CPU times")?;
+            let done = load::run(&plan(1.0, seed)).with_context(what)?;
+            let after = cpu::time_used(server.pid()).with_context(what)?;
+            let cpu_us = (after - before).as_secs_f64() * 1e6 / done.requests as f64;
+            let per_second = done.requests as f64 / done.elapsed.as_secs_f64();
+            let name = report::CellName {
+                command: index,
+                command_name: workload.name.to_owned(),
+                depth,
+                server: contender.name.clone(),
+                workers: contender.workers,
+            };
+            measured(name, (cpu_us, per_second));
+        }
+    }
+    Ok(())
+}
