@@ -562,3 +562,103 @@ fn hscan(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     reply_items(out, next, &found);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::testing::TestSession;
+
+    #[test]
+    fn hgetdel_answers_and_deletes() {
+        let mut session = TestSession::new(&[]);
+        session.run("HSET h a 1 b two c 3");
+        assert_eq!(
+            session.run("HGETDEL h FIELDS 3 a missing a"),
+            "*3 $1 1 $-1 $-1"
+        );
+        assert_eq!(session.run("HGETALL h"), "*4 $1 b $3 two $1 c $1 3");
+        assert_eq!(session.run("HGETDEL h fields 2 c b"), "*2 $1 3 $3 two");
+        assert_eq!(session.run("HLEN h"), ":0");
+        assert_eq!(session.run("HGETDEL h FIELDS 2 a b"), "*2 $-1 $-1");
+        // Nothing is left under the key: any type may come there.
+        assert_eq!(session.run("SADD h 1"), ":1");
+    }
+
+    #[test]
+    fn hgetdel_refuses_what_redis_refuses() {
+        let mut session = TestSession::new(&[]);
+        session.run("SET string v");
+        session.run("HSET h a 1");
+        for (command, error) in [
+            (
+                "HGETDEL h FIELDS 1",
+                "-ERR wrong number of arguments for 'hgetdel' command",
+            ),
+            (
+                "HGETDEL string NONSENSE x a",
+                "-WRONGTYPE Operation against a key holding the wrong kind of value",
+            ),
+            (
+                "HGETDEL h FIELD 1 a",
+                "-ERR Mandatory argument FIELDS is missing or not at the right position",
+            ),
+            (
+                "HGETDEL h FIELDS 0 a",
+                "-ERR Number of fields must be a positive integer",
+            ),
+            (
+                "HGETDEL h FIELDS one a",
+                "-ERR Number of fields must be a positive integer",
+            ),
+            (
+                "HGETDEL h FIELDS 2 a",
+                "-ERR The `numfields` parameter must match the number of arguments",
+            ),
+        ] {
+            assert_eq!(session.run(command), error, "{command}");
+        }
+        assert_eq!(session.run("HLEN h"), ":1");
+    }
+
+    #[test]
+    fn hscan_without_values_answers_fields_alone() {
+        let mut session = TestSession::new(&[]);
+        session.run("HSET h a 1 b 2");
+        assert_eq!(session.run("HSCAN h 0 NOVALUES"), "*2 $1 0 *2 $1 a $1 b");
+        assert_eq!(
+            session.run("HSCAN h 0 novalues MATCH b COUNT 5"),
+            "*2 $1 0 *1 $1 b"
+        );
+        session.run("SADD s 1");
+        assert_eq!(
+            session.run("SSCAN s 0 NOVALUES"),
+            "-ERR NOVALUES option can only be used in HSCAN"
+        );
+    }
+
+    #[test]
+    fn hscan_of_a_table_goes_on_where_it_was() {
+        let mut session = TestSession::new(&[("hash-max-listpack-entries", "0")]);
+        for n in 0..1000 {
+            session.run(&format!("HSET h field:{n} {n}"));
+        }
+        let mut seen = BTreeSet::new();
+        let mut cursor = "0".to_owned();
+        let mut calls = 0;
+        loop {
+            let reply = session.run(&format!("HSCAN h {cursor} COUNT 20 NOVALUES"));
+            let words: Vec<&str> = reply.split(' ').collect();
+            let found = words.iter().filter(|word| word.starts_with("field:"));
+            seen.extend(found.map(|&word| word.to_owned()));
+            calls += 1;
+            cursor = words[2].to_owned();
+            if cursor == "0" {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 1000);
+        // A call visits 20 fields at least, and no more than the last bucket adds.
+        assert!((20..=50).contains(&calls), "{calls} calls");
+    }
+}

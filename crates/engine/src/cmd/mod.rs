@@ -9,6 +9,8 @@ mod sampling;
 mod scan;
 mod set;
 mod string;
+#[cfg(test)]
+mod testing;
 mod transaction;
 
 pub(crate) use families::FAMILIES;

@@ -658,3 +658,53 @@ fn sscan(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     reply_items(out, next, &found);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestSession;
+
+    #[test]
+    fn both_ways_of_subtracting_answer_the_same() {
+        let mut session = TestSession::new(&[]);
+        // Many sets against a small first one are looked into; one against a big first one ...
+        session.run("SADD a 1 2 3 4 5 6 7 8");
+        for n in 1..=6 {
+            session.run(&format!("SADD s{n} {n} x{n}"));
+        }
+        assert_eq!(
+            session.run("SDIFF a s1 s2"),
+            "*6 $1 3 $1 4 $1 5 $1 6 $1 7 $1 8"
+        );
+        // ... and here the others, having fewer members together than all lookups, are removed.
+        assert_eq!(session.run("SDIFF a s1 s2 s3 s4 s5 s6"), "*2 $1 7 $1 8");
+        assert_eq!(session.run("SDIFF a s1 missing a"), "*0");
+        assert_eq!(session.run("SDIFFSTORE a a a"), ":0");
+        assert_eq!(session.run("SCARD a"), ":0");
+    }
+
+    #[test]
+    fn what_is_popped_is_gone() {
+        for entries in ["0", "128"] {
+            let mut session = TestSession::new(&[("set-max-listpack-entries", entries)]);
+            session.run("SADD s a b c d e f g h");
+            let mut popped: Vec<String> = session
+                .run("SPOP s 3")
+                .split(' ')
+                .skip(2)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect();
+            popped.push(session.run("SPOP s").split_off(3));
+            popped.sort();
+            popped.dedup();
+            assert_eq!(popped.len(), 4);
+            for member in popped {
+                assert_eq!(session.run(&format!("SISMEMBER s {member}")), ":0");
+            }
+            assert_eq!(session.run("SCARD s"), ":4");
+            assert_eq!(session.run("SPOP s 9").split(' ').next(), Some("*4"));
+            assert_eq!(session.run("SPOP s 1"), "*0");
+            assert_eq!(session.run("SPOP s"), "$-1");
+        }
+    }
+}
