@@ -136,6 +136,8 @@ pub struct ClientShared {
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
     pub(crate) is_killed: AtomicBool,
+    /// Whether the session has ended.
+    pub(crate) has_ended: AtomicBool,
     /// The command on which the session is blocked.
     pub(crate) blocked: Mutex<Option<Arc<Blocked>>>,
     pub(crate) input_bytes: AtomicU64,
@@ -172,6 +174,7 @@ impl ClientShared {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             is_killed: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
             blocked: Mutex::new(None),
             input_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
@@ -195,6 +198,11 @@ impl ClientShared {
 
     pub(crate) fn post(&self, message: Message) {
         self.mailbox.post(message);
+    }
+
+    /// Whether the session has ended, so that nobody takes what is posted to it.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
     }
 
     /// Has the session closed by its owner.
@@ -225,7 +233,9 @@ impl Clients {
     }
 
     pub(crate) fn remove(&self, id: u64) {
-        self.by_id.lock().remove(&id);
+        if let Some(client) = self.by_id.lock().remove(&id) {
+            client.has_ended.store(true, Ordering::Release);
+        }
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<Arc<ClientShared>> {

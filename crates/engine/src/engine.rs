@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::client::Clients;
 use crate::config::Config;
 use crate::keyspace::{Database, Entry, Keyspace};
+use crate::propagation::Propagation;
 use crate::pubsub::PubSub;
 use crate::random::Random;
 use crate::stats::Stats;
@@ -97,6 +98,7 @@ pub struct EngineOptions {
 pub struct Engine {
     pub(crate) keyspace: Arc<Keyspace>,
     pub(crate) pubsub: PubSub,
+    pub(crate) propagation: Propagation,
     pub(crate) clients: Clients,
     pub(crate) stats: Stats,
     pub(crate) config: Arc<Config>,
@@ -130,6 +132,7 @@ impl Engine {
         Arc::new(Engine {
             keyspace: Arc::new(Keyspace::new(stripe_count, seed)),
             pubsub: PubSub::default(),
+            propagation: Propagation::default(),
             clients: Clients::default(),
             stats: Stats::default(),
             databases: options.config.databases(),

@@ -102,6 +102,11 @@ impl Worker {
                 delete_expired(self, index, Key { bytes: &key, hash });
             }
         }
+        if !self.propagated.is_empty() {
+            // Each deletion stands for itself.
+            let deletions = std::mem::take(&mut self.propagated);
+            self.engine.propagation.append(&deletions, false);
+        }
         self.view.unlock();
     }
 }

@@ -13,6 +13,7 @@ mod engine;
 mod expire;
 mod keyspace;
 mod mailbox;
+mod propagation;
 mod pubsub;
 pub mod random;
 pub mod session;
@@ -25,5 +26,6 @@ pub mod version;
 mod worker;
 
 pub use engine::{Clock, Engine, EngineOptions, Garbage, Host, NoHost, ShutdownOptions};
+pub use propagation::{Propagated, PropagationListener};
 pub use session::{Progress, Session};
 pub use worker::Worker;

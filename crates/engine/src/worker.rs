@@ -12,6 +12,7 @@ use oxidis_resp::Span;
 use crate::engine::{Engine, Garbage, GarbageKind};
 use crate::expire::ExpireCycle;
 use crate::keyspace::{Database, Entry, View};
+use crate::propagation::Propagated;
 use crate::random::Random;
 use crate::stats::WorkerCounters;
 use crate::value::EncodingLimits;
@@ -48,6 +49,10 @@ pub struct Worker {
     pub(crate) expired: RefCell<Vec<ExpiredKey>>,
     pub(crate) has_expired: Cell<bool>,
     pub(crate) ready: VecDeque<ReadyKey>,
+    /// What the request has to propagate so far.
+    pub(crate) propagated: Vec<Propagated>,
+    /// What the command that runs asked to propagate in its stead; `None` if it did not.
+    pub(crate) rewritten: Option<Vec<Vec<Vec<u8>>>>,
     /// Entries and databases to free once the locks are gone.
     pub(crate) garbage: Vec<Entry>,
     pub(crate) garbage_databases: Vec<Database>,
@@ -73,6 +78,8 @@ impl Worker {
             expired: RefCell::default(),
             has_expired: Cell::new(false),
             ready: VecDeque::new(),
+            propagated: Vec::new(),
+            rewritten: None,
             garbage: Vec::new(),
             garbage_databases: Vec::new(),
             expire_cycle: ExpireCycle::default(),
@@ -90,6 +97,7 @@ impl Worker {
     #[inline]
     pub(crate) fn refresh(&mut self) {
         self.now_us = self.engine.clock.now_us();
+        self.next_now_us = self.now_us;
         let generation = self.engine.config.generation();
         if generation != self.config_generation {
             self.config_generation = generation;

@@ -13,6 +13,7 @@ use crate::blocking::{Blocked, BlockedState, Blocking};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::keyspace::{Collection, CollectionMut, Entry, EntryRef, Key, StringRef, collection_ref};
+use crate::propagation::Propagated;
 use crate::random::Random;
 use crate::text::parse_integer;
 use crate::value::{
@@ -650,7 +651,12 @@ impl<'a> Context<'a> {
 
     /// What the propagation log gets instead of the command as it was sent: one command a slice.
     /// Calling it again adds another.
-    pub fn rewrite(&mut self, _command: &[&[u8]]) {}
+    pub fn rewrite(&mut self, command: &[&[u8]]) {
+        if self.worker.engine.propagation.is_heard() {
+            let command = command.iter().map(|argument| argument.to_vec()).collect();
+            self.worker.rewritten.get_or_insert_default().push(command);
+        }
+    }
 
     // Blocking.
 
@@ -724,6 +730,18 @@ pub(crate) fn delete_expired(worker: &mut Worker, database: usize, key: Key<'_>)
         return;
     };
     discard(worker, entry);
+    if worker.engine.propagation.is_heard() {
+        let name = if worker.engine.config.lazyfree_lazy_expire() {
+            "UNLINK"
+        } else {
+            "DEL"
+        };
+        let arguments = vec![name.as_bytes().to_vec(), key.bytes.to_vec()];
+        worker.propagated.push(Propagated {
+            database,
+            arguments,
+        });
+    }
     worker.counters.expired_keys.add(1);
     signal(worker, database, key);
     notify(

@@ -13,6 +13,7 @@ use crate::blocking::{Blocked, BlockedState};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::keyspace::Key;
+use crate::propagation::Propagated;
 use crate::transaction::Queued;
 use crate::worker::Worker;
 
@@ -332,15 +333,20 @@ fn lock_transaction(worker: &mut Worker, client: &Client) {
 fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     let position = out.position();
     let registered = cx.registered;
-    let started_us = cx.worker.now_us;
+    // Inside a transaction `now_us` stands still, but time passes.
+    let started_us = cx.worker.next_now_us;
+    let dirty_before = cx.worker.dirty;
+    let is_heard = cx.worker.engine.propagation.is_heard();
     note_command(cx.client, registered);
     let result = (registered.command.handler)(cx, out);
     if let Err(error) = result {
         out.truncate(position);
-        cx.worker.counters.commands[registered.id]
-            .failed_calls
-            .add(1);
+        let counters = &cx.worker.counters.commands[registered.id];
+        counters.failed_calls.add(1);
         write_error(cx.worker, &error, out);
+    }
+    if is_heard {
+        collect(cx, dirty_before);
     }
     let ended_us = cx.worker.engine.clock.now_us();
     let counters = &cx.worker.counters.commands[registered.id];
@@ -351,6 +357,38 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     cx.worker.counters.commands_processed.add(1);
     // The next command starts where this one ended: one reading of the clock for each.
     cx.worker.next_now_us = ended_us;
+}
+
+/// Notes what the command that just ran has to propagate.
+#[cold]
+fn collect(cx: &mut Context<'_>, dirty_before: u64) {
+    let database = cx.client.database;
+    let rewritten = cx.worker.rewritten.take();
+    let flags = cx.registered.command.flags;
+    let has_changed = cx.worker.dirty > dirty_before && flags.contains(Flags::WRITE);
+    if let Some(commands) = rewritten {
+        let commands = commands.into_iter();
+        cx.worker
+            .propagated
+            .extend(commands.map(|arguments| Propagated {
+                database,
+                arguments,
+            }));
+    } else if has_changed || flags.contains(Flags::MAY_REPLICATE) && !is_script(cx.registered) {
+        let arguments = cx.args().to_owned();
+        cx.worker.propagated.push(Propagated {
+            database,
+            arguments,
+        });
+    }
+}
+
+/// Scripts are propagated by what they did.
+fn is_script(registered: &Registered) -> bool {
+    registered
+        .command
+        .categories
+        .contains(super::Categories::SCRIPTING)
 }
 
 /// Runs a command inside another (EXEC, scripts, retries), under the locks that are held.
@@ -376,6 +414,10 @@ fn finish(worker: &mut Worker) {
     }
     if !worker.ready.is_empty() {
         serve_ready(worker);
+    }
+    if !worker.propagated.is_empty() {
+        let unit = std::mem::take(&mut worker.propagated);
+        worker.engine.propagation.append(&unit, true);
     }
     worker.view.unlock();
     if worker.dirty > 0 {
