@@ -11,6 +11,7 @@ use crate::keyspace::{Database, Entry, Keyspace};
 use crate::propagation::Propagation;
 use crate::pubsub::PubSub;
 use crate::random::Random;
+use crate::rates::Rates;
 use crate::stats::Stats;
 
 /// Where the engine gets the time from.
@@ -56,6 +57,14 @@ pub trait Host: Send + Sync {
     /// Facts for INFO that only the process knows: section, field, value.
     fn information(&self) -> Vec<(&'static str, &'static str, String)> {
         Vec::new()
+    }
+
+    /// Brings the configuration file at `path` up to date with [`Config::rewrite`].
+    ///
+    /// # Errors
+    /// The operating system's word for why it cannot be written.
+    fn rewrite_config(&self, _config: &Config, _path: &[u8]) -> Result<(), String> {
+        Err("there is nobody to write it".to_owned())
     }
 
     /// Asks the process to end (SHUTDOWN).
@@ -113,6 +122,9 @@ pub struct Engine {
     /// writes are.
     pub(crate) paused_until_ms: AtomicI64,
     pub(crate) rejected_connections: AtomicU64,
+    pub(crate) rates: Rates,
+    /// Heap bytes in use before there was any data.
+    pub(crate) startup_memory_bytes: u64,
     random: Mutex<Random>,
 }
 
@@ -129,6 +141,7 @@ impl Engine {
         let run_id = (0..5)
             .map(|_| format!("{:08x}", random.next() as u32))
             .collect();
+        let startup_memory_bytes = options.host.used_memory_bytes();
         Arc::new(Engine {
             keyspace: Arc::new(Keyspace::new(stripe_count, seed)),
             pubsub: PubSub::default(),
@@ -144,6 +157,8 @@ impl Engine {
             is_active_expire_off: Default::default(),
             paused_until_ms: AtomicI64::new(0),
             rejected_connections: AtomicU64::new(0),
+            rates: Rates::default(),
+            startup_memory_bytes,
             random: Mutex::new(random),
         })
     }
@@ -166,6 +181,12 @@ impl Engine {
     /// Counts a connection that was refused before it became a session.
     pub fn count_rejected_connection(&self) {
         self.rejected_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// CONFIG RESETSTAT.
+    pub(crate) fn reset_statistics(&self) {
+        self.stats.reset();
+        self.rejected_connections.store(0, Ordering::Relaxed);
     }
 
     /// A generator for a new worker.

@@ -16,6 +16,7 @@ mod mailbox;
 mod propagation;
 mod pubsub;
 pub mod random;
+mod rates;
 pub mod session;
 mod stats;
 pub mod table;

@@ -4,7 +4,9 @@ use crate::command::Command;
 
 /// The rows of all families.
 pub(crate) const FAMILIES: &[&[Command]] = &[
+    super::config::COMMANDS,
     super::hash::COMMANDS,
+    super::info::COMMANDS,
     super::pubsub::COMMANDS,
     super::set::COMMANDS,
     super::string::COMMANDS,

@@ -1,9 +1,11 @@
 //! The commands: one file a family, each with its rows, argument parsing and replies. What the
 //! commands work on stands in `value`; how they are called in `command`.
 
+mod config;
 mod families;
 mod hash;
 mod help;
+mod info;
 pub(crate) mod pubsub;
 mod sampling;
 mod scan;

@@ -106,11 +106,11 @@ fn configured(settings: &[(DirectiveId, Vec<u8>)]) -> Config {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 100 }))]
 
     #[test]
     fn rewritten_files_say_what_was_set(
-        settings in prop::collection::vec((directive(), value()), 0..40),
+        settings in prop::collection::vec((directive(), value()), 0..20),
         old in prop::collection::vec(old_line(), 0..30),
     ) {
         let config = configured(&settings);
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn what_config_get_shows_config_set_takes(settings in prop::collection::vec((directive(), value()), 0..40)) {
+    fn what_config_get_shows_config_set_takes(settings in prop::collection::vec((directive(), value()), 0..20)) {
         let config = configured(&settings);
         let fresh = Config::new(0);
         for (name, value) in config.get(&[b"*"]) {

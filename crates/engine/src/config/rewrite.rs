@@ -92,11 +92,11 @@ impl File {
     fn put(&mut self, name: &[u8], lines: Vec<FileLine>) {
         self.put.insert(name.to_vec());
         // A file that names a directive at all says all of it, lest a part be lost.
-        let is_named = self.places.contains_key(name);
+        let is_said = self.places.contains_key(name) || lines.iter().any(|line| line.force);
         for line in lines {
             if let Some(place) = self.places.get_mut(name).and_then(VecDeque::pop_front) {
                 self.lines[place] = line.text;
-            } else if line.force || is_named {
+            } else if is_said {
                 if !self.is_signed {
                     self.lines.push(SIGNATURE.to_vec());
                     self.is_signed = true;

@@ -43,6 +43,8 @@ pub(super) struct State {
     /// What CONFIG REWRITE need not write.
     pub defaults: Vec<Value>,
     pub file_only: super::file::FileOnly,
+    /// The absolute path of the configuration file.
+    pub file: Option<Vec<u8>>,
 }
 
 /// Applies changed values to the world outside the engine: listeners, log level, signal handlers.
@@ -98,6 +100,7 @@ impl Config {
                 values: values.clone(),
                 defaults: values.clone(),
                 file_only: super::file::FileOnly::default(),
+                file: None,
             }),
             changing: Mutex::new(()),
             hash_seed,
@@ -215,6 +218,16 @@ impl Config {
     /// lines that define users stay as they are.
     pub fn rewrite(&self, old: &[u8], users: Option<&[Vec<u8>]>) -> Vec<u8> {
         rewrite::rewrite(&self.state.read(), old, users)
+    }
+
+    /// The path of the file that CONFIG REWRITE writes and INFO shows, if there is one.
+    pub fn file(&self) -> Option<Vec<u8>> {
+        self.state.read().file.clone()
+    }
+
+    /// Tells which file the configuration was read from, by its absolute path.
+    pub fn set_file(&self, path: Option<Vec<u8>>) {
+        self.state.write().file = path;
     }
 
     /// Whether the value of this directive must not appear in MONITOR, logs and the slow log.

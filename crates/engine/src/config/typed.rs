@@ -109,6 +109,7 @@ numbers! {
     shutdown_timeout_seconds: u64 = "shutdown-timeout";
     auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage";
     auto_aof_rewrite_min_size: u64 = "auto-aof-rewrite-min-size";
+    repl_backlog_size: u64 = "repl-backlog-size";
     min_replicas_to_write: u32 = "min-replicas-to-write";
     min_replicas_max_lag_seconds: u64 = "min-replicas-max-lag";
 }

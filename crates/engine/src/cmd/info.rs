@@ -1,0 +1,631 @@
+//! INFO: the state of the server as text, in sections whose names and fields clients and
+//! dashboards know.
+//!
+//! A field's value comes from the engine, or from the process around it ([`Host::information`](crate::Host::information)),
+//! whose word goes first: it knows better what is true of files, memory and processors. A field
+//! about something that this server does not do has the value that is then true (no replicas, no
+//! scripts); a field that nobody can fill truly is left out.
+
+use std::collections::BTreeSet;
+use std::fmt::{Display, Write as _};
+use std::sync::atomic::Ordering;
+
+use crate::command::{Command, CommandResult, Context, Flags, Group, Locks, Reply, table};
+use crate::engine::Engine;
+use crate::version::{OXIDIS_VERSION, REDIS_VERSION};
+use crate::worker::Worker;
+
+/// The row.
+pub(crate) const COMMANDS: &[Command] = &[Command {
+    name: "info",
+    arity: -1,
+    flags: Flags::LOADING.union(Flags::STALE),
+    // Counting the keys visits every stripe, one after the other.
+    locks: Locks::Stepwise,
+    categories: crate::command::Categories::DANGEROUS,
+    group: Group::Server,
+    complexity: "O(1)",
+    summary: "Answers what is known about the server, its clients and its data.",
+    syntax: "[section:string [section:string ...]]",
+    tips: &[
+        "nondeterministic_output",
+        "request_policy:all_shards",
+        "response_policy:special",
+    ],
+    handler: info,
+    ..Command::DEFAULT
+}];
+
+/// When a section is shown though nobody names it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// Always: `default`, and therefore `all` and `everything`.
+    Default,
+    /// With `all` and `everything`.
+    All,
+    /// By default and with `everything`, but not with `all`.
+    DefaultNotAll,
+}
+
+struct Section {
+    name: &'static str,
+    title: &'static str,
+    shown: Shown,
+    write: fn(&mut Page, &mut Worker),
+}
+
+/// Every section, in the order in which they are shown.
+const SECTIONS: &[Section] = &[
+    Section {
+        name: "server",
+        title: "Server",
+        shown: Shown::Default,
+        write: server,
+    },
+    Section {
+        name: "clients",
+        title: "Clients",
+        shown: Shown::Default,
+        write: clients,
+    },
+    Section {
+        name: "memory",
+        title: "Memory",
+        shown: Shown::Default,
+        write: memory,
+    },
+    Section {
+        name: "persistence",
+        title: "Persistence",
+        shown: Shown::Default,
+        write: persistence,
+    },
+    Section {
+        name: "stats",
+        title: "Stats",
+        shown: Shown::Default,
+        write: stats,
+    },
+    Section {
+        name: "replication",
+        title: "Replication",
+        shown: Shown::Default,
+        write: replication,
+    },
+    Section {
+        name: "cpu",
+        title: "CPU",
+        shown: Shown::Default,
+        write: nothing,
+    },
+    Section {
+        name: "module_list",
+        title: "Modules",
+        shown: Shown::DefaultNotAll,
+        write: nothing,
+    },
+    Section {
+        name: "commandstats",
+        title: "Commandstats",
+        shown: Shown::All,
+        write: commandstats,
+    },
+    Section {
+        name: "errorstats",
+        title: "Errorstats",
+        shown: Shown::Default,
+        write: errorstats,
+    },
+    Section {
+        name: "cluster",
+        title: "Cluster",
+        shown: Shown::Default,
+        write: cluster,
+    },
+    Section {
+        name: "keyspace",
+        title: "Keyspace",
+        shown: Shown::Default,
+        write: keyspace,
+    },
+];
+
+impl Section {
+    fn is_asked_for(&self, words: &[&[u8]]) -> bool {
+        let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        words.is_empty() && self.shown != Shown::All
+            || words.iter().any(|word| {
+                is(word, self.name)
+                    || is(word, "everything")
+                    || is(word, "all") && self.shown != Shown::DefaultNotAll
+                    || is(word, "default") && self.shown != Shown::All
+                    || is(word, "modules") && self.name == "module_list"
+            })
+    }
+}
+
+fn info(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let words: Vec<&[u8]> = cx.args().iter().skip(1).collect();
+    let mut page = Page {
+        text: String::new(),
+        section: "",
+        facts: cx.engine().host.information(),
+    };
+    for section in SECTIONS
+        .iter()
+        .filter(|section| section.is_asked_for(&words))
+    {
+        page.begin(section);
+        (section.write)(&mut page, cx.worker);
+        page.end();
+    }
+    out.verbatim("txt", page.text.as_bytes());
+    Ok(())
+}
+
+/// The text, and what the host knows and has not been shown yet.
+struct Page {
+    text: String,
+    section: &'static str,
+    facts: Vec<(&'static str, &'static str, String)>,
+}
+
+impl Page {
+    fn begin(&mut self, section: &Section) {
+        let blank_line = if self.text.is_empty() { "" } else { "\r\n" };
+        self.line(format_args!("{blank_line}# {}", section.title));
+        self.section = section.name;
+    }
+
+    /// Ends the section with the facts that nothing has asked for.
+    fn end(&mut self) {
+        let section = self.section;
+        let (rest, others) = std::mem::take(&mut self.facts)
+            .into_iter()
+            .partition(|(of, _, _)| *of == section);
+        self.facts = others;
+        let rest: Vec<(&str, &str, String)> = rest;
+        for (_, field, value) in rest {
+            self.line(format_args!("{field}:{value}"));
+        }
+    }
+
+    /// A field; what the host says of it goes before `value`.
+    fn field(&mut self, field: &str, value: impl Display) {
+        match self.take_fact(field) {
+            Some(fact) => self.line(format_args!("{field}:{fact}")),
+            None => self.line(format_args!("{field}:{value}")),
+        }
+    }
+
+    /// A field that only the host knows.
+    fn fact(&mut self, field: &str) {
+        if let Some(fact) = self.take_fact(field) {
+            self.line(format_args!("{field}:{fact}"));
+        }
+    }
+
+    /// A number of bytes, and the same for people.
+    fn bytes(&mut self, field: &str, bytes: u64) {
+        self.field(field, bytes);
+        self.field(&format!("{field}_human"), human(bytes));
+    }
+
+    /// Fields that are zero because there is nothing to count.
+    fn zeros(&mut self, fields: &[&str]) {
+        for field in fields {
+            self.field(field, 0);
+        }
+    }
+
+    fn take_fact(&mut self, field: &str) -> Option<String> {
+        let is_it = |fact: &(&str, &str, String)| fact.0 == self.section && fact.1 == field;
+        let index = self.facts.iter().position(is_it)?;
+        Some(self.facts.remove(index).2)
+    }
+
+    fn known(&self, field: &str) -> Option<u64> {
+        let is_it = |fact: &&(&str, &str, String)| fact.0 == self.section && fact.1 == field;
+        self.facts.iter().find(is_it)?.2.parse().ok()
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, "{line}\r\n");
+    }
+}
+
+fn nothing(_: &mut Page, _: &mut Worker) {}
+
+fn server(page: &mut Page, worker: &mut Worker) {
+    let engine = &worker.engine;
+    let config = &engine.config;
+    let uptime_seconds = (worker.now_ms() - engine.started_ms).max(0) / 1000;
+    page.field("redis_version", REDIS_VERSION);
+    page.field("oxidis_version", OXIDIS_VERSION);
+    page.field("redis_git_sha1", "00000000");
+    page.field("redis_git_dirty", 0);
+    page.field("redis_build_id", 0);
+    page.field(
+        "redis_mode",
+        if config.cluster_enabled() {
+            "cluster"
+        } else {
+            "standalone"
+        },
+    );
+    page.fact("os");
+    page.field("arch_bits", usize::BITS);
+    page.fact("multiplexing_api");
+    page.fact("process_id");
+    page.field("process_supervised", config.supervised().word());
+    page.field("run_id", &engine.run_id);
+    page.field("tcp_port", config.port());
+    page.field("server_time_usec", worker.now_us);
+    page.field("uptime_in_seconds", uptime_seconds);
+    page.field("uptime_in_days", uptime_seconds / 86_400);
+    page.field("hz", config.hz());
+    page.field("configured_hz", config.hz());
+    page.field("lru_clock", (worker.now_us / 1_000_000) & 0x00ff_ffff);
+    page.fact("executable");
+    page.field(
+        "config_file",
+        String::from_utf8_lossy(&config.file().unwrap_or_default()),
+    );
+    page.field("io_threads_active", u8::from(config.io_threads() > 1));
+}
+
+fn clients(page: &mut Page, worker: &mut Worker) {
+    let engine = &worker.engine;
+    let sessions = engine.clients.all();
+    let count = |is: &dyn Fn(&crate::client::ClientShared) -> bool| {
+        sessions.iter().filter(|client| is(client)).count()
+    };
+    let most = |of: &dyn Fn(&crate::client::ClientShared) -> usize| {
+        sessions.iter().map(|client| of(client)).max()
+    };
+    let load = |number: &std::sync::atomic::AtomicUsize| number.load(Ordering::Relaxed);
+    let mut blocked_keys = BTreeSet::new();
+    let (mut blocked, mut with_deadline) = (0, 0);
+    for client in &sessions {
+        if let Some(waiting) = &*client.blocked.lock() {
+            blocked += 1;
+            with_deadline += usize::from(waiting.blocking.deadline_ms.is_some());
+            let keys = waiting
+                .blocking
+                .keys
+                .iter()
+                .map(|key| (waiting.database, key.key.clone()));
+            blocked_keys.extend(keys);
+        }
+    }
+    page.field("connected_clients", sessions.len());
+    page.field("cluster_connections", 0);
+    page.field("maxclients", engine.config.maxclients());
+    page.field(
+        "client_recent_max_input_buffer",
+        most(&|client| load(&client.query_buffer_bytes)).unwrap_or(0),
+    );
+    page.field(
+        "client_recent_max_output_buffer",
+        most(&|client| load(&client.output_buffer_bytes)).unwrap_or(0),
+    );
+    page.field("blocked_clients", blocked);
+    page.field("tracking_clients", 0);
+    page.field(
+        "pubsub_clients",
+        count(&|client| {
+            load(&client.channel_count)
+                + load(&client.pattern_count)
+                + load(&client.shard_channel_count)
+                > 0
+        }),
+    );
+    page.field(
+        "watching_clients",
+        count(&|client| load(&client.watched_count) > 0),
+    );
+    page.field("clients_in_timeout_table", with_deadline);
+    page.field("total_blocking_keys", blocked_keys.len());
+    page.field("total_blocking_keys_on_nokey", 0);
+}
+
+fn memory(page: &mut Page, worker: &mut Worker) {
+    let used = worker.engine.host.used_memory_bytes();
+    let peak = worker.engine.peak_memory_bytes(used);
+    let startup = worker.engine.startup_memory_bytes;
+    let table_bytes: usize = sum_databases(worker)
+        .iter()
+        .map(|sum| sum.table_bytes)
+        .sum();
+    let engine = &worker.engine;
+    let client_bytes: usize = engine
+        .clients
+        .all()
+        .iter()
+        .map(|client| {
+            client.query_buffer_bytes.load(Ordering::Relaxed)
+                + client.output_buffer_bytes.load(Ordering::Relaxed)
+        })
+        .sum();
+    let overhead = startup + table_bytes as u64 + client_bytes as u64;
+    let dataset = used.saturating_sub(overhead);
+    let resident = page.known("used_memory_rss");
+    page.bytes("used_memory", used);
+    if let Some(resident) = resident {
+        page.bytes("used_memory_rss", resident);
+    }
+    page.bytes("used_memory_peak", peak);
+    page.field("used_memory_peak_perc", percent(used, peak));
+    page.field("used_memory_overhead", overhead);
+    page.field("used_memory_startup", startup);
+    page.field("used_memory_dataset", dataset);
+    page.field(
+        "used_memory_dataset_perc",
+        percent(dataset, used.saturating_sub(startup)),
+    );
+    if let Some(total) = page.known("total_system_memory") {
+        page.bytes("total_system_memory", total);
+    }
+    page.bytes("used_memory_lua", 0);
+    page.bytes("used_memory_scripts", 0);
+    page.zeros(&[
+        "number_of_cached_scripts",
+        "number_of_functions",
+        "number_of_libraries",
+    ]);
+    page.bytes("maxmemory", engine.config.maxmemory());
+    page.field("maxmemory_policy", engine.config.maxmemory_policy().word());
+    if let Some(resident) = resident.filter(|_| used > 0) {
+        page.field(
+            "mem_fragmentation_ratio",
+            format_args!("{:.2}", resident as f64 / used as f64),
+        );
+        page.field("mem_fragmentation_bytes", resident as i64 - used as i64);
+    }
+    page.zeros(&[
+        "mem_not_counted_for_evict",
+        "mem_replication_backlog",
+        "mem_total_replication_buffers",
+        "mem_clients_slaves",
+    ]);
+    page.field("mem_clients_normal", client_bytes);
+    page.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
+    page.fact("mem_allocator");
+    page.zeros(&["active_defrag_running"]);
+    page.field("lazyfree_pending_objects", 0);
+    page.field("lazyfreed_objects", engine.stats.totals().lazyfreed_objects);
+}
+
+fn persistence(page: &mut Page, worker: &mut Worker) {
+    let engine = &worker.engine;
+    page.zeros(&["loading", "async_loading"]);
+    page.field("rdb_changes_since_last_save", engine.stats.totals().changes);
+    page.field("rdb_bgsave_in_progress", 0);
+    page.field("rdb_last_save_time", engine.started_ms / 1000);
+    page.field("rdb_last_bgsave_status", "ok");
+    page.field("rdb_last_bgsave_time_sec", -1);
+    page.field("rdb_current_bgsave_time_sec", -1);
+    page.zeros(&[
+        "rdb_saves",
+        "rdb_last_cow_size",
+        "rdb_last_load_keys_expired",
+        "rdb_last_load_keys_loaded",
+    ]);
+    page.zeros(&[
+        "aof_enabled",
+        "aof_rewrite_in_progress",
+        "aof_rewrite_scheduled",
+    ]);
+    page.field("aof_last_rewrite_time_sec", -1);
+    page.field("aof_current_rewrite_time_sec", -1);
+    page.field("aof_last_bgrewrite_status", "ok");
+    page.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
+    page.field("aof_last_write_status", "ok");
+    page.zeros(&[
+        "aof_last_cow_size",
+        "module_fork_in_progress",
+        "module_fork_last_cow_size",
+    ]);
+}
+
+fn stats(page: &mut Page, worker: &mut Worker) {
+    let engine = &worker.engine;
+    let totals = engine.stats.totals();
+    let rates = engine.rates();
+    let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
+    page.field("total_connections_received", totals.connections_received);
+    page.field("total_commands_processed", totals.commands_processed);
+    page.field("instantaneous_ops_per_sec", rates.commands);
+    page.field("total_net_input_bytes", totals.input_bytes);
+    page.field("total_net_output_bytes", totals.output_bytes);
+    page.zeros(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"]);
+    page.field("instantaneous_input_kbps", kilobytes(rates.input_bytes));
+    page.field("instantaneous_output_kbps", kilobytes(rates.output_bytes));
+    page.field("instantaneous_input_repl_kbps", kilobytes(0));
+    page.field("instantaneous_output_repl_kbps", kilobytes(0));
+    page.field(
+        "rejected_connections",
+        engine.rejected_connections.load(Ordering::Relaxed),
+    );
+    page.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    page.field("expired_keys", totals.expired_keys);
+    page.field("evicted_keys", totals.evicted_keys);
+    page.zeros(&["evicted_clients"]);
+    page.field("keyspace_hits", totals.keyspace_hits);
+    page.field("keyspace_misses", totals.keyspace_misses);
+    page.field("pubsub_channels", engine.pubsub.channel_count());
+    page.field("pubsub_patterns", engine.pubsub.pattern_count());
+    page.field("pubsubshard_channels", engine.pubsub.shard_channel_count());
+    page.zeros(&[
+        "latest_fork_usec",
+        "total_forks",
+        "migrate_cached_sockets",
+        "slave_expires_tracked_keys",
+    ]);
+    page.zeros(&[
+        "active_defrag_hits",
+        "active_defrag_misses",
+        "active_defrag_key_hits",
+        "active_defrag_key_misses",
+    ]);
+    page.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
+    page.zeros(&[
+        "tracking_total_keys",
+        "tracking_total_items",
+        "tracking_total_prefixes",
+    ]);
+    page.field("unexpected_error_replies", totals.unexpected_error_replies);
+    page.field("total_error_replies", totals.error_replies);
+    page.zeros(&["dump_payload_sanitizations"]);
+    page.field("total_reads_processed", totals.reads_processed);
+    page.field("total_writes_processed", totals.writes_processed);
+}
+
+fn replication(page: &mut Page, worker: &mut Worker) {
+    page.field("role", "master");
+    page.field("connected_slaves", 0);
+    page.field("master_failover_state", "no-failover");
+    page.field("master_replid", &worker.engine.run_id);
+    page.field("master_replid2", "0".repeat(40));
+    page.field("master_repl_offset", 0);
+    page.field("second_repl_offset", -1);
+    page.zeros(&["repl_backlog_active"]);
+    page.field(
+        "repl_backlog_size",
+        worker.engine.config.repl_backlog_size(),
+    );
+    page.zeros(&["repl_backlog_first_byte_offset", "repl_backlog_histlen"]);
+}
+
+fn commandstats(page: &mut Page, worker: &mut Worker) {
+    for registered in table().all() {
+        let totals = worker.engine.stats.command(registered.id);
+        if totals.calls == 0 && totals.rejected_calls == 0 && totals.failed_calls == 0 {
+            continue;
+        }
+        let each_us = totals.duration_us as f64 / totals.calls.max(1) as f64;
+        page.line(format_args!(
+            "cmdstat_{}:calls={},usec={},usec_per_call={each_us:.2},rejected_calls={},failed_calls={}",
+            registered.full_name, totals.calls, totals.duration_us, totals.rejected_calls, totals.failed_calls,
+        ));
+    }
+}
+
+fn errorstats(page: &mut Page, worker: &mut Worker) {
+    for (code, count) in worker.engine.stats.errors() {
+        page.line(format_args!("errorstat_{code}:count={count}"));
+    }
+}
+
+fn cluster(page: &mut Page, worker: &mut Worker) {
+    page.field(
+        "cluster_enabled",
+        u8::from(worker.engine.config.cluster_enabled()),
+    );
+}
+
+fn keyspace(page: &mut Page, worker: &mut Worker) {
+    for (index, sum) in sum_databases(worker).iter().enumerate() {
+        if sum.keys > 0 {
+            page.line(format_args!(
+                "db{index}:keys={},expires={},avg_ttl={},subexpiry=0",
+                sum.keys,
+                sum.volatile,
+                sum.average_ttl_ms()
+            ));
+        }
+    }
+}
+
+/// What all stripes together hold of one database.
+#[derive(Default, Clone, Copy)]
+struct DatabaseSum {
+    keys: usize,
+    volatile: usize,
+    table_bytes: usize,
+    sampled: i64,
+    sampled_ttl_ms: i64,
+}
+
+impl DatabaseSum {
+    fn average_ttl_ms(self) -> i64 {
+        self.sampled_ttl_ms / self.sampled.max(1)
+    }
+}
+
+/// Entries of a database in one stripe that are looked at for the average time to live.
+const SAMPLED_ENTRIES: usize = 32;
+
+/// Adds up the databases, stripe by stripe.
+fn sum_databases(worker: &mut Worker) -> Vec<DatabaseSum> {
+    let engine: std::sync::Arc<Engine> = worker.engine.clone();
+    let now_ms = worker.now_ms();
+    let mut sums = vec![DatabaseSum::default(); engine.databases];
+    let holds_all = worker.view.is_all();
+    for stripe in 0..engine.keyspace.stripe_count() {
+        if !holds_all {
+            worker.view.lock_index(stripe);
+        }
+        let held = worker.view.stripe_at(stripe);
+        for (index, sum) in sums.iter_mut().enumerate() {
+            let Some(database) = held.database(index) else {
+                break;
+            };
+            sum.keys += database.len();
+            sum.volatile += database.volatile_len();
+            sum.table_bytes += database.table_memory();
+            if database.volatile_len() > 0 {
+                for expire_ms in database
+                    .iter()
+                    .take(SAMPLED_ENTRIES)
+                    .filter_map(|entry| entry.expire_ms())
+                {
+                    sum.sampled += 1;
+                    sum.sampled_ttl_ms += (expire_ms - now_ms).max(0);
+                }
+            }
+        }
+        if !holds_all {
+            worker.view.unlock();
+        }
+    }
+    sums
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.2}%", part as f64 * 100.0 / whole.max(1) as f64)
+}
+
+/// Bytes with two decimals and a letter, as `1.50K`.
+fn human(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["K", "M", "G", "T", "P", "E"];
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let power = (bytes.ilog2() / 10) as usize;
+    format!(
+        "{:.2}{}",
+        bytes as f64 / (1_u64 << (power * 10)) as f64,
+        UNITS[power - 1]
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human;
+
+    #[test]
+    fn bytes_for_people_have_the_greatest_unit_that_fits() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1.00K"),
+            (965_816, "943.18K"),
+            (1 << 30, "1.00G"),
+            (u64::MAX, "16.00E"),
+        ] {
+            assert_eq!(human(bytes), text);
+        }
+    }
+}
