@@ -37,7 +37,7 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_UPDATE)],
         complexity: "O(N) for N fields.",
         summary: "Sets fields of a hash to values and answers how many of the fields are new; a missing hash is made.",
-        syntax: "key field value [field value ...]",
+        syntax: "key (field value) [(field value) ...]",
         handler: |cx, out| hset(cx, out, SetReply::NewFields),
         ..HASH
     },
@@ -48,7 +48,7 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_UPDATE)],
         complexity: "O(N) for N fields.",
         summary: "Sets fields of a hash to values; a missing hash is made.",
-        syntax: "key field value [field value ...]",
+        syntax: "key (field value) [(field value) ...]",
         replaced_by: Some("`HSET` with several fields"),
         deprecated_since: Some("4.0.0"),
         handler: |cx, out| hset(cx, out, SetReply::Ok),
@@ -142,7 +142,7 @@ pub const COMMANDS: &[Command] = &[
         since: "8.0.0",
         complexity: "O(N) for N fields.",
         summary: "Answers the values of fields, null for those that are missing, and deletes the fields.",
-        syntax: "key FIELDS numfields field [field ...]",
+        syntax: "key FIELDS numfields:integer field [field ...]",
         handler: hgetdel,
         ..HASH
     },
@@ -211,7 +211,7 @@ pub const COMMANDS: &[Command] = &[
         since: "6.2.0",
         complexity: "O(N) for N fields answered.",
         summary: "Answers fields of a hash that are chosen at random: different ones, or with a negative count any so many times.",
-        syntax: "key [count [WITHVALUES]]",
+        syntax: "key [count:integer [WITHVALUES]]",
         tips: &["nondeterministic_output"],
         handler: hrandfield,
         ..HASH
@@ -224,7 +224,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.8.0",
         complexity: "O(1) a call, O(N) for all calls that visit a hash of N fields.",
         summary: "Visits the fields of a hash with their values, some at each call.",
-        syntax: "key cursor [MATCH pattern] [COUNT count] [NOVALUES]",
+        syntax: "key cursor:integer [MATCH pattern] [COUNT count:integer] [NOVALUES]",
         tips: &["nondeterministic_output"],
         handler: hscan,
         ..HASH

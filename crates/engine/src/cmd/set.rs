@@ -110,7 +110,7 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_POP)],
         complexity: "O(N) for N members taken.",
         summary: "Takes members that are chosen at random out of a set.",
-        syntax: "key [count]",
+        syntax: "key [count:integer]",
         tips: &["nondeterministic_output"],
         handler: spop,
         ..SET
@@ -122,7 +122,7 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_READ)],
         complexity: "O(N) for N members answered.",
         summary: "Answers members of a set that are chosen at random: different ones, or with a negative count any so many times.",
-        syntax: "key [count]",
+        syntax: "key [count:integer]",
         tips: &["nondeterministic_output"],
         handler: srandmember,
         ..SET
@@ -158,7 +158,7 @@ pub const COMMANDS: &[Command] = &[
         since: "7.0.0",
         complexity: COMPLEXITY_OF_SINTER,
         summary: "Answers how many members all sets have, counting no further than a limit.",
-        syntax: "numkeys key [key ...] [LIMIT limit:integer]",
+        syntax: "numkeys:integer key [key ...] [LIMIT limit:integer]",
         handler: sintercard,
         ..SET
     },
@@ -236,7 +236,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.8.0",
         complexity: "O(1) a call, O(N) for all calls that visit a set of N members.",
         summary: "Visits the members of a set, some at each call.",
-        syntax: "key cursor [MATCH pattern] [COUNT count]",
+        syntax: "key cursor:integer [MATCH pattern] [COUNT count:integer]",
         tips: &["nondeterministic_output"],
         handler: sscan,
         ..SET

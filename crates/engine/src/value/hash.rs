@@ -72,14 +72,18 @@ impl Hash {
         let value = PackedItem::from_string(value);
         match self {
             Self::Packed(bytes) => {
-                if let Some(found) = packed::find(bytes, field, STRIDE) {
-                    let old = found.end..packed::skip(bytes, found.end);
-                    packed::splice(bytes, old, &[value]);
-                    return false;
-                }
-                packed::push_string(bytes, field);
+                let field = PackedItem::from_string(field);
+                let fields = match packed::find_or_count(bytes, field, STRIDE) {
+                    Ok(found) => {
+                        let old = found.end..packed::skip(bytes, found.end);
+                        packed::splice(bytes, old, &[value]);
+                        return false;
+                    }
+                    Err(fields) => fields,
+                };
+                packed::push_item(bytes, field);
                 packed::push_item(bytes, value);
-                if packed::count(bytes) / STRIDE > limits.hash_max_listpack_entries {
+                if fields >= limits.hash_max_listpack_entries {
                     self.make_table(limits);
                 }
                 true

@@ -297,12 +297,22 @@ pub fn find(sequence: &[u8], string: &[u8], stride: usize) -> Option<Range<usize
 
 /// [`find`] for an item that is at hand already.
 pub fn find_item(sequence: &[u8], item: PackedItem<'_>, stride: usize) -> Option<Range<usize>> {
+    find_or_count(sequence, item, stride).ok()
+}
+
+/// [`find_item`], or how often it looked in vain: of how many `stride`s the sequence consists.
+pub fn find_or_count(
+    sequence: &[u8],
+    item: PackedItem<'_>,
+    stride: usize,
+) -> Result<Range<usize>, usize> {
     let prefix = Prefix::of(item);
     let prefix = prefix.as_slice();
     let data = data_of(item);
     let len = prefix.len() + data.len();
     let last = *data.last().unwrap_or(&prefix[prefix.len() - 1]);
     let mut offset = 0;
+    let mut looked_at = 0;
     while offset < sequence.len() {
         let end = skip(sequence, offset);
         let found = &sequence[offset..end];
@@ -313,8 +323,9 @@ pub fn find_item(sequence: &[u8], item: PackedItem<'_>, stride: usize) -> Option
             && found[prefix.len()..] == *data
             && found.starts_with(prefix)
         {
-            return Some(offset..end);
+            return Ok(offset..end);
         }
+        looked_at += 1;
         offset = end;
         for _ in 1..stride {
             if offset >= sequence.len() {
@@ -323,7 +334,7 @@ pub fn find_item(sequence: &[u8], item: PackedItem<'_>, stride: usize) -> Option
             offset = skip(sequence, offset);
         }
     }
-    None
+    Err(looked_at)
 }
 
 /// What stands before the bytes of a string, or all of a number: with [`data_of`] the encoded item.
@@ -477,6 +488,10 @@ mod tests {
             for needle in list.iter().chain([&other]) {
                 let expected = (0..list.len()).step_by(stride).find(|&at| list[at] == *needle);
                 let found = find(&sequence, needle, stride);
+                if let Err(count) = find_or_count(&sequence, PackedItem::from_string(needle), stride) {
+                    prop_assert_eq!(count, list.len().div_ceil(stride));
+                    prop_assert_eq!(expected, None);
+                }
                 prop_assert_eq!(found.as_ref().map(|range| range.start), expected.map(|at| offset_of(&sequence, at)));
                 if let Some(range) = found {
                     prop_assert_eq!(range.end, skip(&sequence, range.start));

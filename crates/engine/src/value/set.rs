@@ -116,11 +116,11 @@ impl Set {
             },
             Self::Packed(bytes) => {
                 let member = canonical(member);
-                if packed::find_item(bytes, member, 1).is_some() {
+                let Err(members) = packed::find_or_count(bytes, member, 1) else {
                     return false;
-                }
+                };
                 let len = member.string_len();
-                if packed::count(bytes) < limits.set_max_listpack_entries
+                if members < limits.set_max_listpack_entries
                     && len <= limits.set_max_listpack_value
                     && bytes.len() + len <= packed::MAX_SEQUENCE_LEN
                 {
