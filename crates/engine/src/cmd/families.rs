@@ -7,8 +7,11 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::config::COMMANDS,
     super::hash::COMMANDS,
     super::info::COMMANDS,
+    super::list::COMMANDS,
+    super::list_blocking::COMMANDS,
     super::pubsub::COMMANDS,
     super::set::COMMANDS,
+    super::sort::COMMANDS,
     super::string::COMMANDS,
     super::transaction::COMMANDS,
 ];

@@ -1,15 +1,19 @@
 //! The commands: one file a family, each with its rows, argument parsing and replies. What the
 //! commands work on stands in `value`; how they are called in `command`.
 
+mod arguments;
 mod config;
 mod families;
 mod hash;
 mod help;
 mod info;
+mod list;
+mod list_blocking;
 pub(crate) mod pubsub;
 mod sampling;
 mod scan;
 mod set;
+mod sort;
 mod string;
 #[cfg(test)]
 mod testing;

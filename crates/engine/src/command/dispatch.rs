@@ -8,13 +8,14 @@ use smallvec::SmallVec;
 
 use super::context::{Mode, delete_expired, fail_transaction, note_command};
 use super::table::{Registered, table};
-use super::{Args, BeginSearch, CommandError, Context, FindKeys, Flags, Locks, Reply};
+use super::{Args, BeginSearch, CommandError, Context, FindKeys, Flags, Group, Locks, Reply};
 use crate::blocking::{Blocked, BlockedState};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::propagation::Propagated;
 use crate::transaction::Queued;
+use crate::value::ValueType;
 use crate::worker::Worker;
 
 /// What the caller of [`execute`] may already know of a request.
@@ -464,14 +465,29 @@ fn serve_ready(worker: &mut Worker) {
             .of(ready.database, &ready.key);
         for blocked in waiters {
             let database = worker.view.stripe(ready.hash).database(ready.database);
-            if database.is_none_or(|database| database.get(ready.hash, &ready.key).is_none()) {
+            let Some(entry) = database.and_then(|it| it.get(ready.hash, &ready.key)) else {
                 break;
+            };
+            // A key of another type is not what the session waits for.
+            if awaited_type(blocked.registered.command.group)
+                .is_some_and(|awaited| awaited != entry.value_type())
+            {
+                continue;
             }
             if serve(worker, &blocked, &ready.key) {
                 let stripe = worker.view.stripe_mut(ready.hash);
                 stripe.waiters.remove(ready.database, &ready.key, &blocked);
             }
         }
+    }
+}
+
+/// The type of the values that blocking commands of a family take.
+fn awaited_type(group: Group) -> Option<ValueType> {
+    match group {
+        Group::List => Some(ValueType::List),
+        Group::SortedSet => Some(ValueType::SortedSet),
+        _ => None,
     }
 }
 
