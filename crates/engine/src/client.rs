@@ -42,6 +42,8 @@ pub struct Client {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) reply_mode: ReplyMode,
     pub(crate) blocked: Option<Arc<Blocked>>,
+    /// Until when a pause holds the next command back, in milliseconds since 1970.
+    pub(crate) held_back_until_ms: Option<i64>,
     /// The connection is closed once the replies so far are sent.
     pub(crate) close_after_reply: bool,
     /// CLIENT NO-EVICT.
@@ -62,6 +64,7 @@ impl Client {
             subscriptions: Subscriptions::default(),
             reply_mode: ReplyMode::On,
             blocked: None,
+            held_back_until_ms: None,
             close_after_reply: false,
             no_evict: false,
             no_touch: false,
@@ -93,6 +96,18 @@ impl Client {
         self.shared
             .protocol
             .store(protocol.version() as u8, Ordering::Relaxed);
+    }
+
+    /// CLIENT NO-EVICT.
+    pub(crate) fn set_no_evict(&mut self, no_evict: bool) {
+        self.no_evict = no_evict;
+        self.shared.no_evict.store(no_evict, Ordering::Relaxed);
+    }
+
+    /// CLIENT NO-TOUCH.
+    pub(crate) fn set_no_touch(&mut self, no_touch: bool) {
+        self.no_touch = no_touch;
+        self.shared.no_touch.store(no_touch, Ordering::Relaxed);
     }
 
     /// Whether the session may only use the commands of a RESP2 subscriber.
@@ -203,6 +218,11 @@ impl ClientShared {
     /// Whether the session has ended, so that nobody takes what is posted to it.
     pub(crate) fn is_gone(&self) -> bool {
         self.has_ended.load(Ordering::Acquire)
+    }
+
+    /// Whether the session is about to be closed by somebody else.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.is_killed.load(Ordering::Acquire)
     }
 
     /// Has the session closed by its owner.

@@ -1,13 +1,14 @@
 //! The engine: everything that all sessions share, and what its embedder gives it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::client::Clients;
 use crate::config::Config;
 use crate::keyspace::{Database, Entry, Keyspace};
+use crate::pause::Pause;
 use crate::propagation::Propagation;
 use crate::pubsub::PubSub;
 use crate::random::Random;
@@ -118,9 +119,7 @@ pub struct Engine {
     pub(crate) run_id: String,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub(crate) is_active_expire_off: std::sync::atomic::AtomicBool,
-    /// Until when clients are paused (CLIENT PAUSE), in milliseconds since 1970, and whether only
-    /// writes are.
-    pub(crate) paused_until_ms: AtomicI64,
+    pub(crate) pause: Pause,
     pub(crate) rejected_connections: AtomicU64,
     pub(crate) rates: Rates,
     /// Heap bytes in use before there was any data.
@@ -155,7 +154,7 @@ impl Engine {
             host: options.host,
             run_id,
             is_active_expire_off: Default::default(),
-            paused_until_ms: AtomicI64::new(0),
+            pause: Pause::default(),
             rejected_connections: AtomicU64::new(0),
             rates: Rates::default(),
             startup_memory_bytes,

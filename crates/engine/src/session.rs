@@ -74,17 +74,21 @@ impl Session {
 
     /// Whether the connection is to be closed once what was written is sent.
     pub fn should_close(&self) -> bool {
-        self.client.close_after_reply || self.client.shared.is_killed.load(Ordering::Acquire)
+        self.client.close_after_reply || self.client.shared.is_killed()
     }
 
-    /// Whether it waits for a key; it executes nothing until it does no more.
+    /// Whether it waits for a key or for the end of a pause; it executes nothing until it does no
+    /// more.
     pub fn is_blocked(&self) -> bool {
-        self.client.blocked.is_some()
+        self.client.blocked.is_some() || self.client.held_back_until_ms.is_some()
     }
 
     /// When a blocked session gives up, in milliseconds since 1970.
     pub fn deadline_ms(&self) -> Option<i64> {
-        self.client.blocked.as_ref()?.blocking.deadline_ms
+        match &self.client.blocked {
+            Some(blocked) => blocked.blocking.deadline_ms,
+            None => self.client.held_back_until_ms,
+        }
     }
 
     /// Whether it is subscribed to anything.
@@ -209,8 +213,14 @@ impl Session {
             };
             let request_spans = &spans[request.first_span..request.first_span + request.span_count];
             let args = Args::spans(buffer, request_spans);
-            self.execute(worker, args, request.prepared, output);
-            consumed = request.end;
+            if worker.engine.pause.is_on() {
+                self.client.held_back_until_ms =
+                    dispatch::hold_back(worker, &self.client, args, &request.prepared);
+            }
+            if self.client.held_back_until_ms.is_none() {
+                self.execute(worker, args, request.prepared, output);
+                consumed = request.end;
+            }
             if self.is_blocked() || self.should_close() {
                 // What was parsed ahead is parsed again when the session goes on.
                 self.parser = RequestParser::new();
@@ -306,14 +316,16 @@ impl Session {
                         output.extend_from_slice(&reply);
                     }
                 }
+                Message::Resume => self.client.held_back_until_ms = None,
                 Message::Close => self.client.close_after_reply = true,
             }
         }
     }
 
-    /// Ends the wait of a blocked session whose time is over. The reply is delivered as any other
+    /// Ends the wait of a blocked session whose time is over. A reply is delivered as any other
     /// message is.
     pub fn time_out(&mut self) {
+        self.client.held_back_until_ms = None;
         if let Some(blocked) = &self.client.blocked {
             blocked.finish_with(|out| blocked.blocking.on_timeout.write(out));
         }

@@ -5,6 +5,8 @@ use crate::command::Command;
 /// The rows of all families.
 pub(crate) const FAMILIES: &[&[Command]] = &[
     super::config::COMMANDS,
+    super::client::COMMANDS,
+    super::connection::COMMANDS,
     super::hash::COMMANDS,
     super::info::COMMANDS,
     super::list::COMMANDS,

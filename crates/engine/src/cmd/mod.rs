@@ -3,6 +3,8 @@
 
 mod arguments;
 mod config;
+mod client;
+mod connection;
 mod families;
 mod hash;
 mod help;

@@ -199,6 +199,20 @@ impl<'a> Context<'a> {
         parse_integer(self.arg(index)).ok_or(CommandError::NotInteger)
     }
 
+    /// The argument at `index` as the number of a database.
+    pub(crate) fn database_argument(&self, index: usize) -> Result<usize, CommandError> {
+        let number = self.integer(index)?;
+        if i32::try_from(number).is_err() {
+            return Err(CommandError::text(
+                "ERR value is out of range, value must between -2147483648 and 2147483647",
+            ));
+        }
+        usize::try_from(number)
+            .ok()
+            .filter(|&number| number < self.worker.engine.databases)
+            .ok_or(CommandError::DatabaseOutOfRange)
+    }
+
     /// The argument at `index` as a key.
     #[inline]
     pub fn key(&self, index: usize) -> Key<'a> {

@@ -104,6 +104,21 @@ pub(crate) fn execute(
     finish(worker);
 }
 
+/// Until when a request must wait because clients are paused, in milliseconds since 1970. One that
+/// will be refused anyway is not kept waiting.
+#[cold]
+pub(crate) fn hold_back(
+    worker: &Worker,
+    client: &Client,
+    args: Args<'_>,
+    prepared: &Result<Prepared, CommandError>,
+) -> Option<i64> {
+    let registered = prepared.as_ref().ok()?.registered;
+    gates(worker, client, registered, args).ok()?;
+    let pause = &worker.engine.pause;
+    pause.hold_back(client, registered.command, worker.now_ms())
+}
+
 /// The checks before a command runs or is queued.
 #[inline]
 fn gates(
@@ -119,7 +134,10 @@ fn gates(
     if command.flags.contains(Flags::PROTECTED) {
         protected(worker, client, registered)?;
     }
-    if !client.is_authenticated && !command.flags.contains(Flags::NO_AUTH) {
+    if !client.is_authenticated
+        && !command.flags.contains(Flags::NO_AUTH)
+        && !worker.engine.config.requirepass().is_empty()
+    {
         return Err(CommandError::text("NOAUTH Authentication required."));
     }
     if client.transaction.is_open && command.flags.contains(Flags::NO_MULTI) {

@@ -1,0 +1,748 @@
+//! CLIENT: looking at sessions and managing them. How a pause holds commands back stands in `pause`.
+
+use std::sync::atomic::Ordering;
+
+use crate::client::{Client, ClientShared, ReplyMode};
+use crate::command::{
+    Categories, Command, CommandError, CommandResult, Context, Flags, Group, Reply, table,
+};
+use crate::text::parse_integer;
+
+const ANYONE: Flags = Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE);
+const ADMIN: Flags = Flags::ADMIN.union(ANYONE);
+
+const ROW: Command = Command {
+    categories: Categories::CONNECTION,
+    group: Group::Connection,
+    ..Command::DEFAULT
+};
+
+/// The family's rows.
+pub(crate) const COMMANDS: &[Command] = &[Command {
+    name: "client",
+    arity: -2,
+    since: "2.4.0",
+    complexity: "That of the subcommand",
+    summary: "Looks at connections and manages them.",
+    subcommands: &[
+        Command {
+            name: "caching",
+            arity: 3,
+            flags: ANYONE,
+            since: "6.0.0",
+            summary: "Says whether the keys of the next command are tracked.",
+            syntax: "YES|NO",
+            handler: client_caching,
+            ..ROW
+        },
+        Command {
+            name: "getname",
+            arity: 2,
+            flags: ANYONE,
+            since: "2.6.9",
+            summary: "Answers the name of the connection.",
+            handler: client_getname,
+            ..ROW
+        },
+        Command {
+            name: "getredir",
+            arity: 2,
+            flags: ANYONE,
+            since: "6.0.0",
+            summary: "Answers the connection that gets the invalidations of this one.",
+            handler: client_getredir,
+            ..ROW
+        },
+        Command {
+            name: "help",
+            arity: 2,
+            flags: Flags::LOADING.union(Flags::STALE),
+            since: "5.0.0",
+            summary: "Explains the subcommands.",
+            handler: client_help,
+            ..ROW
+        },
+        Command {
+            name: "id",
+            arity: 2,
+            flags: ANYONE,
+            since: "5.0.0",
+            summary: "Answers the number of the connection.",
+            handler: client_id,
+            ..ROW
+        },
+        Command {
+            name: "info",
+            arity: 2,
+            flags: ANYONE,
+            since: "6.2.0",
+            summary: "Answers what is known of the connection.",
+            tips: &["nondeterministic_output"],
+            handler: client_info,
+            ..ROW
+        },
+        Command {
+            name: "kill",
+            arity: -3,
+            flags: ADMIN,
+            since: "2.4.0",
+            complexity: "O(N) in the number of connections",
+            summary: "Closes connections.",
+            syntax: "old-format:string|([ID client-id:integer] [TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)] [USER username] [ADDR ip:port:string] [LADDR ip:port:string] [SKIPME (YES|NO)] [MAXAGE maxage:integer])",
+            handler: client_kill,
+            ..ROW
+        },
+        Command {
+            name: "list",
+            arity: -2,
+            flags: ADMIN,
+            since: "2.4.0",
+            complexity: "O(N) in the number of connections",
+            summary: "Lists the connections.",
+            syntax: "[TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID client-id:integer [client-id:integer ...]]",
+            tips: &["nondeterministic_output"],
+            handler: client_list,
+            ..ROW
+        },
+        Command {
+            name: "no-evict",
+            arity: 3,
+            flags: ADMIN,
+            since: "7.0.0",
+            summary: "Protects the connection from being evicted when clients take too much memory.",
+            syntax: "ON|OFF",
+            handler: client_no_evict,
+            ..ROW
+        },
+        Command {
+            name: "no-touch",
+            arity: 3,
+            flags: ANYONE,
+            since: "7.2.0",
+            summary: "Lets the connection read keys without making them look used.",
+            syntax: "ON|OFF",
+            handler: client_no_touch,
+            ..ROW
+        },
+        Command {
+            name: "pause",
+            arity: -3,
+            flags: ADMIN,
+            since: "2.9.50",
+            summary: "Keeps commands of clients waiting for some time.",
+            syntax: "timeout:integer [WRITE|ALL]",
+            handler: client_pause,
+            ..ROW
+        },
+        Command {
+            name: "reply",
+            arity: 3,
+            flags: ANYONE,
+            since: "3.2.0",
+            summary: "Says whether the connection wants replies.",
+            syntax: "ON|OFF|SKIP",
+            handler: client_reply,
+            ..ROW
+        },
+        Command {
+            name: "setinfo",
+            arity: 4,
+            flags: ANYONE,
+            since: "7.2.0",
+            summary: "Tells which client library the connection uses.",
+            syntax: "LIB-NAME libname|LIB-VER libver",
+            handler: client_setinfo,
+            ..ROW
+        },
+        Command {
+            name: "setname",
+            arity: 3,
+            flags: ANYONE,
+            since: "2.6.9",
+            summary: "Gives the connection a name.",
+            syntax: "connection-name",
+            handler: client_setname,
+            ..ROW
+        },
+        Command {
+            name: "tracking",
+            arity: -3,
+            flags: ANYONE,
+            since: "6.0.0",
+            summary: "Tracks the keys that the connection reads, to tell it when they change.",
+            syntax: "(ON|OFF) [REDIRECT client-id:integer] [PREFIX prefix] ... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+            handler: client_tracking,
+            ..ROW
+        },
+        Command {
+            name: "trackinginfo",
+            arity: 2,
+            flags: ANYONE,
+            since: "6.2.0",
+            summary: "Answers how the keys of the connection are tracked.",
+            handler: client_trackinginfo,
+            ..ROW
+        },
+        Command {
+            name: "unblock",
+            arity: -3,
+            flags: ADMIN,
+            since: "5.0.0",
+            complexity: "O(log N) in the number of connections",
+            summary: "Ends the wait of a blocked connection.",
+            syntax: "client-id:integer [TIMEOUT|ERROR]",
+            handler: client_unblock,
+            ..ROW
+        },
+        Command {
+            name: "unpause",
+            arity: 2,
+            flags: ADMIN,
+            since: "6.2.0",
+            complexity: "O(N) in the number of clients kept waiting",
+            summary: "Lets clients that are kept waiting go on.",
+            handler: client_unpause,
+            ..ROW
+        },
+    ],
+    ..ROW
+}];
+
+// About the session itself.
+
+fn client_id(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.integer(cx.client.id() as i64);
+    Ok(())
+}
+
+fn client_info(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let mut line = describe(&cx.client.shared, cx.now_ms());
+    line.push(b'\n');
+    out.verbatim("txt", &line);
+    Ok(())
+}
+
+fn client_getname(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let names = cx.client.shared.names.lock();
+    if names.name.is_empty() {
+        out.null();
+    } else {
+        out.bulk(&names.name);
+    }
+    Ok(())
+}
+
+fn client_setname(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    set_name(cx.client, cx.arg(2))?;
+    out.ok();
+    Ok(())
+}
+
+/// Names a session, or takes its name away if the new one is empty.
+pub(super) fn set_name(client: &Client, name: &[u8]) -> CommandResult {
+    check_name(name)?;
+    client.shared.names.lock().name = name.to_vec();
+    Ok(())
+}
+
+/// Names stand in the lines of CLIENT LIST, which are cut at spaces.
+pub(super) fn check_name(name: &[u8]) -> CommandResult {
+    if is_printable(name) {
+        return Ok(());
+    }
+    Err(CommandError::text(
+        "ERR Client names cannot contain spaces, newlines or special characters.",
+    ))
+}
+
+fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_graphic)
+}
+
+fn client_setinfo(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let value = cx.arg(3);
+    let attribute = if cx.arg_is(2, "lib-name") {
+        "lib-name"
+    } else if cx.arg_is(2, "lib-ver") {
+        "lib-ver"
+    } else {
+        let option = String::from_utf8_lossy(cx.arg(2)).into_owned();
+        return Err(format!("ERR Unrecognized option '{option}'").into());
+    };
+    if !is_printable(value) {
+        return Err(format!(
+            "ERR {attribute} cannot contain spaces, newlines or special characters."
+        )
+        .into());
+    }
+    let mut names = cx.client.shared.names.lock();
+    match attribute {
+        "lib-name" => names.library_name = value.to_vec(),
+        _ => names.library_version = value.to_vec(),
+    }
+    out.ok();
+    Ok(())
+}
+
+fn client_reply(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.arg_is(2, "ON") {
+        cx.client.reply_mode = ReplyMode::On;
+        out.ok();
+    } else if cx.arg_is(2, "OFF") {
+        cx.client.reply_mode = ReplyMode::Off;
+    } else if cx.arg_is(2, "SKIP") {
+        if cx.client.reply_mode != ReplyMode::Off {
+            cx.client.reply_mode = ReplyMode::SkipNext;
+        }
+    } else {
+        return Err(CommandError::Syntax);
+    }
+    Ok(())
+}
+
+/// ON or OFF at argument 2.
+fn switch(cx: &Context<'_>) -> Result<bool, CommandError> {
+    if cx.arg_is(2, "ON") {
+        Ok(true)
+    } else if cx.arg_is(2, "OFF") {
+        Ok(false)
+    } else {
+        Err(CommandError::Syntax)
+    }
+}
+
+fn client_no_evict(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    cx.client.set_no_evict(switch(cx)?);
+    out.ok();
+    Ok(())
+}
+
+fn client_no_touch(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    cx.client.set_no_touch(switch(cx)?);
+    out.ok();
+    Ok(())
+}
+
+// Other sessions.
+
+/// The kinds of clients that LIST and KILL tell apart. Nobody is a replica or a master here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClientType {
+    Normal,
+    PubSub,
+    Replica,
+    Master,
+}
+
+impl ClientType {
+    fn parse(word: &[u8]) -> Result<Self, CommandError> {
+        match &word.to_ascii_lowercase()[..] {
+            b"normal" => Ok(ClientType::Normal),
+            b"pubsub" => Ok(ClientType::PubSub),
+            b"slave" | b"replica" => Ok(ClientType::Replica),
+            b"master" => Ok(ClientType::Master),
+            _ => {
+                let word = String::from_utf8_lossy(word).into_owned();
+                Err(format!("ERR Unknown client type '{word}'").into())
+            }
+        }
+    }
+
+    fn of(shared: &ClientShared) -> Self {
+        if is_subscriber(shared) {
+            ClientType::PubSub
+        } else {
+            ClientType::Normal
+        }
+    }
+}
+
+fn is_subscriber(shared: &ClientShared) -> bool {
+    let counts = [
+        &shared.channel_count,
+        &shared.pattern_count,
+        &shared.shard_channel_count,
+    ];
+    counts.iter().any(|count| count.load(Ordering::Relaxed) > 0)
+}
+
+fn client_list(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let clients = &cx.engine().clients;
+    let listed: Vec<_> = if cx.argc() == 4 && cx.arg_is(2, "TYPE") {
+        let wanted = ClientType::parse(cx.arg(3))?;
+        let all = clients.all().into_iter();
+        all.filter(|shared| ClientType::of(shared) == wanted)
+            .collect()
+    } else if cx.argc() > 3 && cx.arg_is(2, "ID") {
+        let mut found = Vec::new();
+        for argument in cx.args().iter().skip(3) {
+            let id = parse_integer(argument).ok_or(CommandError::text("ERR Invalid client ID"))?;
+            found.extend(u64::try_from(id).ok().and_then(|id| clients.get(id)));
+        }
+        found
+    } else if cx.argc() == 2 {
+        clients.all()
+    } else {
+        return Err(CommandError::Syntax);
+    };
+    let mut text = Vec::new();
+    for shared in listed.iter().filter(|shared| !shared.is_killed()) {
+        text.extend_from_slice(&describe(shared, cx.now_ms()));
+        text.push(b'\n');
+    }
+    out.verbatim("txt", &text);
+    Ok(())
+}
+
+/// A session's line in CLIENT LIST, without the newline.
+///
+/// The engine knows neither sockets nor the sizes of the driver's buffers beyond what the driver
+/// tells: the fields about them that it is not told are 0, and the descriptor is -1.
+fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
+    let names = shared.names.lock().clone();
+    let load = |count: &std::sync::atomic::AtomicUsize| count.load(Ordering::Relaxed);
+    let age = (now_ms - shared.created_ms) / 1000;
+    let idle = (now_ms - shared.last_interaction_ms.load(Ordering::Relaxed)) / 1000;
+    let input = load(&shared.query_buffer_bytes);
+    let output = load(&shared.output_buffer_bytes) + shared.mailbox.pushed_bytes();
+    let total = size_of::<ClientShared>() + size_of::<Client>() + input + output;
+    let last_command = shared.last_command.load(Ordering::Relaxed) as usize;
+    let command = match last_command.checked_sub(1) {
+        Some(id) => table().all()[id].full_name.as_str(),
+        None => "NULL",
+    };
+    let mut line = format!(
+        "id={} addr={} laddr={} fd=-1 name=",
+        shared.id, shared.address, shared.local_address
+    )
+    .into_bytes();
+    line.extend_from_slice(&names.name);
+    let middle = format!(
+        " age={age} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={} watch={} qbuf={input} \
+         qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={output} tot-mem={total} \
+         events={} cmd={command} user={} redir=-1 resp={} lib-name=",
+        flags(shared),
+        load(&shared.database),
+        load(&shared.channel_count),
+        load(&shared.pattern_count),
+        load(&shared.shard_channel_count),
+        shared.queued_count.load(Ordering::Relaxed),
+        load(&shared.watched_count),
+        usize::from(output > 0),
+        if output > 0 { "rw" } else { "r" },
+        names.user,
+        shared.protocol.load(Ordering::Relaxed),
+    );
+    line.extend_from_slice(middle.as_bytes());
+    line.extend_from_slice(&names.library_name);
+    line.extend_from_slice(b" lib-ver=");
+    line.extend_from_slice(&names.library_version);
+    let end = format!(
+        " io-thread=0 tot-net-in={} tot-net-out={} tot-cmds={}",
+        shared.input_bytes.load(Ordering::Relaxed),
+        shared.output_bytes.load(Ordering::Relaxed),
+        shared.command_count.load(Ordering::Relaxed),
+    );
+    line.extend_from_slice(end.as_bytes());
+    line
+}
+
+/// The letters of a session's state, `N` if there is nothing to say.
+fn flags(shared: &ClientShared) -> String {
+    let is_blocked = shared.blocked.lock().is_some();
+    let letters = [
+        ('P', is_subscriber(shared)),
+        ('x', shared.queued_count.load(Ordering::Relaxed) >= 0),
+        ('b', is_blocked),
+        ('A', shared.is_killed()),
+        ('U', shared.is_unix_socket),
+        ('e', shared.no_evict.load(Ordering::Relaxed)),
+        ('T', shared.no_touch.load(Ordering::Relaxed)),
+    ];
+    let set: String = letters
+        .into_iter()
+        .filter_map(|(letter, is_set)| is_set.then_some(letter))
+        .collect();
+    if set.is_empty() { "N".to_owned() } else { set }
+}
+
+/// Which sessions CLIENT KILL means.
+#[derive(Default)]
+struct KillFilter<'a> {
+    id: Option<u64>,
+    client_type: Option<ClientType>,
+    address: Option<&'a [u8]>,
+    local_address: Option<&'a [u8]>,
+    user: Option<&'a [u8]>,
+    age_min_seconds: Option<i64>,
+    includes_me: bool,
+}
+
+impl<'a> KillFilter<'a> {
+    fn parse(cx: &Context<'a>) -> Result<Self, CommandError> {
+        let mut filter = KillFilter::default();
+        for index in (2..cx.argc()).step_by(2) {
+            if index + 1 >= cx.argc() {
+                return Err(CommandError::Syntax);
+            }
+            let value = cx.arg(index + 1);
+            if cx.arg_is(index, "ID") {
+                let id = parse_integer(value).filter(|&id| id > 0);
+                filter.id = Some(
+                    id.ok_or(CommandError::text("ERR client-id should be greater than 0"))? as u64,
+                );
+            } else if cx.arg_is(index, "TYPE") {
+                filter.client_type = Some(ClientType::parse(value)?);
+            } else if cx.arg_is(index, "ADDR") {
+                filter.address = Some(value);
+            } else if cx.arg_is(index, "LADDR") {
+                filter.local_address = Some(value);
+            } else if cx.arg_is(index, "USER") {
+                if value != b"default" {
+                    let user = String::from_utf8_lossy(value).into_owned();
+                    return Err(format!("ERR No such user '{user}'").into());
+                }
+                filter.user = Some(value);
+            } else if cx.arg_is(index, "MAXAGE") {
+                let age = parse_integer(value).ok_or(CommandError::text(
+                    "ERR maxage is not an integer or out of range",
+                ))?;
+                if age <= 0 {
+                    return Err(CommandError::text("ERR maxage should be greater than 0"));
+                }
+                filter.age_min_seconds = Some(age);
+            } else if cx.arg_is(index, "SKIPME") && value.eq_ignore_ascii_case(b"yes") {
+                filter.includes_me = false;
+            } else if cx.arg_is(index, "SKIPME") && value.eq_ignore_ascii_case(b"no") {
+                filter.includes_me = true;
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        Ok(filter)
+    }
+
+    fn matches(&self, shared: &ClientShared, now_ms: i64) -> bool {
+        let is = |wanted: Option<&[u8]>, found: &[u8]| wanted.is_none_or(|wanted| wanted == found);
+        self.id.is_none_or(|id| id == shared.id)
+            && self
+                .client_type
+                .is_none_or(|wanted| wanted == ClientType::of(shared))
+            && is(self.address, shared.address.as_bytes())
+            && is(self.local_address, shared.local_address.as_bytes())
+            && is(self.user, shared.names.lock().user.as_bytes())
+            && self
+                .age_min_seconds
+                .is_none_or(|age| (now_ms - shared.created_ms) / 1000 >= age)
+    }
+}
+
+fn client_kill(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let is_old_form = cx.argc() == 3;
+    let filter = if is_old_form {
+        KillFilter {
+            address: Some(cx.arg(2)),
+            includes_me: true,
+            ..KillFilter::default()
+        }
+    } else {
+        KillFilter::parse(cx)?
+    };
+    let mut killed = 0;
+    for shared in cx.engine().clients.all() {
+        let is_me = shared.id == cx.client.id();
+        if shared.is_killed()
+            || is_me && !filter.includes_me
+            || !filter.matches(&shared, cx.now_ms())
+        {
+            continue;
+        }
+        if is_me {
+            cx.client.close_after_reply = true;
+        } else {
+            shared.kill();
+        }
+        killed += 1;
+    }
+    if !is_old_form {
+        out.integer(killed);
+    } else if killed == 0 {
+        return Err(CommandError::text("ERR No such client"));
+    } else {
+        out.ok();
+    }
+    Ok(())
+}
+
+fn client_unblock(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let with_error = match cx.argc() {
+        3 => false,
+        4 if cx.arg_is(3, "TIMEOUT") => false,
+        4 if cx.arg_is(3, "ERROR") => true,
+        4 => {
+            return Err(CommandError::text(
+                "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
+            ));
+        }
+        _ => return Err(unknown_subcommand(cx)),
+    };
+    let id = cx.integer(2)?;
+    let target = u64::try_from(id)
+        .ok()
+        .and_then(|id| cx.engine().clients.get(id));
+    let blocked = target.and_then(|target| target.blocked.lock().clone());
+    let is_unblocked = blocked.is_some_and(|blocked| {
+        blocked.finish_with(|out| {
+            if with_error {
+                out.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            } else {
+                blocked.blocking.on_timeout.write(out);
+            }
+        })
+    });
+    out.integer(is_unblocked.into());
+    Ok(())
+}
+
+/// The error of a subcommand whose arity admits more arguments than any of its forms has.
+fn unknown_subcommand(cx: &Context<'_>) -> CommandError {
+    let name = String::from_utf8_lossy(cx.arg(1)).into_owned();
+    CommandError::UnknownSubcommand(name, "CLIENT")
+}
+
+// Pausing.
+
+fn client_pause(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let writes_only = match cx.argc() {
+        3 => false,
+        4 if cx.arg_is(3, "WRITE") => true,
+        4 if cx.arg_is(3, "ALL") => false,
+        4 => {
+            return Err(CommandError::text(
+                "ERR CLIENT PAUSE mode must be WRITE or ALL",
+            ));
+        }
+        _ => return Err(unknown_subcommand(cx)),
+    };
+    let timeout_ms = parse_integer(cx.arg(2)).ok_or(CommandError::text(
+        "ERR timeout is not an integer or out of range",
+    ))?;
+    if timeout_ms < 0 {
+        return Err(CommandError::text("ERR timeout is negative"));
+    }
+    let until_ms = cx
+        .now_ms()
+        .checked_add(timeout_ms)
+        .ok_or(CommandError::text("ERR timeout is out of range"))?;
+    if timeout_ms > 0 {
+        cx.engine().pause.start(cx.now_ms(), until_ms, writes_only);
+    }
+    out.ok();
+    Ok(())
+}
+
+fn client_unpause(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    cx.engine().pause.end();
+    out.ok();
+    Ok(())
+}
+
+// Tracking: no session's reads are tracked, and the answers say so.
+
+fn client_caching(_: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    Err(CommandError::text(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or \
+         OPTOUT mode enabled",
+    ))
+}
+
+fn client_getredir(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.integer(-1);
+    Ok(())
+}
+
+fn client_tracking(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if switch(cx)? {
+        return Err(CommandError::text(
+            "ERR CLIENT TRACKING is not available: this server does not track what clients read",
+        ));
+    }
+    out.ok();
+    Ok(())
+}
+
+fn client_trackinginfo(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.map(3);
+    out.bulk(b"flags");
+    out.set(1);
+    out.bulk(b"off");
+    out.bulk(b"redirect");
+    out.integer(-1);
+    out.bulk(b"prefixes");
+    out.array(0);
+    Ok(())
+}
+
+fn client_help(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    super::reply_help(
+        out,
+        "CLIENT",
+        &[
+            (
+                "CACHING (YES|NO)",
+                "Says whether the keys of the next command are tracked.",
+            ),
+            ("GETNAME", "Answers the name of this connection."),
+            (
+                "GETREDIR",
+                "Answers where the invalidations of this connection go.",
+            ),
+            ("ID", "Answers the number of this connection."),
+            ("INFO", "Answers what is known of this connection."),
+            ("KILL <ip:port>", "Closes the connection from this address."),
+            (
+                "KILL <filter> <value> [<filter> <value> ...]",
+                "Closes the connections that pass every filter: ID, TYPE, USER, ADDR, LADDR, MAXAGE; \
+                 SKIPME no includes this one.",
+            ),
+            (
+                "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> [<id> ...]]",
+                "Lists connections, one a line.",
+            ),
+            (
+                "NO-EVICT (ON|OFF)",
+                "Protects this connection from being evicted.",
+            ),
+            (
+                "NO-TOUCH (ON|OFF)",
+                "Lets this connection read keys without making them look used.",
+            ),
+            (
+                "PAUSE <timeout> [WRITE|ALL]",
+                "Keeps commands waiting for some milliseconds.",
+            ),
+            (
+                "REPLY (ON|OFF|SKIP)",
+                "Says whether this connection wants replies.",
+            ),
+            (
+                "SETINFO (LIB-NAME|LIB-VER) <value>",
+                "Tells which client library this is.",
+            ),
+            ("SETNAME <name>", "Names this connection."),
+            (
+                "TRACKING (ON|OFF) [<option> ...]",
+                "Tracks the keys that this connection reads.",
+            ),
+            (
+                "TRACKINGINFO",
+                "Answers how this connection's keys are tracked.",
+            ),
+            (
+                "UNBLOCK <id> [TIMEOUT|ERROR]",
+                "Ends the wait of a blocked connection.",
+            ),
+            ("UNPAUSE", "Ends a pause."),
+        ],
+    )
+}

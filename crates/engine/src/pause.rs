@@ -1,0 +1,91 @@
+//! CLIENT PAUSE: for some time, commands of clients (all, or those that may write) are held back.
+//!
+//! A session whose command is held back does not consume the request and executes nothing more; it
+//! leaves its mailbox here and goes on when the time is over or the pause is ended. While there is
+//! no pause, all this costs a command one relaxed load.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::client::{Client, ClientShared};
+use crate::command::{Command, Flags};
+use crate::mailbox::Message;
+
+/// The pause of an engine.
+#[derive(Default)]
+pub(crate) struct Pause {
+    /// When the pause ends, in milliseconds since 1970; 0 when there is none.
+    until_ms: AtomicI64,
+    writes_only: AtomicBool,
+    /// Sessions with a command held back.
+    waiting: Mutex<Vec<Arc<ClientShared>>>,
+}
+
+impl Pause {
+    /// Whether there may be a pause (it may be one whose time is over).
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.until_ms.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether writes are held back now, so that nothing may be deleted for being expired either.
+    pub(crate) fn holds_writes(&self, now_ms: i64) -> bool {
+        self.until_ms.load(Ordering::Relaxed) > now_ms
+    }
+
+    /// Starts a pause. One that is already going on is never made shorter or laxer.
+    pub(crate) fn start(&self, now_ms: i64, until_ms: i64, writes_only: bool) {
+        let _waiting = self.waiting.lock();
+        let was_on = self.holds_writes(now_ms);
+        let was_writes_only = self.writes_only.load(Ordering::Relaxed);
+        self.writes_only.store(
+            writes_only && (!was_on || was_writes_only),
+            Ordering::Relaxed,
+        );
+        self.until_ms.fetch_max(until_ms, Ordering::Relaxed);
+    }
+
+    /// Ends the pause and lets everyone go on.
+    pub(crate) fn end(&self) {
+        let mut waiting = self.waiting.lock();
+        self.until_ms.store(0, Ordering::Relaxed);
+        for client in waiting.drain(..) {
+            client.post(Message::Resume);
+        }
+    }
+
+    /// Holds a command back if it must be: answers until when, in milliseconds since 1970, and
+    /// remembers the session.
+    #[cold]
+    pub(crate) fn hold_back(&self, client: &Client, command: &Command, now_ms: i64) -> Option<i64> {
+        let until_ms = self.until_ms.load(Ordering::Relaxed);
+        if until_ms <= now_ms {
+            self.end();
+            return None;
+        }
+        if self.writes_only.load(Ordering::Relaxed) && !may_write(client, command) {
+            return None;
+        }
+        let mut waiting = self.waiting.lock();
+        if !self.is_on() {
+            // It was ended in between.
+            return None;
+        }
+        waiting.push(client.shared.clone());
+        Some(until_ms)
+    }
+}
+
+/// Whether a command may change the key space, or what replicas have.
+fn may_write(client: &Client, command: &Command) -> bool {
+    const WRITING: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
+    if command.name == "exec" {
+        let queue = client.transaction.queue.iter();
+        return queue
+            .map(|queued| queued.registered.command)
+            .any(|queued| queued.flags.intersects(WRITING));
+    }
+    command.flags.intersects(WRITING)
+}
