@@ -2,8 +2,8 @@
 //! commands work on stands in `value`; how they are called in `command`.
 
 mod arguments;
-mod config;
 mod client;
+mod config;
 mod connection;
 mod families;
 mod hash;
