@@ -1,4 +1,5 @@
 //! One integration binary: a file a topic. Each test starts a server of its own over real sockets.
 
 mod differential;
+mod rust_client;
 mod transcripts;
