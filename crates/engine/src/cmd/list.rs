@@ -236,11 +236,19 @@ fn push_event(end: End) -> &'static str {
     }
 }
 
-/// The event of elements being taken off `end`, and the command that does it.
-pub(super) fn pop_event(end: End) -> &'static str {
+/// The event of elements being taken off `end`.
+fn pop_event(end: End) -> &'static str {
     match end {
         End::Front => "lpop",
         End::Back => "rpop",
+    }
+}
+
+/// The command that takes elements off `end`, as it is propagated.
+pub(super) fn pop_command(end: End) -> &'static [u8] {
+    match end {
+        End::Front => b"LPOP",
+        End::Back => b"RPOP",
     }
 }
 
@@ -352,14 +360,14 @@ fn note_popped(cx: &mut Context<'_>, key: Key<'_>, end: End, removed: usize, is_
     }
 }
 
-/// What `pop_from_first` has taken.
+/// What [`pop_from_first`] has taken, and from which key.
 pub(super) struct Popped<'a> {
     pub(super) key: Key<'a>,
     pub(super) removed: usize,
 }
 
-/// Takes elements off the first of the keys that is there, which must be a list, and answers them with
-/// `write`; `None` if no key is there.
+/// Takes elements off the first of the keys that is there, which must be a list, and answers the key and
+/// an element, or with a `count` an array of elements. `None` if no key is there.
 pub(super) fn pop_from_first<'a>(
     cx: &mut Context<'a>,
     out: &mut Reply<'_>,
@@ -705,9 +713,5 @@ fn lmpop(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 /// Has the pop propagated as LPOP or RPOP with a count.
 pub(super) fn rewrite_as_pop(cx: &mut Context<'_>, popped: &Popped<'_>, end: End) {
     let count = popped.removed.to_string();
-    cx.rewrite(&[
-        pop_event(end).as_bytes(),
-        popped.key.bytes,
-        count.as_bytes(),
-    ]);
+    cx.rewrite(&[pop_command(end), popped.key.bytes, count.as_bytes()]);
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::deadline_ms;
 use super::list::{
-    KEY_TO_POP, LIST, MultiPop, end_at, move_element, pop_event, pop_from_first, rewrite_as_pop,
+    KEY_TO_POP, LIST, MultiPop, end_at, move_element, pop_command, pop_from_first, rewrite_as_pop,
 };
 use crate::blocking::{BlockedKey, Blocking, TimeoutReply};
 use crate::command::{Command, CommandResult, Context, Flags, KeyFlags, KeySpec, Reply};
@@ -93,7 +93,7 @@ fn blocking_pop(
     let last = cx.argc() - 1;
     let deadline_ms = deadline_ms(cx.arg(last), cx.now_ms())?;
     if let Some(popped) = pop_from_first(cx, out, 1..last, end, None)? {
-        cx.rewrite(&[pop_event(end).as_bytes(), popped.key.bytes]);
+        cx.rewrite(&[pop_command(end), popped.key.bytes]);
         return Ok(());
     }
     let keys = (1..last)
@@ -149,14 +149,14 @@ fn blmove(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let (from, to) = (end_at(cx, 3)?, end_at(cx, 4)?);
     let deadline_ms = deadline_ms(cx.arg(5), cx.now_ms())?;
     let args = cx.args();
-    let moved = [b"lmove", args.get(1), args.get(2), args.get(3), args.get(4)];
+    let moved = [b"LMOVE", args.get(1), args.get(2), args.get(3), args.get(4)];
     blocking_move(cx, out, (from, to), deadline_ms, &moved)
 }
 
 fn brpoplpush(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let deadline_ms = deadline_ms(cx.arg(3), cx.now_ms())?;
     let args = cx.args();
-    let moved = [b"rpoplpush", args.get(1), args.get(2)];
+    let moved = [b"RPOPLPUSH", args.get(1), args.get(2)];
     blocking_move(cx, out, (End::Back, End::Front), deadline_ms, &moved)
 }
 
