@@ -1,0 +1,167 @@
+//! Clients that send nonsense, read nothing, or leave in the middle: they are answered as Redis
+//! answers them, and hurt nobody else.
+
+use std::time::Duration;
+
+use oxidis_testkit::{Client, Reply, ServerBuilder, TestServer};
+
+fn server(arguments: &[&str]) -> TestServer {
+    ServerBuilder::oxidis()
+        .arguments(arguments)
+        .start()
+        .expect("the server starts")
+}
+
+/// What a request is answered before the connection is closed.
+fn last_words(server: &TestServer, request: &[u8]) -> String {
+    let mut client = server.raw_client();
+    client.send(request).expect("sent");
+    let answer = client
+        .read_to_close()
+        .expect("the server closes the connection");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn malformed_requests_get_their_error_and_a_close() {
+    let server = server(&[]);
+    for (request, answer) in [
+        (
+            &b"*notanumber\r\n"[..],
+            "-ERR Protocol error: invalid multibulk length\r\n",
+        ),
+        (
+            b"*2147483648\r\n",
+            "-ERR Protocol error: invalid multibulk length\r\n",
+        ),
+        (
+            b"*1\r\n:3\r\n",
+            "-ERR Protocol error: expected '$', got ':'\r\n",
+        ),
+        (
+            b"*1\r\n$-5\r\n",
+            "-ERR Protocol error: invalid bulk length\r\n",
+        ),
+        (
+            b"*1\r\n$99999999999999\r\n",
+            "-ERR Protocol error: invalid bulk length\r\n",
+        ),
+        (
+            b"SET \"a\r\n",
+            "-ERR Protocol error: unbalanced quotes in request\r\n",
+        ),
+    ] {
+        assert_eq!(
+            last_words(&server, request),
+            answer,
+            "{:?}",
+            String::from_utf8_lossy(request)
+        );
+    }
+    assert_eq!(server.client().run("PING"), Reply::Simple(b"PONG".to_vec()));
+}
+
+#[test]
+fn requests_before_a_malformed_one_are_answered() {
+    let server = server(&[]);
+    let answer = last_words(&server, b"PING\r\n*1\r\n$4\r\nPING\r\n*x\r\nPING\r\n");
+    assert_eq!(
+        answer,
+        "+PONG\r\n+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n"
+    );
+}
+
+#[test]
+fn requests_may_come_byte_by_byte() {
+    let server = server(&[]);
+    let mut client = server.raw_client();
+    client
+        .send_byte_by_byte(b"*3\r\n$3\r\nSET\r\n$3\r\na\0b\r\n$2\r\n\r\n\r\n")
+        .expect("sent");
+    assert_eq!(client.read_line().expect("a line"), b"+OK\r\n");
+    client
+        .send_byte_by_byte(b"GET \"a\\x00b\"\r\n")
+        .expect("sent");
+    assert_eq!(client.read_line().expect("a line"), b"$2\r\n");
+    assert_eq!(client.read_exactly(4).expect("the value"), b"\r\n\r\n");
+}
+
+/// A client may send a long pipeline before it reads the first reply: the server must go on reading,
+/// or both would wait for each other for ever.
+#[test]
+fn a_pipeline_longer_than_the_sockets_buffers_is_answered() {
+    let server = server(&[]);
+    let mut client = server.client();
+    let value = "v".repeat(1000);
+    client.run(&format!("SET key {value}"));
+    let mut request = Vec::new();
+    const COUNT: usize = 20_000;
+    for _ in 0..COUNT {
+        request.extend_from_slice(b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n");
+    }
+    let mut slow = server.raw_client();
+    slow.send(&request)
+        .expect("the server takes the whole pipeline");
+    let reply = format!("$1000\r\n{value}\r\n").into_bytes();
+    for _ in 0..COUNT {
+        assert_eq!(slow.read_exactly(reply.len()).expect("a reply"), reply);
+    }
+}
+
+/// `client-output-buffer-limit` ends a client that reads nothing, and others never notice it.
+#[test]
+fn a_subscriber_that_reads_nothing_is_closed() {
+    let server = server(&["--client-output-buffer-limit", "pubsub 1mb 0 0"]);
+    let mut deaf = server.raw_client();
+    deaf.send(b"SUBSCRIBE flood\r\n").expect("sent");
+    let mut publisher: Client = server.client();
+    publisher
+        .set_reply_limit(Duration::from_secs(20))
+        .expect("a limit");
+    let message = "m".repeat(100_000);
+    let mut was_closed = false;
+    for _ in 0..2_000 {
+        let reply = publisher.run(&format!("PUBLISH flood {message}"));
+        if reply == Reply::Integer(0) {
+            was_closed = true;
+            break;
+        }
+    }
+    assert!(was_closed, "200 MB for a client that reads nothing");
+    assert_eq!(publisher.run("PING"), Reply::Simple(b"PONG".to_vec()));
+}
+
+#[test]
+fn a_client_may_leave_at_any_point() {
+    let server = server(&[]);
+    for request in [
+        &b"*3\r\n$3\r\nSET\r\n$1\r\na"[..],
+        b"MULTI\r\nSET a 1\r\n",
+        b"WATCH a\r\n",
+        b"SUBSCRIBE a\r\nPSUBSCRIBE b*\r\n",
+    ] {
+        server.raw_client().send(request).expect("sent");
+    }
+    let mut client = server.client();
+    // The sessions are gone once nobody is subscribed any more.
+    for _ in 0..200 {
+        if client.run("PUBLISH a x") == Reply::Integer(0) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(client.run("PUBLISH a x"), Reply::Integer(0));
+    assert_eq!(client.run("GET a"), Reply::NullBulk);
+}
+
+#[cfg(unix)]
+#[test]
+fn sigterm_ends_the_server_cleanly() {
+    let mut server = server(&[]);
+    let _idle = server.client();
+    let status = std::process::Command::new("kill")
+        .arg(server.pid().to_string())
+        .status();
+    assert!(status.expect("kill runs").success());
+    assert_eq!(server.wait_for_end(Duration::from_secs(5)), Some(true));
+}
