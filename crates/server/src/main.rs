@@ -80,7 +80,7 @@ fn serve(line: &CommandLine) -> Result<(), String> {
         .map(ToString::to_string)
         .unwrap_or_default();
     println!(
-        "Oxidis {} listens on {address}: try `redis-cli -p {}` or `oxidis cli -p {}` (PID: {})",
+        "Oxidis {} listens on {address}: try `redis-cli -p {}` or `oxidis cli -p {}`. PID: {}",
         env!("CARGO_PKG_VERSION"),
         server.port(),
         server.port(),
