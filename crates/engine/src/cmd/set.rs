@@ -1,5 +1,6 @@
 //! The set commands.
 
+use super::arguments::positive_or;
 use super::sampling::sample_count;
 use super::scan::{ScanOptions, Scanned, parse_cursor, reply_item, reply_items};
 use crate::command::{
@@ -353,8 +354,7 @@ fn spop(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 fn spop_many(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
-    let count = cx.integer(2)?;
-    let count = usize::try_from(count).map_err(|_| CommandError::MustBePositive)?;
+    let count = positive_or(cx.arg(2), CommandError::MustBePositive)?;
     let mut random = cx.random().fork();
     let Some(mut set) = cx.set_mut(key)?.filter(|_| count > 0) else {
         out.set(0);
