@@ -12,7 +12,6 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::connection::{Connection, install_worker, with_worker};
 use crate::host::ProcessHost;
-use crate::process::Allocator;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +40,8 @@ pub struct ServerOptions {
     pub seed: u64,
     /// Whether port 0 means any free port, and not, as in a configuration file, none.
     pub any_port: bool,
-    /// The allocator of the process, for INFO and `maxmemory`.
-    pub allocator: Allocator,
+    /// Heap bytes in use, for INFO and `maxmemory`.
+    pub used_memory: fn() -> u64,
 }
 
 /// A server that runs. It stops when it is dropped.
@@ -67,7 +66,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let config = options.config;
     let workers = config.io_threads().max(1);
     let shutdown = Arc::new(Notify::new());
-    let host = ProcessHost::new(shutdown.clone(), options.allocator)?;
+    let host = ProcessHost::new(shutdown.clone(), options.used_memory)?;
     let listeners = listen(&config, options.any_port)?;
     let addresses = listeners
         .iter()

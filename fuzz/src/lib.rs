@@ -1,0 +1,5 @@
+//! What the `engine` target and its test share: a naive model of the five basic types, and the
+//! making of commands from the bytes that the fuzzer gives.
+
+pub mod commands;
+pub mod model;
