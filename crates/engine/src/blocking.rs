@@ -54,6 +54,8 @@ pub enum TimeoutReply {
     Null,
     /// An integer.
     Integer(i64),
+    /// An array of two integers.
+    Integers(i64, i64),
 }
 
 impl TimeoutReply {
@@ -63,6 +65,11 @@ impl TimeoutReply {
             TimeoutReply::NullArray => out.null_array(),
             TimeoutReply::Null => out.null(),
             TimeoutReply::Integer(n) => out.integer(n),
+            TimeoutReply::Integers(first, second) => {
+                out.array(2);
+                out.integer(first);
+                out.integer(second);
+            }
         }
     }
 }

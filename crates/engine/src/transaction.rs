@@ -90,6 +90,32 @@ impl Watchers {
         }
     }
 
+    /// Marks the transactions that watch a key in whose place SWAPDB puts another one, or none.
+    /// `existed` says whether the key was there, `replacement` whether the other one's time is over.
+    pub(crate) fn replace(
+        &mut self,
+        database: usize,
+        key: &[u8],
+        existed: bool,
+        replacement: Option<bool>,
+    ) {
+        if !existed && replacement.is_none() {
+            return;
+        }
+        let Some(watchers) = self.by_key.get_mut(&(database, key.to_vec())) else {
+            return;
+        };
+        for watcher in watchers {
+            match replacement {
+                // What was past its time is gone, or stays past its time: nothing has changed.
+                None if watcher.was_expired => watcher.was_expired = false,
+                Some(true) if watcher.was_expired => {}
+                Some(true) if !existed => watcher.was_expired = true,
+                _ => watcher.is_dirty.store(true, Ordering::Relaxed),
+            }
+        }
+    }
+
     /// Keys of a database that somebody watches.
     pub(crate) fn keys_of(&self, database: usize) -> Vec<Vec<u8>> {
         let keys = self.by_key.keys().filter(|(index, _)| *index == database);

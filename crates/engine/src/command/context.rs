@@ -301,16 +301,31 @@ impl<'a> Context<'a> {
     /// The entry of a key for reading, counted as a hit or a miss and as a use of the key.
     #[inline]
     pub(crate) fn read(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        let found = self.look(key);
+        if let Some(entry) = found {
+            self.touch(entry);
+        }
+        found
+    }
+
+    /// As [`Self::read`], but looking at the key does not make it look used.
+    #[inline]
+    pub(crate) fn look(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        let found = self.look_quietly(key);
+        if found.is_none() {
+            self.notify_miss(key);
+        }
+        found
+    }
+
+    /// As [`Self::look`], without an event when the key is not there.
+    #[inline]
+    pub(crate) fn look_quietly(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
         let found = self.find(key);
+        let counters = &self.worker.counters;
         match found {
-            Some(entry) => {
-                self.worker.counters.keyspace_hits.add(1);
-                self.touch(entry);
-            }
-            None => {
-                self.worker.counters.keyspace_misses.add(1);
-                self.notify_miss(key);
-            }
+            Some(_) => counters.keyspace_hits.add(1),
+            None => counters.keyspace_misses.add(1),
         }
         found
     }
@@ -574,6 +589,25 @@ impl<'a> Context<'a> {
         self.database_mut(key).remove(key.hash, key.bytes)
     }
 
+    /// Puts an entry into the key space, whatever was there.
+    pub(crate) fn insert(&mut self, key: Key<'_>, entry: Entry) {
+        if let Some(old) = self.database_mut(key).insert(key.hash, entry) {
+            self.discard(old);
+        }
+    }
+
+    /// Runs `body` as if the session had selected another database.
+    pub(crate) fn in_database<R>(
+        &mut self,
+        database: usize,
+        body: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let selected = std::mem::replace(&mut self.client.database, database);
+        let answer = body(self);
+        self.client.database = selected;
+        answer
+    }
+
     /// Sets or removes the expiry of a key; answers whether the key is there.
     pub fn set_expire(&mut self, key: Key<'_>, expire_ms: Option<i64>) -> bool {
         self.expire_if_needed(key);
@@ -639,6 +673,11 @@ impl<'a> Context<'a> {
         if !stripe.watchers.is_empty() || !stripe.waiters.is_empty() {
             signal(self.worker, database, key);
         }
+    }
+
+    /// Marks the transactions that watch `key` and wakes those who wait for it, and nothing else.
+    pub(crate) fn signal(&mut self, key: Key<'_>) {
+        signal(self.worker, self.client.database, key);
     }
 
     /// Counts `n` more changes, for commands that make many at once.
@@ -782,15 +821,28 @@ pub(crate) fn signal(worker: &mut Worker, database: usize, key: Key<'_>) {
     if !stripe.watchers.is_empty() {
         stripe.watchers.touch(database, key.bytes, exists);
     }
-    if exists && stripe.waiters.has(database, key.bytes) {
-        let is_noted = |ready: &ReadyKey| ready.database == database && ready.key == key.bytes;
-        if !worker.ready.iter().any(is_noted) {
-            worker.ready.push_back(ReadyKey {
-                database,
-                key: key.bytes.to_vec(),
-                hash: key.hash,
-            });
-        }
+    if exists {
+        note_ready(worker, database, key);
+    }
+}
+
+/// Notes a key as ready for those who wait for it, if anyone does.
+pub(crate) fn note_ready(worker: &mut Worker, database: usize, key: Key<'_>) {
+    if !worker
+        .view
+        .stripe(key.hash)
+        .waiters
+        .has(database, key.bytes)
+    {
+        return;
+    }
+    let is_noted = |ready: &ReadyKey| ready.database == database && ready.key == key.bytes;
+    if !worker.ready.iter().any(is_noted) {
+        worker.ready.push_back(ReadyKey {
+            database,
+            key: key.bytes.to_vec(),
+            hash: key.hash,
+        });
     }
 }
 

@@ -5,8 +5,10 @@
 
 use std::ptr::NonNull;
 
-use super::entry::{EntryRef, Kind};
-use crate::value::{Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, ValueType};
+use super::entry::{EntryRef, Kind, StringRef};
+use crate::value::{
+    Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Value, ValueType,
+};
 
 /// A collection type that entries hold: packed bytes inside the entry while small, boxed later.
 pub(crate) trait Collection: Sized + Send + Sync {
@@ -56,6 +58,43 @@ pub(crate) fn element_count(entry: EntryRef<'_>) -> usize {
         ValueType::SortedSet => {
             <SortedSet as Collection>::count(collection_ref::<SortedSet>(entry))
         }
+    }
+}
+
+/// What OBJECT ENCODING answers for the entry's value.
+pub(crate) fn encoding(entry: EntryRef<'_>) -> &'static str {
+    match entry.value_type() {
+        // An entry of the string type always has one.
+        ValueType::String => entry.string().map_or("raw", StringRef::encoding),
+        ValueType::List => collection_ref::<List>(entry).encoding(),
+        ValueType::Set => collection_ref::<Set>(entry).encoding(),
+        ValueType::Hash => collection_ref::<Hash>(entry).encoding(),
+        ValueType::SortedSet => collection_ref::<SortedSet>(entry).encoding(),
+    }
+}
+
+/// A copy of the entry's value, in the form that it has there.
+pub(crate) fn to_value(entry: EntryRef<'_>) -> Value {
+    match entry.value_type() {
+        ValueType::String => match entry.string() {
+            Some(StringRef::Integer(n)) => Value::Integer(n),
+            Some(StringRef::Bytes { bytes, raw: true }) => Value::RawString(bytes.to_vec()),
+            Some(StringRef::Bytes { bytes, raw: false }) => Value::String(bytes.to_vec()),
+            None => unreachable!("an entry of the string type has a string"),
+        },
+        ValueType::List => Value::List(to_collection(entry)),
+        ValueType::Set => Value::Set(to_collection(entry)),
+        ValueType::Hash => Value::Hash(to_collection(entry)),
+        ValueType::SortedSet => Value::SortedSet(to_collection(entry)),
+    }
+}
+
+fn to_collection<T: Collection + Clone>(entry: EntryRef<'_>) -> T {
+    if entry.kind() == T::BOXED_KIND {
+        // SAFETY: an entry of the boxed kind owns a box of the type.
+        unsafe { entry.boxed_address().cast::<T>().as_ref() }.clone()
+    } else {
+        T::from_packed(entry.kind(), entry.embedded_bytes().to_vec())
     }
 }
 

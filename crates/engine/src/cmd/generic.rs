@@ -1,0 +1,373 @@
+//! Commands on keys of any type, one by one: DEL, EXISTS, TYPE, RENAME, COPY and their like.
+//!
+//! Expiries stand in `expire`, commands on whole databases in `databases`, OBJECT in `object`.
+
+use crate::blocking::{Blocking, TimeoutReply};
+use crate::command::{
+    Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, KeyFlags,
+    KeySpec, Reply,
+};
+use crate::keyspace::{Key, to_value};
+use crate::text::parse_integer;
+
+const READ_KEY: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
+const DELETE_KEY: KeyFlags = KeyFlags::RM.union(KeyFlags::DELETE);
+const TAKE_KEY: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DELETE);
+
+const ROW: Command = Command {
+    categories: Categories::KEYSPACE,
+    ..Command::DEFAULT
+};
+
+/// The family's rows.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        name: "copy",
+        arity: -3,
+        flags: Flags::WRITE.union(Flags::DENYOOM),
+        keys: &[
+            KeySpec::first(READ_KEY),
+            KeySpec::at(2, KeyFlags::OW.union(KeyFlags::UPDATE)),
+        ],
+        since: "6.2.0",
+        complexity: "O(N) in the elements of a collection, O(1) for strings",
+        summary: "Copies a value to another key.",
+        syntax: "source:key destination:key [DB destination-db:integer] [REPLACE]",
+        handler: copy,
+        ..ROW
+    },
+    Command {
+        name: "del",
+        arity: -2,
+        flags: Flags::WRITE,
+        keys: &[KeySpec::range(1, -1, 1, DELETE_KEY)],
+        complexity: "O(N) in the number of keys; for a collection O(M) in its elements, though not on the request path",
+        summary: "Deletes keys.",
+        syntax: "key [key ...]",
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+        handler: del,
+        ..ROW
+    },
+    Command {
+        name: "exists",
+        arity: -2,
+        flags: Flags::READONLY.union(Flags::FAST),
+        keys: &[KeySpec::range(1, -1, 1, KeyFlags::RO)],
+        complexity: "O(N) in the number of keys",
+        summary: "Counts how many of the keys are there; one named twice counts twice.",
+        syntax: "key [key ...]",
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+        handler: exists,
+        ..ROW
+    },
+    Command {
+        name: "move",
+        arity: 3,
+        flags: Flags::WRITE.union(Flags::FAST),
+        keys: &[KeySpec::first(
+            KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
+        )],
+        summary: "Moves a key to another database.",
+        syntax: "key db:integer",
+        handler: move_key,
+        ..ROW
+    },
+    Command {
+        name: "rename",
+        arity: 3,
+        flags: Flags::WRITE,
+        keys: &[
+            KeySpec::first(TAKE_KEY),
+            KeySpec::at(2, KeyFlags::OW.union(KeyFlags::UPDATE)),
+        ],
+        summary: "Gives a value another key, in the place of what was there.",
+        syntax: "key newkey:key",
+        handler: rename,
+        ..ROW
+    },
+    Command {
+        name: "renamenx",
+        arity: 3,
+        flags: Flags::WRITE.union(Flags::FAST),
+        keys: &[
+            KeySpec::first(TAKE_KEY),
+            KeySpec::at(2, KeyFlags::OW.union(KeyFlags::INSERT)),
+        ],
+        summary: "Gives a value another key, if nothing is there.",
+        syntax: "key newkey:key",
+        handler: renamenx,
+        ..ROW
+    },
+    Command {
+        name: "touch",
+        arity: -2,
+        flags: Flags::READONLY.union(Flags::FAST),
+        keys: &[KeySpec::range(1, -1, 1, KeyFlags::RO)],
+        since: "3.2.1",
+        complexity: "O(N) in the number of keys",
+        summary: "Makes keys look used.",
+        syntax: "key [key ...]",
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+        handler: touch,
+        ..ROW
+    },
+    Command {
+        name: "type",
+        arity: 2,
+        flags: Flags::READONLY.union(Flags::FAST),
+        keys: &[KeySpec::first(KeyFlags::RO)],
+        summary: "Answers the type of the value under a key.",
+        syntax: "key",
+        handler: type_of,
+        ..ROW
+    },
+    Command {
+        name: "unlink",
+        arity: -2,
+        flags: Flags::WRITE.union(Flags::FAST),
+        keys: &[KeySpec::range(1, -1, 1, DELETE_KEY)],
+        since: "4.0.0",
+        complexity: "O(N) in the number of keys",
+        summary: "Deletes keys; what takes long to free is freed elsewhere.",
+        syntax: "key [key ...]",
+        tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+        handler: unlink,
+        ..ROW
+    },
+    Command {
+        name: "wait",
+        arity: 3,
+        flags: Flags::NOSCRIPT,
+        categories: Categories::CONNECTION,
+        since: "3.0.0",
+        summary: "Waits until replicas have what the connection wrote.",
+        syntax: "numreplicas:integer timeout:integer",
+        tips: &["request_policy:all_shards", "response_policy:agg_min"],
+        handler: wait,
+        ..ROW
+    },
+    Command {
+        name: "waitaof",
+        arity: 4,
+        flags: Flags::NOSCRIPT.union(Flags::BLOCKING),
+        categories: Categories::CONNECTION,
+        since: "7.2.0",
+        summary: "Waits until what the connection wrote is on the disks of this server and of replicas.",
+        syntax: "numlocal:integer numreplicas:integer timeout:integer",
+        tips: &["request_policy:all_shards", "response_policy:agg_min"],
+        handler: waitaof,
+        ..ROW
+    },
+];
+
+/// What MOVE and COPY say when there is nothing to do.
+const SAME_OBJECT: CommandError =
+    CommandError::text("ERR source and destination objects are the same");
+
+fn del(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let mut deleted = 0;
+    for index in 1..cx.argc() {
+        let key = cx.key(index);
+        if cx.delete(key) {
+            cx.changed(key, EventClass::GENERIC, "del");
+            deleted += 1;
+        }
+    }
+    out.integer(deleted);
+    Ok(())
+}
+
+/// What takes long to free is freed off the request path whichever command deletes it.
+fn unlink(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    del(cx, out)
+}
+
+fn exists(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let found = (1..cx.argc()).filter(|&index| cx.look(cx.key(index)).is_some());
+    let count = found.count() as i64;
+    out.integer(count);
+    Ok(())
+}
+
+fn touch(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let found = (1..cx.argc()).filter(|&index| cx.read(cx.key(index)).is_some());
+    let count = found.count() as i64;
+    out.integer(count);
+    Ok(())
+}
+
+fn type_of(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let entry = cx.look(cx.key(1));
+    out.simple(entry.map_or("none", |entry| entry.value_type().name()));
+    Ok(())
+}
+
+fn rename(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    rename_to(cx, true)?;
+    out.ok();
+    Ok(())
+}
+
+fn renamenx(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let is_renamed = rename_to(cx, false)?;
+    out.integer(is_renamed.into());
+    Ok(())
+}
+
+/// Gives the value under the first key the second; answers whether it did.
+fn rename_to(cx: &mut Context<'_>, overwrite: bool) -> Result<bool, CommandError> {
+    let (old, new) = (cx.key(1), cx.key(2));
+    cx.expire_if_needed(old);
+    if !cx.exists(old) {
+        return Err(CommandError::NoSuchKey);
+    }
+    if old.bytes == new.bytes {
+        return Ok(false);
+    }
+    cx.expire_if_needed(new);
+    if !overwrite && cx.exists(new) {
+        return Ok(false);
+    }
+    if let Some(entry) = cx.take(old) {
+        let expire_ms = entry.as_ref().expire_ms();
+        cx.insert(new, entry.renamed(new.bytes, expire_ms));
+    }
+    cx.signal(old);
+    cx.modified(new);
+    cx.notify(old.bytes, EventClass::GENERIC, "rename_from");
+    cx.notify(new.bytes, EventClass::GENERIC, "rename_to");
+    Ok(true)
+}
+
+fn move_key(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let target = cx.database_argument(2)?;
+    let source = cx.database_index();
+    if target == source {
+        return Err(SAME_OBJECT);
+    }
+    let key = cx.key(1);
+    cx.expire_if_needed(key);
+    if !cx.exists(key) || cx.in_database(target, |cx| is_taken(cx, key)) {
+        out.integer(0);
+        return Ok(());
+    }
+    let entry = cx.take(key);
+    cx.signal(key);
+    cx.in_database(target, |cx| {
+        if let Some(entry) = entry {
+            cx.insert(key, entry);
+        }
+        cx.modified(key);
+    });
+    cx.notify(key.bytes, EventClass::GENERIC, "move_from");
+    cx.in_database(target, |cx| {
+        cx.notify(key.bytes, EventClass::GENERIC, "move_to");
+    });
+    out.integer(1);
+    Ok(())
+}
+
+/// Whether a key that is about to be written is there already.
+fn is_taken(cx: &mut Context<'_>, key: Key<'_>) -> bool {
+    cx.expire_if_needed(key);
+    cx.exists(key)
+}
+
+fn copy(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let mut target = cx.database_index();
+    let mut replace = false;
+    let mut index = 3;
+    while index < cx.argc() {
+        if cx.arg_is(index, "REPLACE") {
+            replace = true;
+        } else if cx.arg_is(index, "DB") && index + 1 < cx.argc() {
+            index += 1;
+            target = cx.database_argument(index)?;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        index += 1;
+    }
+    let (old, new) = (cx.key(1), cx.key(2));
+    if target == cx.database_index() && old.bytes == new.bytes {
+        return Err(SAME_OBJECT);
+    }
+    if cx.read(old).is_none() || cx.in_database(target, |cx| is_taken(cx, new)) && !replace {
+        out.integer(0);
+        return Ok(());
+    }
+    let copied = cx
+        .peek(old)
+        .map(|entry| (to_value(entry), entry.expire_ms()));
+    cx.in_database(target, |cx| {
+        if let Some((value, expire_ms)) = copied {
+            cx.store(new, value, expire_ms);
+        }
+        cx.changed(new, EventClass::GENERIC, "copy_to");
+    });
+    out.integer(1);
+    Ok(())
+}
+
+/// Milliseconds to wait for, as WAIT takes them: when to give up, or `None` for never.
+fn wait_deadline_ms(cx: &Context<'_>, index: usize) -> Result<Option<i64>, CommandError> {
+    let timeout_ms = parse_integer(cx.arg(index)).ok_or(CommandError::text(
+        "ERR timeout is not an integer or out of range",
+    ))?;
+    match timeout_ms {
+        0 => Ok(None),
+        1.. => {
+            let deadline_ms = cx.now_ms().checked_add(timeout_ms);
+            deadline_ms
+                .map(Some)
+                .ok_or(CommandError::text("ERR timeout is out of range"))
+        }
+        _ => Err(CommandError::text("ERR timeout is negative")),
+    }
+}
+
+/// There are no replicas, so that whoever asks for one waits in vain.
+fn wait(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let wanted = cx.integer(1)?;
+    let deadline_ms = wait_deadline_ms(cx, 2)?;
+    if wanted <= 0 {
+        out.integer(0);
+        return Ok(());
+    }
+    cx.block(waiting(deadline_ms, TimeoutReply::Integer(0)), out)
+}
+
+fn waitaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let local = cx.integer(1)?;
+    if !(0..=1).contains(&local) {
+        return Err(CommandError::text(
+            "ERR value is out of range, value must between 0 and 1",
+        ));
+    }
+    let replicas = cx.integer(2)?;
+    if replicas < 0 {
+        return Err(CommandError::MustBePositive);
+    }
+    let deadline_ms = wait_deadline_ms(cx, 3)?;
+    if local > 0 && !cx.engine().config.appendonly() {
+        return Err(CommandError::text(
+            "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+        ));
+    }
+    let nothing = TimeoutReply::Integers(0, 0);
+    if local == 0 && replicas == 0 {
+        nothing.write(out);
+        return Ok(());
+    }
+    cx.block(waiting(deadline_ms, nothing), out)
+}
+
+/// Waits for no key, only for the time to be over.
+fn waiting(deadline_ms: Option<i64>, on_timeout: TimeoutReply) -> Blocking {
+    Blocking {
+        keys: Vec::new(),
+        deadline_ms,
+        on_timeout,
+        needs_other_keys: false,
+    }
+}
