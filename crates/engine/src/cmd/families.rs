@@ -18,6 +18,11 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::pubsub::COMMANDS,
     super::set::COMMANDS,
     super::sort::COMMANDS,
+    super::sorted_set::COMBINE_COMMANDS,
+    super::sorted_set::LOOKUP_COMMANDS,
+    super::sorted_set::POP_COMMANDS,
+    super::sorted_set::RANGE_COMMANDS,
+    super::sorted_set::UPDATE_COMMANDS,
     super::string::COMMANDS,
     super::transaction::COMMANDS,
 ];

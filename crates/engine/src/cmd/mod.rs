@@ -20,6 +20,7 @@ mod sampling;
 mod scan;
 mod set;
 mod sort;
+mod sorted_set;
 mod string;
 #[cfg(test)]
 mod testing;

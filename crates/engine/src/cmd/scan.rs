@@ -17,8 +17,10 @@ pub(super) enum Scanned {
     Keys,
     /// A hash, which has NOVALUES.
     Hash,
-    /// A set or sorted set.
+    /// A set.
     Members,
+    /// A sorted set, which has NOSCORES.
+    SortedSet,
 }
 
 /// The options behind the cursor.
@@ -28,6 +30,8 @@ pub(super) struct ScanOptions<'a> {
     pub(super) type_name: Option<&'a [u8]>,
     /// NOVALUES: fields alone.
     pub(super) no_values: bool,
+    /// NOSCORES (from Valkey): members alone.
+    pub(super) no_scores: bool,
     count: usize,
     pattern: Option<&'a [u8]>,
 }
@@ -47,6 +51,7 @@ impl<'a> ScanOptions<'a> {
         let mut options = Self {
             type_name: None,
             no_values: false,
+            no_scores: false,
             count: DEFAULT_COUNT,
             pattern: None,
         };
@@ -74,6 +79,10 @@ impl<'a> ScanOptions<'a> {
                     ));
                 }
                 options.no_values = true;
+                index += 1;
+                continue;
+            } else if is("noscores") && scanned == Scanned::SortedSet {
+                options.no_scores = true;
                 index += 1;
                 continue;
             } else {

@@ -9,9 +9,33 @@ use super::strtod::{Scanned, scan};
 /// blanks, NaN, a finite number too big for a double, and one that is not zero but too
 /// small for a double.
 pub fn parse_double(text: &[u8]) -> Option<f64> {
+    let (value, is_in_range) = nearest_double(text)?;
+    is_in_range.then_some(value)
+}
+
+/// Reads a double as Redis does for ends of score ranges: what C's `strtod` takes of the text
+/// up to its first NUL, if it takes all of that. So blanks may stand in front, nothing at all is
+/// zero, and a number that is too big is infinite.
+pub fn parse_double_loosely(text: &[u8]) -> Option<f64> {
+    let end = text.iter().position(|&byte| byte == 0);
+    let text = &text[..end.unwrap_or(text.len())];
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let start = text.iter().position(|byte| !is_blank(byte))?;
+    nearest_double(&text[start..]).map(|(value, _)| value)
+}
+
+/// The double nearest to the number that is the whole text, and whether the number is neither
+/// too big for a double nor too small.
+fn nearest_double(text: &[u8]) -> Option<(f64, bool)> {
     let (negative, scanned) = scan(text)?;
-    let magnitude = match scanned {
-        Scanned::Infinity => f64::INFINITY,
+    let (magnitude, is_zero) = match scanned {
+        Scanned::Infinity => {
+            let infinity = f64::INFINITY;
+            return Some((if negative { -infinity } else { infinity }, true));
+        }
         Scanned::Decimal {
             whole, fraction, ..
         } => {
@@ -22,25 +46,17 @@ pub fn parse_double(text: &[u8]) -> Option<f64> {
                 .unwrap_or(text);
             let value: f64 = std::str::from_utf8(unsigned).ok()?.parse().ok()?;
             let is_zero = whole.iter().chain(fraction).all(|&digit| digit == b'0');
-            if value.is_infinite() || (value == 0.0 && !is_zero) {
-                return None;
-            }
-            value
+            (value, is_zero)
         }
-        Scanned::Hexadecimal { mantissa: 0, .. } => 0.0,
+        Scanned::Hexadecimal { mantissa: 0, .. } => (0.0, true),
         Scanned::Hexadecimal {
             mantissa,
             inexact,
             exponent,
-        } => {
-            let value = round_to_double(mantissa, inexact, exponent);
-            if value.is_infinite() || value == 0.0 {
-                return None;
-            }
-            value
-        }
+        } => (round_to_double(mantissa, inexact, exponent), false),
     };
-    Some(if negative { -magnitude } else { magnitude })
+    let is_in_range = magnitude.is_finite() && (magnitude != 0.0 || is_zero);
+    Some((if negative { -magnitude } else { magnitude }, is_in_range))
 }
 
 /// The double nearest to `mantissa` (not zero) times two to the `exponent`, ties to even;
@@ -79,6 +95,32 @@ fn round_to_double(mantissa: u128, inexact: bool, exponent: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn loose_doubles_are_those_of_strtod() {
+        for (text, expected) in [
+            ("", Some(0.0)),
+            ("5", Some(5.0)),
+            (" \t5", Some(5.0)),
+            ("5\0abc", Some(5.0)),
+            ("\0abc", Some(0.0)),
+            ("1e400", Some(f64::INFINITY)),
+            ("-1e400", Some(f64::NEG_INFINITY)),
+            ("1e-400", Some(0.0)),
+            ("0x10", Some(16.0)),
+            ("-Inf", Some(f64::NEG_INFINITY)),
+            (" ", None),
+            ("5 ", None),
+            ("nan", None),
+            ("5x", None),
+        ] {
+            assert_eq!(
+                super::parse_double_loosely(text.as_bytes()),
+                expected,
+                "{text:?}"
+            );
+        }
+    }
+
     use proptest::prelude::*;
 
     use super::*;

@@ -9,7 +9,7 @@ mod long_double;
 mod memory_size;
 mod strtod;
 
-pub use float::{DoubleText, parse_double};
+pub use float::{DoubleText, parse_double, parse_double_loosely};
 pub use glob::{Case, glob_matches};
 pub use integer::{IntegerText, parse_integer, parse_unsigned};
 pub use long_double::LongDouble;

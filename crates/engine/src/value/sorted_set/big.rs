@@ -116,11 +116,11 @@ impl BigSortedSet {
         });
     }
 
-    pub(super) fn scan(&self, cursor: u64, visit: &mut dyn FnMut(&[u8], f64)) -> u64 {
+    pub(super) fn scan<'a>(&'a self, cursor: u64, visit: &mut dyn FnMut(&'a [u8], f64)) -> u64 {
         self.members.scan(cursor, &mut |raw| {
-            // SAFETY: as in `find`.
-            let handle = unsafe { Handle::new(raw) };
-            visit(handle.bytes(), handle.score());
+            // SAFETY: as in `find`; the member lives as long as the set is borrowed.
+            let (member, score) = unsafe { (Member::key(raw), Handle::new(raw).score()) };
+            visit(member, score);
         })
     }
 

@@ -20,4 +20,4 @@ mod tree;
 
 pub use big::BigSortedSet;
 pub use range::{LexBound, LexRange, ScoreRange};
-pub use set::{Iter, SortedSet, SortedSetRef, Upsert};
+pub use set::{Iter, Picker, SortedSet, SortedSetRef, Upsert};

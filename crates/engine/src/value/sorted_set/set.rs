@@ -13,6 +13,7 @@ use super::tree;
 use crate::random::Random;
 use crate::value::EncodingLimits;
 use crate::value::packed::MAX_SEQUENCE_LEN;
+use crate::value::sampling::sample;
 
 /// A sorted set.
 #[derive(Clone)]
@@ -20,7 +21,7 @@ pub enum SortedSet {
     /// Few short members: pairs of member and score in order, in the form of [`crate::value::packed`].
     Packed(Vec<u8>),
     /// Many members, or long ones.
-    Big(Box<BigSortedSet>),
+    Big(BigSortedSet),
 }
 
 /// A sorted set for reading.
@@ -55,7 +56,7 @@ impl SortedSet {
         if is_small(len, member_len, limits) {
             SortedSet::Packed(Vec::new())
         } else {
-            SortedSet::Big(Box::new(BigSortedSet::new(limits.hash_seed)))
+            SortedSet::Big(BigSortedSet::new(limits.hash_seed))
         }
     }
 
@@ -71,7 +72,7 @@ impl SortedSet {
         let mut set = if has_room(0, lengths.sum()) {
             Self::with_hint(pairs.len(), longest, limits)
         } else {
-            SortedSet::Big(Box::new(BigSortedSet::new(limits.hash_seed)))
+            SortedSet::Big(BigSortedSet::new(limits.hash_seed))
         };
         for (member, score) in &pairs {
             match &mut set {
@@ -164,7 +165,7 @@ impl SortedSet {
     /// Takes the large form.
     fn enlarge(&mut self, limits: &EncodingLimits) -> &mut BigSortedSet {
         if let SortedSet::Packed(bytes) = self {
-            let mut big = Box::new(BigSortedSet::new(limits.hash_seed));
+            let mut big = BigSortedSet::new(limits.hash_seed);
             for pair in compact::pairs(bytes) {
                 big.insert_new(pair.member, pair.score);
             }
@@ -255,20 +256,61 @@ impl<'a> SortedSetRef<'a> {
 
     /// The ranks of the members that lie in a range by their bytes.
     pub fn ranks_by_lex(self, range: &LexRange<'_>) -> Range<usize> {
-        match self {
-            // Member by member, as Redis does it, so that the answer is the same where scores differ too.
-            SortedSetRef::Packed(bytes) => {
-                let start = compact::count_while(bytes, |pair| range.is_below(pair.member));
-                let rest = compact::pairs_from(bytes, compact::offset_of(bytes, start));
-                let within = rest.take_while(|pair| !range.is_above(pair.member));
-                start..start + within.count()
-            }
+        self.walk_by_lex(range, 0, false)
+    }
+
+    /// The ranks of the members that lie in a range by their bytes, without the first `offset` of them, or without
+    /// the last for a walk from the back.
+    ///
+    /// Where scores differ, so that the bytes are not in order, the answer means little; for the compact form it is
+    /// nevertheless that of Redis, which looks for one end of the range, skips, and walks until it leaves the range.
+    pub fn walk_by_lex(
+        self,
+        range: &LexRange<'_>,
+        offset: usize,
+        is_reverse: bool,
+    ) -> Range<usize> {
+        let bytes = match self {
+            SortedSetRef::Packed(bytes) => bytes,
             SortedSetRef::Big(big) => {
                 let order = &big.order;
                 let start = order.partition_point(|_, handle| range.is_below(handle.bytes()));
                 let end = order.partition_point(|_, handle| !range.is_above(handle.bytes()));
-                start..end.max(start)
+                let end = end.max(start);
+                let offset = offset.min(end - start);
+                return if is_reverse {
+                    start..end - offset
+                } else {
+                    start + offset..end
+                };
             }
+        };
+        let members: Vec<&[u8]> = compact::pairs(bytes).map(|pair| pair.member).collect();
+        let (Some(first), Some(last)) = (members.first(), members.last()) else {
+            return 0..0;
+        };
+        if range.is_above(first) || range.is_below(last) {
+            return 0..0;
+        }
+        let is_above = |member: &&[u8]| range.is_above(member);
+        let is_below = |member: &&[u8]| range.is_below(member);
+        if is_reverse {
+            let found = members.iter().rposition(|member| !is_above(member));
+            let found = found.filter(|&found| !is_below(&members[found]));
+            let end = found.map_or(0, |found| (found + 1).saturating_sub(offset));
+            let start = members[..end]
+                .iter()
+                .rposition(is_below)
+                .map_or(0, |below| below + 1);
+            start..end
+        } else {
+            let found = members.iter().position(|member| !is_below(member));
+            let found = found.filter(|&found| !is_above(&members[found]));
+            let start = found.map_or(members.len(), |found| {
+                found.saturating_add(offset).min(members.len())
+            });
+            let within = members[start..].iter().position(is_above);
+            start..within.map_or(members.len(), |length| start + length)
         }
     }
 
@@ -305,9 +347,28 @@ impl<'a> SortedSetRef<'a> {
         self.get(random.index(self.len()))
     }
 
+    /// Something to draw members from, each drawing independent of those before.
+    pub fn picker(self) -> Picker<'a> {
+        match self {
+            SortedSetRef::Packed(_) => Picker::Packed(self.iter().collect()),
+            SortedSetRef::Big(big) => Picker::Big(big),
+        }
+    }
+
+    /// Visits `count` different members with their scores, or all if there are fewer, every choice equally likely.
+    pub fn sample(self, count: usize, random: &mut Random, visit: &mut dyn FnMut((&'a [u8], f64))) {
+        let len = self.len();
+        let picker = self.picker();
+        let draw = |random: &mut Random| {
+            let rank = random.index(len);
+            picker.get(rank).map(|found| (rank, found))
+        };
+        sample(len, count, random, draw, self.iter(), visit);
+    }
+
     /// Visits some members and answers the next cursor; 0 is the start and the end. A member that is in the set from
     /// the first call to the last is visited at least once. The compact form is visited whole.
-    pub fn scan(self, cursor: u64, visit: &mut dyn FnMut(&[u8], f64)) -> u64 {
+    pub fn scan(self, cursor: u64, visit: &mut dyn FnMut(&'a [u8], f64)) -> u64 {
         match self {
             SortedSetRef::Packed(bytes) => {
                 for pair in compact::pairs(bytes) {
@@ -339,7 +400,33 @@ impl<'a> SortedSetRef<'a> {
     pub fn to_owned(self) -> SortedSet {
         match self {
             SortedSetRef::Packed(bytes) => SortedSet::Packed(bytes.to_vec()),
-            SortedSetRef::Big(big) => SortedSet::Big(Box::new(big.clone())),
+            SortedSetRef::Big(big) => SortedSet::Big(big.clone()),
+        }
+    }
+}
+
+/// Draws members from a set; made by [`SortedSetRef::picker`].
+pub enum Picker<'a> {
+    /// The members of a packed set, which can otherwise only be walked.
+    Packed(Vec<(&'a [u8], f64)>),
+    /// A big set, which finds a member by its rank.
+    Big(&'a BigSortedSet),
+}
+
+impl<'a> Picker<'a> {
+    /// A member, each equally likely, and its score; `None` from an empty set.
+    pub fn pick(&self, random: &mut Random) -> Option<(&'a [u8], f64)> {
+        let len = match self {
+            Picker::Packed(members) => members.len(),
+            Picker::Big(big) => big.order.len(),
+        };
+        self.get(random.index(len))
+    }
+
+    fn get(&self, rank: usize) -> Option<(&'a [u8], f64)> {
+        match self {
+            Picker::Packed(members) => members.get(rank).copied(),
+            Picker::Big(big) => SortedSetRef::Big(big).get(rank),
         }
     }
 }

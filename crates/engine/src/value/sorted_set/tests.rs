@@ -247,7 +247,14 @@ proptest! {
                 })
                 .map(|member| (member.clone(), 7.0))
                 .collect();
-            prop_assert_eq!(exactly(set.as_ref().range(found)), model_pairs(&expected));
+            prop_assert_eq!(exactly(set.as_ref().range(found.clone())), model_pairs(&expected));
+            for offset in [0, 1, 3, 1000] {
+                let kept = expected.len().saturating_sub(offset);
+                let walk = set.as_ref().walk_by_lex(&range, offset, false);
+                prop_assert_eq!(exactly(set.as_ref().range(walk)), model_pairs(&expected[expected.len() - kept..]));
+                let walk = set.as_ref().walk_by_lex(&range, offset, true);
+                prop_assert_eq!(exactly(set.as_ref().range(walk)), model_pairs(&expected[..kept]));
+            }
         }
     }
 
