@@ -431,7 +431,7 @@ mod tests {
         }
 
         fn resolve_directory(&self, path: &[u8]) -> Result<Vec<u8>, String> {
-            Ok([b"/root/", path].concat())
+            Ok([b"/base/", path].concat())
         }
     }
 
@@ -443,7 +443,7 @@ mod tests {
             .unwrap();
         config.observe(Box::new(Refusing));
         set(&config, &[("port", "2"), ("dir", "data")]).unwrap();
-        assert_eq!(shown(&config, "dir"), "/root/data");
+        assert_eq!(shown(&config, "dir"), "/base/data");
         let error = set(&config, &[("hz", "30"), ("PORT", "1")]).unwrap_err();
         assert_eq!(
             error,

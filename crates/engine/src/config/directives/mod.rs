@@ -1,4 +1,4 @@
-//! The configuration table: all rooms of rows joined into one, in the order of the rooms.
+//! The configuration table: a room of rows for each theme, joined in `table`.
 
 mod checks;
 mod cluster;
@@ -10,46 +10,7 @@ mod persistence;
 mod process;
 mod replication;
 mod security;
+mod table;
 mod tls;
 
-use super::directive::Directive;
-
-const ROOMS: &[&[Directive]] = &[
-    network::ROWS,
-    process::ROWS,
-    security::ROWS,
-    memory::ROWS,
-    encoding::ROWS,
-    monitoring::ROWS,
-    persistence::ROWS,
-    replication::ROWS,
-    cluster::ROWS,
-    tls::ROWS,
-];
-
-const COUNT: usize = {
-    let mut count = 0;
-    let mut room = 0;
-    while room < ROOMS.len() {
-        count += ROOMS[room].len();
-        room += 1;
-    }
-    count
-};
-
-/// Every row.
-pub(super) static DIRECTIVES: [Directive; COUNT] = {
-    let mut rows = [Directive::DEFAULT; COUNT];
-    let mut next = 0;
-    let mut room = 0;
-    while room < ROOMS.len() {
-        let mut row = 0;
-        while row < ROOMS[room].len() {
-            rows[next] = ROOMS[room][row];
-            next += 1;
-            row += 1;
-        }
-        room += 1;
-    }
-    rows
-};
+pub(super) use table::DIRECTIVES;
