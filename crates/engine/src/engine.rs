@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::client::Clients;
+use crate::command::CommandNames;
 use crate::config::Config;
 use crate::keyspace::{Database, Entry, Keyspace};
 use crate::pause::Pause;
@@ -122,6 +123,7 @@ pub struct Engine {
     pub(crate) pause: Pause,
     pub(crate) rejected_connections: AtomicU64,
     pub(crate) rates: Rates,
+    pub(crate) names: CommandNames,
     /// Heap bytes in use before there was any data.
     pub(crate) startup_memory_bytes: u64,
     random: Mutex<Random>,
@@ -140,6 +142,11 @@ impl Engine {
         let run_id = (0..5)
             .map(|_| format!("{:08x}", random.next() as u32))
             .collect();
+        let mut names = CommandNames::default();
+        for (from, to) in options.config.file_only().renamed_commands {
+            // Who loaded the file has refused what cannot be.
+            let _ = names.rename(&from, &to);
+        }
         let startup_memory_bytes = options.host.used_memory_bytes();
         Arc::new(Engine {
             keyspace: Arc::new(Keyspace::new(stripe_count, seed)),
@@ -157,6 +164,7 @@ impl Engine {
             pause: Pause::default(),
             rejected_connections: AtomicU64::new(0),
             rates: Rates::default(),
+            names,
             startup_memory_bytes,
             random: Mutex::new(random),
         })

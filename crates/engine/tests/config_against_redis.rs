@@ -54,6 +54,7 @@ impl Redis {
             std::env::temp_dir().join(format!("oxidis-config-{name}-{}.sock", std::process::id()));
         let started = Command::new("redis-server")
             .args(arguments)
+            .current_dir(std::env::temp_dir())
             .args(["--port", "0", "--unixsocket"])
             .arg(&socket)
             .stdout(Stdio::null())
@@ -365,6 +366,7 @@ fn directives_with_many_arguments_take_and_refuse_what_redis_does() {
 /// What redis-server prints before it gives up, without its version.
 fn complaint_of_redis(arguments: &[&str], stdin: &str) -> Option<String> {
     let mut process = Command::new("redis-server")
+        .current_dir(std::env::temp_dir())
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

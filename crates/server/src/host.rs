@@ -2,23 +2,24 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use oxidis_engine::config::Config;
 use oxidis_engine::{Garbage, Host, ShutdownOptions};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::configuration::{self, path_of, reason_of};
+use crate::process::{self, Allocator};
 
 /// The process of a server: frees garbage on a thread of its own, and knows its memory.
 pub struct ProcessHost {
     garbage: Mutex<Sender<Garbage>>,
     shutdown: std::sync::Arc<Notify>,
-    used_memory: fn() -> u64,
+    allocator: Allocator,
 }
 
 impl ProcessHost {
     /// A host whose garbage goes to a thread that this starts, and whose SHUTDOWN wakes `shutdown`.
-    pub fn new(
-        shutdown: std::sync::Arc<Notify>,
-        used_memory: fn() -> u64,
-    ) -> std::io::Result<Self> {
+    pub fn new(shutdown: std::sync::Arc<Notify>, allocator: Allocator) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         std::thread::Builder::new()
             .name("oxidis-lazyfree".to_owned())
@@ -26,7 +27,7 @@ impl ProcessHost {
         Ok(ProcessHost {
             garbage: Mutex::new(sender),
             shutdown,
-            used_memory,
+            allocator,
         })
     }
 }
@@ -50,7 +51,15 @@ impl Host for ProcessHost {
     }
 
     fn used_memory_bytes(&self) -> u64 {
-        (self.used_memory)()
+        (self.allocator.allocated_bytes)()
+    }
+
+    fn information(&self) -> Vec<(&'static str, &'static str, String)> {
+        process::facts(&self.allocator)
+    }
+
+    fn rewrite_config(&self, config: &Config, path: &[u8]) -> Result<(), String> {
+        configuration::rewrite(config, &path_of(path), None).map_err(|error| reason_of(&error))
     }
 
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {

@@ -4,12 +4,20 @@
 //! * `connection`: one client connection, from readiness to replies.
 //! * `clock`: the time of day for the engine.
 //! * `host`: what the engine asks of the process around it: memory, facts for INFO, freeing.
+//! * [`arguments`]: what the program's name and arguments ask for.
+//! * [`configuration`]: the files behind the configuration. [`process`]: facts about the process.
+//! * [`diagnosis`]: looking at the machine before trusting it.
 
+pub mod arguments;
 mod clock;
+pub mod configuration;
 mod connection;
+pub mod diagnosis;
 mod host;
+pub mod process;
 mod server;
 
 pub use clock::SystemClock;
 pub use host::ProcessHost;
+pub use process::Allocator;
 pub use server::{RunningServer, ServerError, ServerOptions, start};

@@ -1,11 +1,11 @@
 //! The `oxidis` binary: the server, and under other names or with a first word, the prompt.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use oxidis_engine::config::{Config, ConfigFileHost, parse_arguments};
-use oxidis_server::{ServerOptions, SystemClock, start};
+use oxidis_engine::config::{CommandLine, Config};
+use oxidis_server::arguments::{self, Invocation};
+use oxidis_server::{Allocator, ServerOptions, SystemClock, configuration, diagnosis, start};
 
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
@@ -14,15 +14,18 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let program = arguments.next().unwrap_or_default();
-    let arguments: Vec<OsString> = arguments.collect();
-    let program = program.to_string_lossy();
-    if program.ends_with("-cli") {
-        return oxidis_cli::run(arguments.into_iter());
-    }
-    if arguments.first().is_some_and(|first| first == "cli") {
-        return oxidis_cli::run(arguments.into_iter().skip(1));
-    }
-    match serve(&arguments) {
+    let outcome = match arguments::parse(&program, arguments.collect()) {
+        Invocation::Cli(arguments) => return oxidis_cli::run(arguments.into_iter()),
+        Invocation::Serve(line) => serve(&line),
+        Invocation::Version => {
+            println!("{}", arguments::version(allocator().name));
+            Ok(())
+        }
+        Invocation::TestMemory(megabytes) => test_memory(megabytes),
+        Invocation::CheckSystem => check_system(),
+        Invocation::Complain(message) => Err(message),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("{message}");
@@ -31,52 +34,44 @@ fn main() -> ExitCode {
     }
 }
 
-struct Files;
-
-impl ConfigFileHost for Files {
-    fn include(&mut self, path: &[u8]) -> Result<Vec<u8>, (Vec<u8>, String)> {
-        let name = String::from_utf8_lossy(path).into_owned();
-        std::fs::read(name).map_err(|error| (path.to_vec(), error.to_string()))
+fn test_memory(megabytes: usize) -> Result<(), String> {
+    println!("Testing {megabytes} MB of memory.");
+    match diagnosis::test_memory(megabytes).len() {
+        0 => {
+            println!("The memory holds what is written to it.");
+            Ok(())
+        }
+        faults => Err(format!(
+            "The memory is faulty: {faults} words were read back wrong."
+        )),
     }
 }
 
-fn serve(arguments: &[OsString]) -> Result<(), String> {
-    let arguments: Vec<Vec<u8>> = arguments
-        .iter()
-        .map(|argument| argument.to_string_lossy().into_owned().into_bytes())
-        .collect();
-    let line = parse_arguments(&arguments);
+fn check_system() -> Result<(), String> {
+    let findings = diagnosis::check_system();
+    print!("{}", diagnosis::report(&findings));
+    if findings.iter().any(|finding| finding.advice.is_some()) {
+        return Err("Some settings of the system harm a server.".to_owned());
+    }
+    Ok(())
+}
+
+fn serve(line: &CommandLine) -> Result<(), String> {
     let seed = seed();
     let config = Arc::new(Config::new(seed));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(128);
     config
         .set_default("io-threads", cores.to_string().as_bytes())
         .map_err(|error| error.to_string())?;
-    let file = match &line.config_file {
-        Some(path) => {
-            let path = String::from_utf8_lossy(path).into_owned();
-            std::fs::read(&path)
-                .map_err(|error| format!("Fatal error, can't open config file '{path}': {error}"))?
-        }
-        None => Vec::new(),
-    };
-    let stdin = if line.read_stdin {
-        let mut text = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin(), &mut text)
-            .map_err(|error| error.to_string())?;
-        text
-    } else {
-        Vec::new()
-    };
-    config
-        .load(&line.assemble(&file, &stdin), &mut Files)
-        .map_err(|error| error.to_string())?;
+    configuration::load(&config, line).map_err(|error| error.to_string())?;
     let mut server = start(ServerOptions {
         config,
         clock: Arc::new(SystemClock),
         seed,
         any_port: false,
-        used_memory,
+        allocator: allocator(),
     })
     .map_err(|error| error.to_string())?;
     let address = server
@@ -85,7 +80,7 @@ fn serve(arguments: &[OsString]) -> Result<(), String> {
         .map(ToString::to_string)
         .unwrap_or_default();
     println!(
-        "Oxidis {} listens on {address}: try `redis-cli -p {}` or `oxidis cli -p {}` (PID: {})",
+        "Oxidis {} listens on {address}: try `redis-cli -p {}` or `oxidis cli -p {}`. PID: {}",
         env!("CARGO_PKG_VERSION"),
         server.port(),
         server.port(),
@@ -137,14 +132,26 @@ fn seed() -> u64 {
 }
 
 #[cfg(not(target_env = "msvc"))]
-fn used_memory() -> u64 {
+fn allocator() -> Allocator {
     use tikv_jemalloc_ctl::{epoch, stats};
-    // The numbers are those of the last epoch; without a new one they are merely old.
-    let _ = epoch::advance();
-    stats::allocated::read().map_or(0, |bytes| bytes as u64)
+    Allocator {
+        name: "jemalloc",
+        allocated_bytes: || {
+            // The numbers are those of the last epoch; without a new one they are merely old.
+            let _ = epoch::advance();
+            stats::allocated::read().map_or(0, |bytes| bytes as u64)
+        },
+        active_bytes: || stats::active::read().ok().map(|bytes| bytes as u64),
+        resident_bytes: || stats::resident::read().ok().map(|bytes| bytes as u64),
+    }
 }
 
 #[cfg(target_env = "msvc")]
-fn used_memory() -> u64 {
-    0
+fn allocator() -> Allocator {
+    Allocator {
+        name: "system",
+        allocated_bytes: || 0,
+        active_bytes: || None,
+        resident_bytes: || None,
+    }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::connection::{Connection, install_worker, with_worker};
 use crate::host::ProcessHost;
+use crate::process::Allocator;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +41,8 @@ pub struct ServerOptions {
     pub seed: u64,
     /// Whether port 0 means any free port, and not, as in a configuration file, none.
     pub any_port: bool,
-    /// Heap bytes in use, for INFO and `maxmemory`.
-    pub used_memory: fn() -> u64,
+    /// The allocator of the process, for INFO and `maxmemory`.
+    pub allocator: Allocator,
 }
 
 /// A server that runs. It stops when it is dropped.
@@ -66,7 +67,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let config = options.config;
     let workers = config.io_threads().max(1);
     let shutdown = Arc::new(Notify::new());
-    let host = ProcessHost::new(shutdown.clone(), options.used_memory)?;
+    let host = ProcessHost::new(shutdown.clone(), options.allocator)?;
     let listeners = listen(&config, options.any_port)?;
     let addresses = listeners
         .iter()

@@ -7,7 +7,7 @@ use oxidis_resp::Writer;
 use smallvec::SmallVec;
 
 use super::context::{Mode, delete_expired, fail_transaction, note_command};
-use super::table::{Registered, table};
+use super::table::Registered;
 use super::{Args, BeginSearch, CommandError, Context, FindKeys, Flags, Group, Locks, Reply};
 use crate::blocking::{Blocked, BlockedState};
 use crate::client::Client;
@@ -29,7 +29,7 @@ pub(crate) struct Prepared {
 /// Looks a request's command up and hashes its key, where it has one at a fixed place.
 #[inline]
 pub(crate) fn prepare(engine: &Engine, args: Args<'_>) -> Result<Prepared, CommandError> {
-    let registered = table().resolve(args)?;
+    let registered = engine.names.resolve(args)?;
     Ok(Prepared {
         registered,
         hashed: hash_first_key(engine, registered, args),

@@ -1,7 +1,7 @@
 //! The life of a command, from its row in the table to its effects.
 //!
 //! * `spec`: what a row is: flags, key positions, categories, documentation.
-//! * `table`: all rows joined, found by name.
+//! * `table`: all rows joined, found by name. `names`: what `rename-command` makes of the names.
 //! * `context`: what a handler sees of the key space, its session and the engine.
 //! * `dispatch`: the gates before a handler, the locks around it, the effects after it.
 //! * `error`: what can go wrong in a command, with Redis's texts.
@@ -9,11 +9,13 @@
 pub(crate) mod context;
 pub(crate) mod dispatch;
 mod error;
+mod names;
 mod spec;
 mod table;
 
 pub use context::{Args, Context, EventClass};
 pub use error::{CommandError, CommandResult};
+pub use names::CommandNames;
 pub use oxidis_resp::Writer as Reply;
 pub use spec::{
     BeginSearch, Categories, Command, FindKeys, Flags, Group, Handler, KeyFlags, KeySpec, Locks,

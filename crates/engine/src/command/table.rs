@@ -121,7 +121,17 @@ impl CommandTable {
     /// The command or subcommand that a request names, or the error that Redis gives.
     #[inline]
     pub fn resolve(&self, arguments: Args<'_>) -> Result<&Registered, CommandError> {
-        let Some(registered) = self.find(arguments.get(0)) else {
+        self.resolve_found(self.find(arguments.get(0)), arguments)
+    }
+
+    /// As [`Self::resolve`], for a first argument that names the command `found`, or none.
+    #[inline]
+    pub(super) fn resolve_found<'a>(
+        &'a self,
+        found: Option<&'a Registered>,
+        arguments: Args<'_>,
+    ) -> Result<&'a Registered, CommandError> {
+        let Some(registered) = found else {
             return Err(unknown_command(arguments));
         };
         if registered.subcommands.is_empty() {

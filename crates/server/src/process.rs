@@ -1,0 +1,200 @@
+//! Facts about the process and its machine, for INFO. Where a platform does not tell, a fact is
+//! left out.
+
+use std::fmt::Display;
+
+/// Section, field, value: as [`Host::information`](oxidis_engine::Host::information) has them.
+pub type Fact = (&'static str, &'static str, String);
+
+/// The memory allocator of the process, which the binary chooses.
+#[derive(Debug, Clone, Copy)]
+pub struct Allocator {
+    /// Its name and version.
+    pub name: &'static str,
+    /// Bytes that the program has allocated.
+    pub allocated_bytes: fn() -> u64,
+    /// Bytes of pages with something allocated in them, if it tells.
+    pub active_bytes: fn() -> Option<u64>,
+    /// Bytes of memory that it has from the system, if it tells.
+    pub resident_bytes: fn() -> Option<u64>,
+}
+
+/// All that this platform tells.
+pub fn facts(allocator: &Allocator) -> Vec<Fact> {
+    let mut facts = vec![
+        fact("server", "process_id", std::process::id()),
+        fact("server", "multiplexing_api", multiplexing_api()),
+        fact("memory", "mem_allocator", allocator.name),
+    ];
+    if let Ok(path) = std::env::current_exe() {
+        facts.push(fact("server", "executable", path.display()));
+    }
+    platform::add(&mut facts);
+    let resident = facts
+        .iter()
+        .find(|(_, field, _)| *field == "used_memory_rss");
+    let resident = resident.and_then(|(_, _, bytes)| bytes.parse().ok());
+    add_allocator(allocator, resident, &mut facts);
+    facts
+}
+
+/// The chain from what the program asked for to what the system gave, link by link.
+fn add_allocator(allocator: &Allocator, process_bytes: Option<u64>, facts: &mut Vec<Fact>) {
+    let allocated = (allocator.allocated_bytes)();
+    facts.push(fact("memory", "allocator_allocated", allocated));
+    let (Some(active), Some(resident)) = ((allocator.active_bytes)(), (allocator.resident_bytes)())
+    else {
+        return;
+    };
+    facts.push(fact("memory", "allocator_active", active));
+    facts.push(fact("memory", "allocator_resident", resident));
+    let mut link = |ratio, bytes, more: u64, less: u64| {
+        facts.push(fact(
+            "memory",
+            ratio,
+            format_args!("{:.2}", more as f64 / less.max(1) as f64),
+        ));
+        facts.push(fact("memory", bytes, more as i64 - less as i64));
+    };
+    link(
+        "allocator_frag_ratio",
+        "allocator_frag_bytes",
+        active,
+        allocated,
+    );
+    link(
+        "allocator_rss_ratio",
+        "allocator_rss_bytes",
+        resident,
+        active,
+    );
+    if let Some(process) = process_bytes {
+        link(
+            "rss_overhead_ratio",
+            "rss_overhead_bytes",
+            process,
+            resident,
+        );
+    }
+}
+
+fn fact(section: &'static str, field: &'static str, value: impl Display) -> Fact {
+    (section, field, value.to_string())
+}
+
+fn multiplexing_api() -> &'static str {
+    if cfg!(any(target_os = "linux", target_os = "android")) {
+        "epoll"
+    } else if cfg!(windows) {
+        "iocp"
+    } else {
+        "kqueue"
+    }
+}
+
+#[cfg(unix)]
+mod platform {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeVal;
+
+    use super::{Fact, fact};
+
+    pub(super) fn add(facts: &mut Vec<Fact>) {
+        if let Ok(system) = nix::sys::utsname::uname() {
+            let parts = [system.sysname(), system.release(), system.machine()];
+            facts.push(fact(
+                "server",
+                "os",
+                parts.map(|part| part.to_string_lossy()).join(" "),
+            ));
+        }
+        let processor_times = [
+            (UsageWho::RUSAGE_SELF, "used_cpu_sys", "used_cpu_user"),
+            (
+                UsageWho::RUSAGE_CHILDREN,
+                "used_cpu_sys_children",
+                "used_cpu_user_children",
+            ),
+        ];
+        for (who, system, user) in processor_times {
+            if let Ok(usage) = getrusage(who) {
+                facts.push(fact("cpu", system, seconds(usage.system_time())));
+                facts.push(fact("cpu", user, seconds(usage.user_time())));
+            }
+        }
+        if let Some(bytes) = resident_bytes() {
+            facts.push(fact("memory", "used_memory_rss", bytes));
+        }
+        if let Some(bytes) = total_memory_bytes() {
+            facts.push(fact("memory", "total_system_memory", bytes));
+        }
+    }
+
+    fn seconds(time: TimeVal) -> String {
+        format!("{}.{:06}", time.tv_sec(), time.tv_usec())
+    }
+
+    /// Linux tells it in pages, after the pages of the whole address space.
+    fn resident_bytes() -> Option<u64> {
+        let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+        let pages: u64 = text.split(' ').nth(1)?.parse().ok()?;
+        Some(pages * page_bytes()?)
+    }
+
+    fn total_memory_bytes() -> Option<u64> {
+        use nix::unistd::{SysconfVar, sysconf};
+        let pages = sysconf(SysconfVar::_PHYS_PAGES).ok()??;
+        Some(u64::try_from(pages).ok()? * page_bytes()?)
+    }
+
+    fn page_bytes() -> Option<u64> {
+        use nix::unistd::{SysconfVar, sysconf};
+        u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    use super::{Fact, fact};
+
+    pub(super) fn add(facts: &mut Vec<Fact>) {
+        facts.push(fact(
+            "server",
+            "os",
+            format_args!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_unique_and_the_links_of_memory_add_up() {
+        let allocator = Allocator {
+            name: "test",
+            allocated_bytes: || 100,
+            active_bytes: || Some(150),
+            resident_bytes: || Some(300),
+        };
+        let facts = facts(&allocator);
+        let value = |field: &str| {
+            let mut found = facts.iter().filter(|(_, name, _)| *name == field);
+            let value = found.next().map(|(_, _, value)| value.clone());
+            assert!(found.next().is_none(), "{field} is there twice");
+            value
+        };
+        assert_eq!(value("process_id"), Some(std::process::id().to_string()));
+        assert_eq!(value("allocator_frag_ratio").as_deref(), Some("1.50"));
+        assert_eq!(value("allocator_frag_bytes").as_deref(), Some("50"));
+        assert_eq!(value("allocator_rss_ratio").as_deref(), Some("2.00"));
+        assert!(value("os").is_some());
+        if cfg!(target_os = "linux") {
+            let number = |field: &str| value(field).unwrap().parse::<f64>().unwrap();
+            assert!(number("used_memory_rss") > 4096.0);
+            assert!(number("total_system_memory") > number("used_memory_rss"));
+            assert!(number("used_cpu_user") >= 0.0);
+        }
+    }
+}
