@@ -661,4 +661,14 @@ mod tests {
         // A call visits 20 fields at least, and no more than the last bucket adds.
         assert!((20..=50).contains(&calls), "{calls} calls");
     }
+
+    #[test]
+    fn more_fields_in_one_command_than_a_packed_hash_may_have_make_a_table() {
+        let mut session = TestSession::new(&[("hash-max-listpack-entries", "2")]);
+        session.run("HSET same a 1 a 2 a 3");
+        assert_eq!(session.run("HGETALL same"), "*2 $1 a $1 3");
+        assert_eq!(session.run("OBJECT ENCODING same"), "$9 hashtable");
+        session.run("HSET few a 1 b 2");
+        assert_eq!(session.run("OBJECT ENCODING few"), "$8 listpack");
+    }
 }

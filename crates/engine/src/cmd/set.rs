@@ -707,4 +707,33 @@ mod tests {
             assert_eq!(session.run("SPOP s"), "$-1");
         }
     }
+
+    #[test]
+    fn strings_beside_integers_are_packed() {
+        // Redis 7.0, with which conversations are recorded, has no packed sets.
+        let mut session = TestSession::new(&[("set-max-listpack-entries", "3")]);
+        let encoding = |session: &mut TestSession| session.run("OBJECT ENCODING s");
+        session.run("SADD s 2 1");
+        assert_eq!(encoding(&mut session), "$6 intset");
+        session.run("SADD s x");
+        assert_eq!(encoding(&mut session), "$8 listpack");
+        assert_eq!(session.run("SMEMBERS s"), "*3 $1 1 $1 2 $1 x");
+        session.run("SADD s y");
+        assert_eq!(encoding(&mut session), "$9 hashtable");
+        // What remains after an intersection may be integers alone.
+        session.run("SADD t 1 2 3");
+        session.run("SINTERSTORE s s t");
+        assert_eq!(encoding(&mut session), "$6 intset");
+        session.run("SUNIONSTORE s t u");
+        assert_eq!(encoding(&mut session), "$6 intset");
+    }
+
+    #[test]
+    fn without_packed_sets_a_string_makes_a_table() {
+        let mut session = TestSession::new(&[("set-max-listpack-entries", "0")]);
+        session.run("SADD s 1");
+        assert_eq!(session.run("OBJECT ENCODING s"), "$6 intset");
+        session.run("SADD s x");
+        assert_eq!(session.run("OBJECT ENCODING s"), "$9 hashtable");
+    }
 }
