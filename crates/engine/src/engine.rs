@@ -1,7 +1,7 @@
 //! The engine: everything that all sessions share, and what its embedder gives it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -69,6 +69,12 @@ pub trait Host: Send + Sync {
         Err("there is nobody to write it".to_owned())
     }
 
+    /// Lets the thread that calls sleep (DEBUG SLEEP). Where nobody's time passes, it does not.
+    fn sleep(&self, _duration: std::time::Duration) {}
+
+    /// Writes a line to the process's log.
+    fn log(&self, _message: &str) {}
+
     /// Asks the process to end (SHUTDOWN).
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {
         Err("SHUTDOWN is for servers".to_owned())
@@ -119,7 +125,9 @@ pub struct Engine {
     pub(crate) started_ms: i64,
     pub(crate) run_id: String,
     /// DEBUG SET-ACTIVE-EXPIRE.
-    pub(crate) is_active_expire_off: std::sync::atomic::AtomicBool,
+    pub(crate) is_active_expire_off: AtomicBool,
+    /// DEBUG PAUSE-CRON.
+    pub(crate) is_cron_paused: AtomicBool,
     pub(crate) pause: Pause,
     pub(crate) rejected_connections: AtomicU64,
     pub(crate) rates: Rates,
@@ -160,7 +168,8 @@ impl Engine {
             clock: options.clock,
             host: options.host,
             run_id,
-            is_active_expire_off: Default::default(),
+            is_active_expire_off: AtomicBool::new(false),
+            is_cron_paused: AtomicBool::new(false),
             pause: Pause::default(),
             rejected_connections: AtomicU64::new(0),
             rates: Rates::default(),

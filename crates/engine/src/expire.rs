@@ -36,6 +36,9 @@ impl Worker {
     pub fn run_cron(&mut self) -> bool {
         use std::sync::atomic::Ordering;
         self.refresh();
+        if self.engine.is_cron_paused.load(Ordering::Relaxed) {
+            return false;
+        }
         self.engine.sample_rates();
         if self.engine.is_active_expire_off.load(Ordering::Relaxed) {
             return false;

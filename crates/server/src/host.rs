@@ -50,6 +50,14 @@ impl Host for ProcessHost {
         }
     }
 
+    fn sleep(&self, duration: std::time::Duration) {
+        std::thread::sleep(duration);
+    }
+
+    fn log(&self, message: &str) {
+        println!("{message}");
+    }
+
     fn used_memory_bytes(&self) -> u64 {
         (self.allocator.allocated_bytes)()
     }

@@ -8,6 +8,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::client::COMMANDS,
     super::connection::COMMANDS,
     super::databases::COMMANDS,
+    super::debug::COMMANDS,
     super::expire::COMMANDS,
     super::generic::COMMANDS,
     super::hash::COMMANDS,

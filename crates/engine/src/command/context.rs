@@ -330,6 +330,13 @@ impl<'a> Context<'a> {
         found
     }
 
+    /// The entry of a key even if its time is over, as DEBUG shows it.
+    pub(crate) fn entry_even_if_expired(&self, key: Key<'_>) -> Option<EntryRef<'_>> {
+        let stripe = self.worker.view.stripe(key.hash);
+        let database = stripe.database(self.client.database)?;
+        database.get(key.hash, key.bytes)
+    }
+
     /// The entry of a key, without counting or using it.
     #[inline]
     pub(crate) fn peek(&self, key: Key<'_>) -> Option<EntryRef<'_>> {

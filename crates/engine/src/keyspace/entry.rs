@@ -785,6 +785,11 @@ impl<'a> EntryRef<'a> {
         self.kind().is_boxed()
     }
 
+    /// Where the entry is, for DEBUG OBJECT.
+    pub(crate) fn address(self) -> *const u8 {
+        self.raw.as_ptr()
+    }
+
     /// Bytes of the block.
     pub(crate) fn block_size(self) -> usize {
         block_size(self.content_len())

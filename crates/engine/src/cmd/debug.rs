@@ -1,0 +1,454 @@
+//! DEBUG: what developers and tests of servers ask for. It needs `enable-debug-command`.
+//!
+//! As in Redis the subcommands are no rows of their own. Those that make a server crash are not
+//! here.
+
+use std::sync::atomic::Ordering;
+
+use super::databases::count_keys;
+use super::object::{idle_seconds, reference_count};
+use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
+use crate::keyspace::{element_count, encoding};
+use crate::text::{parse_integer, parse_memory_size};
+use crate::value::ValueType;
+
+mod digest;
+
+use digest::Digest;
+
+/// The row.
+pub(crate) const COMMANDS: &[Command] = &[Command {
+    name: "debug",
+    arity: -2,
+    flags: Flags::ADMIN
+        .union(Flags::NOSCRIPT)
+        .union(Flags::LOADING)
+        .union(Flags::STALE)
+        .union(Flags::PROTECTED),
+    locks: Locks::All,
+    group: Group::Server,
+    complexity: "That of the subcommand",
+    summary: "Looks inside and does what tests need; for developers.",
+    handler: debug,
+    ..Command::DEFAULT
+}];
+
+/// A subcommand: its name, how many arguments it takes (least and most, the two names included),
+/// and its code.
+struct Subcommand {
+    name: &'static str,
+    arguments: (usize, usize),
+    form: &'static str,
+    explanation: &'static str,
+    handler: crate::command::Handler,
+}
+
+const SUBCOMMANDS: &[Subcommand] = &[
+    Subcommand {
+        name: "change-repl-id",
+        arguments: (2, 2),
+        form: "CHANGE-REPL-ID",
+        explanation: "Accepted; there is no replication whose identity could change.",
+        handler: accept,
+    },
+    Subcommand {
+        name: "dict-resizing",
+        arguments: (3, 3),
+        form: "DICT-RESIZING (0|1)",
+        explanation: "Accepted; tables grow and shrink bucket by bucket, and never pause.",
+        handler: accept,
+    },
+    Subcommand {
+        name: "digest",
+        arguments: (2, 2),
+        form: "DIGEST",
+        explanation: "Answers a digest of all data.",
+        handler: digest,
+    },
+    Subcommand {
+        name: "digest-value",
+        arguments: (2, usize::MAX),
+        form: "DIGEST-VALUE <key> [<key> ...]",
+        explanation: "Answers a digest of each value.",
+        handler: digest_value,
+    },
+    Subcommand {
+        name: "error",
+        arguments: (3, 3),
+        form: "ERROR <text>",
+        explanation: "Answers an error with this text.",
+        handler: error,
+    },
+    Subcommand {
+        name: "htstats",
+        arguments: (3, 3),
+        form: "HTSTATS <db>",
+        explanation: "Says how the tables of a database are filled.",
+        handler: table_statistics,
+    },
+    Subcommand {
+        name: "htstats-key",
+        arguments: (3, 3),
+        form: "HTSTATS-KEY <key>",
+        explanation: "Says how many elements the table of a value has.",
+        handler: table_statistics_of_key,
+    },
+    Subcommand {
+        name: "log",
+        arguments: (3, 3),
+        form: "LOG <text>",
+        explanation: "Writes a text to the log of the server.",
+        handler: log,
+    },
+    Subcommand {
+        name: "object",
+        arguments: (3, 3),
+        form: "OBJECT <key>",
+        explanation: "Says how a value is kept.",
+        handler: object,
+    },
+    Subcommand {
+        name: "pause-cron",
+        arguments: (3, 3),
+        form: "PAUSE-CRON (0|1)",
+        explanation: "Stops what is done regularly.",
+        handler: pause_cron,
+    },
+    Subcommand {
+        name: "populate",
+        arguments: (3, 5),
+        form: "POPULATE <count> [<prefix>] [<size>]",
+        explanation: "Makes so many string keys, unless they are there.",
+        handler: populate,
+    },
+    Subcommand {
+        name: "protocol",
+        arguments: (3, 3),
+        form: "PROTOCOL <type>",
+        explanation: "Answers an example of a type of the protocol.",
+        handler: protocol,
+    },
+    Subcommand {
+        name: "quicklist-packed-threshold",
+        arguments: (3, 3),
+        form: "QUICKLIST-PACKED-THRESHOLD <size>",
+        explanation: "Accepted; big elements of a list stand alone, whatever their size.",
+        handler: quicklist_packed_threshold,
+    },
+    Subcommand {
+        name: "replybuffer",
+        arguments: (4, 4),
+        form: "REPLYBUFFER (PEAK-RESET-TIME|RESIZING) <value>",
+        explanation: "Accepted; a connection has no reply buffer while it has no replies.",
+        handler: reply_buffer,
+    },
+    Subcommand {
+        name: "set-active-expire",
+        arguments: (3, 3),
+        form: "SET-ACTIVE-EXPIRE (0|1)",
+        explanation: "Says whether keys whose time is over are deleted though nobody asks for them.",
+        handler: set_active_expire,
+    },
+    Subcommand {
+        name: "set-disable-deny-scripts",
+        arguments: (3, 3),
+        form: "SET-DISABLE-DENY-SCRIPTS (0|1)",
+        explanation: "Accepted; there are no scripts.",
+        handler: accept,
+    },
+    Subcommand {
+        name: "sleep",
+        arguments: (3, 3),
+        form: "SLEEP <seconds>",
+        explanation: "Stops the server for some time.",
+        handler: sleep,
+    },
+];
+
+fn debug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.argc() == 2 && cx.arg_is(1, "HELP") {
+        let lines: Vec<(&str, &str)> = SUBCOMMANDS
+            .iter()
+            .map(|subcommand| (subcommand.form, subcommand.explanation))
+            .collect();
+        return super::reply_help(out, "DEBUG", &lines);
+    }
+    let found = SUBCOMMANDS.iter().find(|subcommand| {
+        let (least, most) = subcommand.arguments;
+        cx.arg_is(1, subcommand.name) && (least..=most).contains(&cx.argc())
+    });
+    match found {
+        Some(subcommand) => (subcommand.handler)(cx, out),
+        None => Err(unknown(cx)),
+    }
+}
+
+fn unknown(cx: &Context<'_>) -> CommandError {
+    let name = cx.arg(1);
+    let name = String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned();
+    CommandError::UnknownSubcommand(name, "DEBUG")
+}
+
+/// For what other servers must be told and this one need not.
+fn accept(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.ok();
+    Ok(())
+}
+
+/// A switch as C's `atoi` reads it: anything but a number is 0.
+fn switch(argument: &[u8]) -> bool {
+    parse_integer(argument).unwrap_or(0) != 0
+}
+
+// Data.
+
+fn digest(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let mut all = Digest::default();
+    let databases = cx.engine().databases;
+    for index in 0..databases {
+        if count_keys(cx.worker, index) == 0 {
+            continue;
+        }
+        // The same data in another database are other data.
+        all.mix(&(index as u32).to_be_bytes());
+        let view = &cx.worker.view;
+        for stripe in 0..view.keyspace().stripe_count() {
+            let Some(database) = view.stripe_at(stripe).database(index) else {
+                continue;
+            };
+            for entry in database.iter() {
+                let mut pair = Digest::default();
+                pair.mix(entry.key());
+                pair.mix_value(entry);
+                all.add_digest(pair);
+            }
+        }
+    }
+    out.simple(&all.to_hex());
+    Ok(())
+}
+
+fn digest_value(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.array(cx.argc() - 2);
+    for index in 2..cx.argc() {
+        let mut digest = Digest::default();
+        if let Some(entry) = cx.entry_even_if_expired(cx.key(index)) {
+            digest.mix_value(entry);
+        }
+        out.simple(&digest.to_hex());
+    }
+    Ok(())
+}
+
+fn object(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let entry = cx.entry_even_if_expired(cx.key(2));
+    let entry = entry.ok_or(CommandError::NoSuchKey)?;
+    let mut text = format!(
+        "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        entry.address(),
+        reference_count(cx, entry),
+        encoding(entry),
+        entry.block_size(),
+        entry.access(),
+        idle_seconds(cx, entry),
+    );
+    if entry.value_type() == ValueType::List {
+        let limit = cx.limits().list_max_listpack_size;
+        text.push_str(&format!(" ql_listpack_max:{limit}"));
+    }
+    out.simple(&text);
+    Ok(())
+}
+
+fn populate(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let count = positive(cx, 2)?;
+    let size = if cx.argc() == 5 { positive(cx, 4)? } else { 0 };
+    let prefix = if cx.argc() > 3 { cx.arg(3) } else { b"key" };
+    for number in 0..count {
+        let mut name = prefix.to_vec();
+        name.extend_from_slice(format!(":{number}").as_bytes());
+        let key = cx.key_of(&name);
+        cx.expire_if_needed(key);
+        if cx.exists(key) {
+            continue;
+        }
+        let mut value = format!("value:{number}").into_bytes();
+        if size > 0 {
+            value.resize(size, 0);
+        }
+        cx.set_string(key, &value, None);
+        cx.modified(key);
+    }
+    out.ok();
+    Ok(())
+}
+
+fn positive(cx: &Context<'_>, index: usize) -> Result<usize, CommandError> {
+    let number = cx.integer(index)?;
+    usize::try_from(number).map_err(|_| CommandError::MustBePositive)
+}
+
+fn table_statistics(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let index = usize::try_from(cx.integer(2)?).ok();
+    let index = index
+        .filter(|&index| index < cx.engine().databases)
+        .ok_or(CommandError::text("ERR Out of range database"))?;
+    let view = &cx.worker.view;
+    let (mut buckets, mut elements, mut volatile) = (0, 0, 0);
+    for stripe in 0..view.keyspace().stripe_count() {
+        if let Some(database) = view.stripe_at(stripe).database(index) {
+            buckets += database.bucket_count();
+            elements += database.len();
+            volatile += database.volatile_len();
+        }
+    }
+    // Expiries have no table: they stand in the entries.
+    let text = format!(
+        "[Dictionary HT]\nHash table 0 stats (main hash table):\n table size: {buckets}\n \
+         number of elements: {elements}\n[Expires HT]\n number of elements: {volatile}\n"
+    );
+    out.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn table_statistics_of_key(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let entry = cx.look_quietly(cx.key(2)).ok_or(CommandError::NoSuchKey)?;
+    if !matches!(encoding(entry), "hashtable" | "skiplist") {
+        return Err(CommandError::text(
+            "ERR The value stored at the specified key is not represented using an hash table",
+        ));
+    }
+    let text = format!(
+        "Hash table 0 stats (main hash table):\n number of elements: {}\n",
+        element_count(entry)
+    );
+    out.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn quicklist_packed_threshold(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    const LIMIT_BYTES: u64 = 1 << 32;
+    match parse_memory_size(cx.arg(2)) {
+        Some(0 | 2..LIMIT_BYTES) => out.ok(),
+        _ => {
+            return Err(CommandError::text(
+                "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+            ));
+        }
+    }
+    Ok(())
+}
+
+// The server.
+
+fn sleep(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    /// Nobody waits longer than a day on purpose.
+    const LONGEST_SECONDS: f64 = 86_400.0;
+    let seconds = crate::text::parse_double(cx.arg(2)).unwrap_or(0.0);
+    let seconds = seconds.clamp(0.0, LONGEST_SECONDS);
+    let duration = std::time::Duration::from_secs_f64(seconds);
+    cx.engine().host.sleep(duration);
+    out.ok();
+    Ok(())
+}
+
+fn set_active_expire(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let is_off = !switch(cx.arg(2));
+    let flag = &cx.engine().is_active_expire_off;
+    flag.store(is_off, Ordering::Relaxed);
+    out.ok();
+    Ok(())
+}
+
+fn pause_cron(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let is_paused = switch(cx.arg(2));
+    let flag = &cx.engine().is_cron_paused;
+    flag.store(is_paused, Ordering::Relaxed);
+    out.ok();
+    Ok(())
+}
+
+fn log(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let text = String::from_utf8_lossy(cx.arg(2));
+    cx.engine().host.log(&format!("DEBUG LOG: {text}"));
+    out.ok();
+    Ok(())
+}
+
+fn reply_buffer(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.arg_is(2, "PEAK-RESET-TIME") {
+        if !cx.arg_is(3, "NEVER") && !cx.arg_is(3, "RESET") {
+            cx.integer(3)?;
+        }
+    } else if !cx.arg_is(2, "RESIZING") {
+        return Err(unknown(cx));
+    }
+    out.ok();
+    Ok(())
+}
+
+// The protocol.
+
+fn error(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.error_bytes(cx.arg(2));
+    Ok(())
+}
+
+fn protocol(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let is_resp3 = out.protocol() == oxidis_resp::Protocol::Resp3;
+    match &cx.arg(2).to_ascii_lowercase()[..] {
+        b"string" => out.bulk(b"Hello World"),
+        b"integer" => out.integer(12345),
+        b"double" => out.double(3.141),
+        b"bignum" => out.big_number("1234567999999999999999999999999999999"),
+        b"null" => out.null(),
+        b"array" => {
+            out.array(3);
+            (0..3).for_each(|n| out.integer(n));
+        }
+        b"set" => {
+            out.set(3);
+            (0..3).for_each(|n| out.integer(n));
+        }
+        b"map" => {
+            out.map(3);
+            for n in 0..3 {
+                out.integer(n);
+                out.boolean(n == 1);
+            }
+        }
+        b"attrib" => {
+            if is_resp3 {
+                out.attribute(1);
+                out.bulk(b"key-popularity");
+                out.array(2);
+                out.bulk(b"key:123");
+                out.integer(90);
+            }
+            // An attribute is of a reply, which must follow.
+            out.bulk(b"Some real reply following the attribute");
+        }
+        b"push" if !is_resp3 => {
+            return Err(CommandError::text(
+                "ERR RESP2 is not supported by this command",
+            ));
+        }
+        b"push" => {
+            out.push(2);
+            out.bulk(b"server-cpu-usage");
+            out.integer(42);
+            // A push is not the reply, which must follow.
+            out.bulk(b"Some real reply following the push reply");
+        }
+        b"true" => out.boolean(true),
+        b"false" => out.boolean(false),
+        b"verbatim" => out.verbatim("txt", b"This is a verbatim\nstring"),
+        _ => {
+            return Err(CommandError::text(
+                "ERR Wrong protocol type name. Please use one of the following: \
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+            ));
+        }
+    }
+    Ok(())
+}
