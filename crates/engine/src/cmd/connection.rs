@@ -224,7 +224,7 @@ fn hello(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     out.bulk(b"version");
     out.bulk(REDIS_VERSION.as_bytes());
     out.bulk(b"proto");
-    out.integer(i64::from(cx.client.protocol.version()));
+    out.integer(cx.client.protocol.version());
     out.bulk(b"id");
     out.integer(cx.client.id() as i64);
     out.bulk(b"mode");

@@ -327,9 +327,10 @@ fn table_statistics_of_key(cx: &mut Context<'_>, out: &mut Reply<'_>) -> Command
 }
 
 fn quicklist_packed_threshold(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    const LIMIT_BYTES: u64 = 1 << 32;
+    /// A little below 4 GiB.
+    const MOST_BYTES: u64 = (1 << 32) - (1 << 20);
     match parse_memory_size(cx.arg(2)) {
-        Some(0 | 2..LIMIT_BYTES) => out.ok(),
+        Some(0..=MOST_BYTES) => out.ok(),
         _ => {
             return Err(CommandError::text(
                 "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
@@ -399,7 +400,8 @@ fn protocol(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     match &cx.arg(2).to_ascii_lowercase()[..] {
         b"string" => out.bulk(b"Hello World"),
         b"integer" => out.integer(12345),
-        b"double" => out.double(3.141),
+        // Given as its text: it only looks like pi.
+        b"double" => out.double_text(b"3.141"),
         b"bignum" => out.big_number("1234567999999999999999999999999999999"),
         b"null" => out.null(),
         b"array" => {
