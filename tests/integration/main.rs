@@ -1,6 +1,7 @@
 //! One integration binary: a file a topic. Each test starts a server of its own over real sockets.
 
 mod concurrency;
+mod configuration;
 mod differential;
 mod robustness;
 mod rust_client;

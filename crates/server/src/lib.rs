@@ -3,17 +3,21 @@
 //! * `server`: starting and stopping: the workers, their threads, the listeners.
 //! * `connection`: one client connection, from readiness to replies.
 //! * `clock`: the time of day for the engine.
+//! * `listeners`: the addresses that are listened on. `observer`: what CONFIG SET changes outside the engine.
 //! * `host`: what the engine asks of the process around it: memory, facts for INFO, freeing.
 //! * [`arguments`]: what the program's name and arguments ask for.
 //! * [`configuration`]: the files behind the configuration. [`process`]: facts about the process.
-//! * [`diagnosis`]: looking at the machine before trusting it.
+//! * [`descriptors`]: as many as the clients need. [`diagnosis`]: looking at the machine before trusting it.
 
 pub mod arguments;
 mod clock;
 pub mod configuration;
 mod connection;
+pub mod descriptors;
 pub mod diagnosis;
 mod host;
+mod listeners;
+mod observer;
 pub mod process;
 mod server;
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use oxidis_engine::config::{CommandLine, Config};
 use oxidis_server::arguments::{self, Invocation};
-use oxidis_server::{Allocator, ServerOptions, SystemClock, configuration, diagnosis, start};
+use oxidis_server::{
+    Allocator, ServerOptions, SystemClock, configuration, descriptors, diagnosis, start,
+};
 
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
@@ -66,6 +68,16 @@ fn serve(line: &CommandLine) -> Result<(), String> {
         .set_default("io-threads", cores.to_string().as_bytes())
         .map_err(|error| error.to_string())?;
     configuration::load(&config, line).map_err(|error| error.to_string())?;
+    let clients = config.maxclients();
+    let possible = descriptors::make_room_for(clients);
+    if possible < clients {
+        println!(
+            "The system has file descriptors for no more than {possible} clients: that many is maxclients, not {clients}."
+        );
+        config
+            .set_default("maxclients", possible.max(1).to_string().as_bytes())
+            .map_err(|error| error.to_string())?;
+    }
     let mut server = start(ServerOptions {
         config,
         clock: Arc::new(SystemClock),

@@ -1,6 +1,6 @@
 //! Starting and stopping a server: its worker threads, their runtimes, the listeners, the cron.
 
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,6 +12,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::connection::{Connection, install_worker, with_worker};
 use crate::host::ProcessHost;
+use crate::listeners::{Listeners, NewListener};
+use crate::observer::ServerObserver;
 use crate::process::Allocator;
 
 /// Why a server did not start.
@@ -48,7 +50,7 @@ pub struct ServerOptions {
 /// A server that runs. It stops when it is dropped.
 pub struct RunningServer {
     engine: Arc<Engine>,
-    addresses: Vec<SocketAddr>,
+    listeners: Arc<Listeners>,
     stop: watch::Sender<bool>,
     shutdown: Arc<Notify>,
     threads: Vec<JoinHandle<()>>,
@@ -68,11 +70,15 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let workers = config.io_threads().max(1);
     let shutdown = Arc::new(Notify::new());
     let host = ProcessHost::new(shutdown.clone(), options.allocator)?;
-    let listeners = listen(&config, options.any_port)?;
-    let addresses = listeners
-        .iter()
-        .filter_map(|listener| listener.local_addr().ok())
-        .collect();
+    let (accepting, new_listeners) = mpsc::unbounded_channel();
+    let listeners = Arc::new(Listeners::open(&config, options.any_port, accepting)?);
+    if let Some(address) = listeners.addresses().first().filter(|_| options.any_port) {
+        // Who asked for any port learns from the configuration too which one it is.
+        config
+            .set_default("port", address.port().to_string().as_bytes())
+            .expect("a port is a port to the configuration");
+    }
+    config.observe(Box::new(ServerObserver::new(listeners.clone())));
     let engine = Engine::new(EngineOptions {
         config: config.clone(),
         clock: options.clock,
@@ -104,13 +110,6 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let tcp = {
-        let _guard = runtime.enter();
-        listeners
-            .into_iter()
-            .map(TcpListener::from_std)
-            .collect::<Result<Vec<_>, _>>()?
-    };
     #[cfg(unix)]
     let unix = match &unix_socket {
         Some(path) => {
@@ -123,9 +122,11 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     threads.push(accepting.spawn(move || {
         runtime.block_on(async move {
             let senders = Arc::new(senders);
-            for listener in tcp {
-                tokio::spawn(accept_tcp(listener, accept_engine.clone(), senders.clone()));
-            }
+            tokio::spawn(accept_all(
+                new_listeners,
+                accept_engine.clone(),
+                senders.clone(),
+            ));
             #[cfg(unix)]
             if let Some(listener) = unix {
                 tokio::spawn(accept_unix(
@@ -139,7 +140,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     })?);
     Ok(RunningServer {
         engine,
-        addresses,
+        listeners,
         stop,
         shutdown,
         threads,
@@ -155,12 +156,12 @@ impl RunningServer {
 
     /// The port of the first TCP listener; 0 if there is none.
     pub fn port(&self) -> u16 {
-        self.addresses.first().map_or(0, SocketAddr::port)
+        self.addresses().first().map_or(0, SocketAddr::port)
     }
 
     /// The addresses that the server listens on.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses()
     }
 
     /// Waits until a client asks for SHUTDOWN.
@@ -249,57 +250,6 @@ async fn run_cron(engine: Arc<Engine>) {
     }
 }
 
-/// Sockets for every `bind` address; port 0 is a free one.
-fn listen(config: &Config, any_port: bool) -> Result<Vec<StdListener>, ServerError> {
-    let port = config.port();
-    if port == 0 && !any_port {
-        return Ok(Vec::new());
-    }
-    let mut listeners = Vec::new();
-    for address in config.bind_addresses() {
-        let text = String::from_utf8_lossy(&address).into_owned();
-        let is_optional = text.starts_with('-');
-        let host = match text.trim_start_matches('-') {
-            "*" => "0.0.0.0",
-            "::*" => "::",
-            host => host,
-        };
-        match listen_on(host, port, config.tcp_backlog()) {
-            Ok(listener) => listeners.push(listener),
-            Err(_) if is_optional => {}
-            Err(source) => {
-                return Err(ServerError::Listen {
-                    address: format!("{host}:{port}"),
-                    source,
-                });
-            }
-        }
-    }
-    Ok(listeners)
-}
-
-fn listen_on(host: &str, port: u16, backlog: u32) -> std::io::Result<StdListener> {
-    use std::net::ToSocketAddrs;
-    let address = (host, port)
-        .to_socket_addrs()?
-        .next()
-        .ok_or_else(|| std::io::Error::other("the name has no address"))?;
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::STREAM,
-        None,
-    )?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
 #[cfg(unix)]
 fn listen_unix(path: &std::path::Path, mode: u32) -> Result<tokio::net::UnixListener, ServerError> {
     use std::os::unix::fs::PermissionsExt;
@@ -314,6 +264,27 @@ fn listen_unix(path: &std::path::Path, mode: u32) -> Result<tokio::net::UnixList
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
     }
     Ok(listener)
+}
+
+/// Accepts the connections of every listener that there is or will be.
+async fn accept_all(
+    mut new_listeners: mpsc::UnboundedReceiver<NewListener>,
+    engine: Arc<Engine>,
+    senders: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
+) {
+    while let Some(new) = new_listeners.recv().await {
+        let (engine, senders) = (engine.clone(), senders.clone());
+        tokio::spawn(async move {
+            if let Ok(listener) = TcpListener::from_std(new.listener) {
+                tokio::select! {
+                    () = accept_tcp(listener, engine, senders) => {}
+                    // An error means that the server is gone.
+                    _ = new.stop => {}
+                }
+            }
+            drop(new.closed);
+        });
+    }
 }
 
 async fn accept_tcp(

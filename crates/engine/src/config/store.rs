@@ -60,7 +60,7 @@ pub trait ConfigObserver: Send + Sync {
     ///
     /// # Errors
     /// The operating system's word for why it cannot be entered.
-    fn resolve_directory(&self, path: &[u8]) -> Result<Vec<u8>, String> {
+    fn resolve_directory(&self, _config: &Config, path: &[u8]) -> Result<Vec<u8>, String> {
         Ok(path.to_vec())
     }
 }
@@ -305,7 +305,7 @@ impl Config {
         let value = Value::parse(id.directive(), arguments, old, false)?;
         match (&id.directive().kind, value, self.observer.get()) {
             (Kind::Directory, Value::Text(Some(path)), Some(observer)) => {
-                Ok(Value::Text(Some(observer.resolve_directory(&path)?)))
+                Ok(Value::Text(Some(observer.resolve_directory(self, &path)?)))
             }
             (_, value, _) => Ok(value),
         }
@@ -430,7 +430,7 @@ mod tests {
             }
         }
 
-        fn resolve_directory(&self, path: &[u8]) -> Result<Vec<u8>, String> {
+        fn resolve_directory(&self, _config: &Config, path: &[u8]) -> Result<Vec<u8>, String> {
             Ok([b"/base/", path].concat())
         }
     }
