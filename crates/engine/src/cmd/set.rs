@@ -465,8 +465,6 @@ fn smove(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     drop(set);
     if is_new {
         cx.changed(destination, EventClass::SET, "sadd");
-    } else {
-        cx.modified(destination);
     }
     out.integer(1);
     Ok(())
