@@ -14,6 +14,8 @@ mod lookup;
 mod pop;
 mod range;
 mod reply;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub(super) use combine::COMMANDS as COMBINE_COMMANDS;

@@ -100,11 +100,18 @@ enum End {
 }
 
 impl End {
-    /// The command that takes members of one key from this end, which is also the event's name.
-    fn pop_command(self) -> &'static str {
+    fn event(self) -> &'static str {
         match self {
             End::Min => "zpopmin",
             End::Max => "zpopmax",
+        }
+    }
+
+    /// The command that takes members of one key from this end, as it is propagated.
+    fn command(self) -> &'static [u8] {
+        match self {
+            End::Min => b"ZPOPMIN",
+            End::Max => b"ZPOPMAX",
         }
     }
 }
@@ -168,7 +175,7 @@ fn pop(
     set.remove_ranks(ranks);
     let is_empty = set.as_ref().is_empty();
     drop(set);
-    note_removed(cx, key, end.pop_command(), count, is_empty);
+    note_removed(cx, key, end.event(), count, is_empty);
     Ok(Some(count))
 }
 
@@ -219,7 +226,7 @@ fn blocking_pop(cx: &mut Context<'_>, out: &mut Reply<'_>, end: End) -> CommandR
     let last = cx.argc() - 1;
     let deadline_ms = deadline_ms(cx.arg(last), cx.now_ms())?;
     if let Some(popped) = pop_from_first(cx, out, 1..last, end, 1, Shape::KeyAndMember)? {
-        cx.rewrite(&[end.pop_command().as_bytes(), popped.key.bytes]);
+        cx.rewrite(&[end.command(), popped.key.bytes]);
         return Ok(());
     }
     let name = cx.command_name();
@@ -293,8 +300,7 @@ impl MultiPop {
         let popped = pop_from_first(cx, out, keys, self.end, self.count, Shape::KeyAndPairs)?;
         if let Some(popped) = &popped {
             let count = popped.count.to_string();
-            let command = self.end.pop_command().as_bytes();
-            cx.rewrite(&[command, popped.key.bytes, count.as_bytes()]);
+            cx.rewrite(&[self.end.command(), popped.key.bytes, count.as_bytes()]);
         }
         Ok(popped.is_some())
     }
