@@ -14,6 +14,7 @@ use crate::propagation::Propagation;
 use crate::pubsub::PubSub;
 use crate::random::Random;
 use crate::rates::Rates;
+use crate::snapshot::SnapshotCodec;
 use crate::stats::Stats;
 
 /// Where the engine gets the time from.
@@ -105,6 +106,8 @@ pub struct EngineOptions {
     pub clock: Arc<dyn Clock>,
     /// The process around it.
     pub host: Arc<dyn Host>,
+    /// How a data set is written down, where SYNC and DEBUG RELOAD are to work.
+    pub snapshot_codec: Option<Arc<dyn SnapshotCodec>>,
     /// The seed of everything random.
     pub seed: u64,
     /// How many threads will execute commands; sets the number of stripes.
@@ -121,6 +124,7 @@ pub struct Engine {
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) host: Arc<dyn Host>,
+    pub(crate) snapshot_codec: Option<Arc<dyn SnapshotCodec>>,
     pub(crate) databases: usize,
     pub(crate) started_ms: i64,
     pub(crate) run_id: String,
@@ -167,6 +171,7 @@ impl Engine {
             config: options.config,
             clock: options.clock,
             host: options.host,
+            snapshot_codec: options.snapshot_codec,
             run_id,
             is_active_expire_off: AtomicBool::new(false),
             is_cron_paused: AtomicBool::new(false),

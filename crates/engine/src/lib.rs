@@ -19,6 +19,7 @@ mod pubsub;
 pub mod random;
 mod rates;
 pub mod session;
+pub mod snapshot;
 mod stats;
 pub mod table;
 pub mod text;

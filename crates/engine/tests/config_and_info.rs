@@ -63,6 +63,7 @@ impl Client {
             config: Arc::new(Config::new(1)),
             clock: clock.clone(),
             host: host.clone(),
+            snapshot_codec: None,
             seed: 1,
             workers: 1,
         });

@@ -83,6 +83,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
         config: config.clone(),
         clock: options.clock,
         host: Arc::new(host),
+        snapshot_codec: Some(Arc::new(oxidis_persist::Rdb)),
         seed: options.seed,
         workers,
     });

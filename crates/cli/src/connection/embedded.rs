@@ -24,6 +24,7 @@ pub fn open_engine() -> Arc<Engine> {
     // The standard library seeds its hashers from the system's randomness.
     let seed = RandomState::new().hash_one("engine");
     Engine::new(EngineOptions {
+        snapshot_codec: None,
         config: Arc::new(Config::new(seed)),
         clock: Arc::new(SystemClock),
         host: Arc::new(NoHost),

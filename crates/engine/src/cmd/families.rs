@@ -17,6 +17,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::list_blocking::COMMANDS,
     super::object::COMMANDS,
     super::pubsub::COMMANDS,
+    super::replication::COMMANDS,
     super::set::COMMANDS,
     super::sort::COMMANDS,
     super::sorted_set::COMBINE_COMMANDS,

@@ -17,6 +17,7 @@ mod list;
 mod list_blocking;
 mod object;
 pub(crate) mod pubsub;
+mod replication;
 mod sampling;
 mod scan;
 mod set;

@@ -4,7 +4,8 @@ use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, KeyFlags, KeySpec, Reply,
 };
 use crate::config::MaxmemoryPolicy;
-use crate::keyspace::{EntryRef, StringRef, encoding};
+use crate::keyspace::{EntryRef, encoding};
+use crate::value::StringRef;
 
 const ROW: Command = Command {
     categories: Categories::KEYSPACE,

@@ -6,9 +6,9 @@ use crate::command::{
     Args, Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group,
     KeyFlags, KeySpec, Reply,
 };
-use crate::keyspace::{Key, StringRef};
+use crate::keyspace::Key;
 use crate::text::{LongDouble, parse_integer};
-use crate::value::ValueType;
+use crate::value::{StringRef, ValueType};
 
 mod lcs;
 

@@ -33,6 +33,7 @@ impl TestSession {
             config,
             clock: Arc::new(StoppedClock),
             host: Arc::new(NoHost),
+            snapshot_codec: None,
             seed: 3,
             workers: 1,
         });

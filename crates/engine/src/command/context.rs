@@ -12,13 +12,13 @@ use super::{CommandError, CommandResult, Reply};
 use crate::blocking::{Blocked, BlockedState, Blocking};
 use crate::client::Client;
 use crate::engine::Engine;
-use crate::keyspace::{Collection, CollectionMut, Entry, EntryRef, Key, StringRef, collection_ref};
+use crate::keyspace::{Collection, CollectionMut, Entry, EntryRef, Key, collection_ref};
 use crate::propagation::Propagated;
 use crate::random::Random;
 use crate::text::parse_integer;
 use crate::value::{
-    EncodingLimits, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Value,
-    ValueType,
+    EncodingLimits, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, StringRef,
+    Value, ValueType,
 };
 use crate::worker::{ExpiredKey, ReadyKey, Worker};
 

@@ -23,8 +23,8 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use crate::table::Element;
-use crate::text::{IntegerText, parse_integer};
-use crate::value::{Value, ValueType};
+use crate::text::parse_integer;
+use crate::value::{StringRef, Value, ValueType};
 
 use super::stored::{Collection, drop_boxed};
 
@@ -33,9 +33,6 @@ pub const STRING_EMBED_MAX: usize = 1024;
 
 /// Packed collections up to this many bytes stand inside their entry.
 pub const PACKED_EMBED_MAX: usize = 1024;
-
-/// The longest string for which OBJECT ENCODING answers `embstr`.
-const EMBSTR_MAX: usize = 44;
 
 const KIND_MASK: u8 = 0b0001_1111;
 const EXPIRES: u8 = 0b0010_0000;
@@ -121,65 +118,6 @@ impl Kind {
                 | Kind::BoxedHash
                 | Kind::BoxedSortedSet
         )
-    }
-}
-
-/// A string value as it is stored, borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StringRef<'a> {
-    /// The canonical decimal form of this integer.
-    Integer(i64),
-    /// These bytes; `raw` when they were grown in place, or are long.
-    Bytes {
-        /// The string.
-        bytes: &'a [u8],
-        /// Whether it has a block of its own.
-        raw: bool,
-    },
-}
-
-impl<'a> StringRef<'a> {
-    /// Length of the string in bytes.
-    pub fn len(self) -> usize {
-        match self {
-            StringRef::Integer(n) => IntegerText::new(n).as_str().len(),
-            StringRef::Bytes { bytes, .. } => bytes.len(),
-        }
-    }
-
-    /// Whether the string is empty.
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
-    /// Calls `f` with the string's bytes.
-    pub fn with_bytes<R>(self, f: impl FnOnce(&[u8]) -> R) -> R {
-        match self {
-            StringRef::Integer(n) => f(IntegerText::new(n).as_str().as_bytes()),
-            StringRef::Bytes { bytes, .. } => f(bytes),
-        }
-    }
-
-    /// The string's bytes, owned.
-    pub fn to_vec(self) -> Vec<u8> {
-        self.with_bytes(<[u8]>::to_vec)
-    }
-
-    /// What OBJECT ENCODING answers.
-    pub fn encoding(self) -> &'static str {
-        match self {
-            StringRef::Integer(_) => "int",
-            StringRef::Bytes { bytes, raw: false } if bytes.len() <= EMBSTR_MAX => "embstr",
-            StringRef::Bytes { .. } => "raw",
-        }
-    }
-
-    /// The integer that the string spells in canonical form, if it does.
-    pub fn as_integer(self) -> Option<i64> {
-        match self {
-            StringRef::Integer(n) => Some(n),
-            StringRef::Bytes { bytes, .. } => parse_integer(bytes),
-        }
     }
 }
 

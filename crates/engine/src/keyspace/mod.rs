@@ -15,7 +15,6 @@ mod tests;
 
 pub use database::CollectionMut;
 pub(crate) use database::Database;
-pub use entry::StringRef;
 pub(crate) use entry::{Entry, EntryRef};
 pub(crate) use stored::{Collection, collection_ref, element_count, encoding, to_value};
 pub use stripe::Key;

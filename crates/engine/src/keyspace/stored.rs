@@ -5,7 +5,8 @@
 
 use std::ptr::NonNull;
 
-use super::entry::{EntryRef, Kind, StringRef};
+use super::entry::{EntryRef, Kind};
+use crate::value::StringRef;
 use crate::value::{
     Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Value, ValueType,
 };

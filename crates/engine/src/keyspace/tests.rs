@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::{Collection, Database, Entry, EntryRef, StringRef, collection_ref};
+use super::{Collection, Database, Entry, EntryRef, collection_ref};
 use crate::table::hash_bytes;
-use crate::value::{EncodingLimits, Hash, Set, Value, ValueType};
+use crate::value::{EncodingLimits, Hash, Set, StringRef, Value, ValueType};
 
 const SEED: u64 = 5;
 

@@ -1,6 +1,11 @@
-//! Any value, whatever its type: what RENAME, COPY, RESTORE and the loaders carry about.
+//! Any value, whatever its type: what RENAME, COPY, RESTORE and the loaders carry about; and the
+//! string, which is too simple to have a room of its own.
 
-use super::{Hash, List, Set, SortedSet};
+use super::{Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef};
+use crate::text::{IntegerText, parse_integer};
+
+/// The longest string for which OBJECT ENCODING answers `embstr`.
+const EMBSTR_MAX: usize = 44;
 
 /// The types of values that clients see (TYPE).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,6 +63,100 @@ impl Value {
             Value::Set(_) => ValueType::Set,
             Value::Hash(_) => ValueType::Hash,
             Value::SortedSet(_) => ValueType::SortedSet,
+        }
+    }
+
+    /// Borrows the value for reading.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Value::Integer(n) => ValueRef::String(StringRef::Integer(*n)),
+            Value::String(bytes) => ValueRef::String(StringRef::Bytes { bytes, raw: false }),
+            Value::RawString(bytes) => ValueRef::String(StringRef::Bytes { bytes, raw: true }),
+            Value::List(list) => ValueRef::List(list.as_ref()),
+            Value::Set(set) => ValueRef::Set(set.as_ref()),
+            Value::Hash(hash) => ValueRef::Hash(hash.as_ref()),
+            Value::SortedSet(sorted_set) => ValueRef::SortedSet(sorted_set.as_ref()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The type is enough to find one's way; contents may be a million elements.
+        f.debug_tuple(self.value_type().name()).finish_non_exhaustive()
+    }
+}
+
+/// A value of any type, borrowed.
+#[derive(Clone, Copy)]
+pub enum ValueRef<'a> {
+    /// A string.
+    String(StringRef<'a>),
+    /// A list.
+    List(ListRef<'a>),
+    /// A set.
+    Set(SetRef<'a>),
+    /// A hash.
+    Hash(HashRef<'a>),
+    /// A sorted set.
+    SortedSet(SortedSetRef<'a>),
+}
+
+/// A string value as it is stored, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StringRef<'a> {
+    /// The canonical decimal form of this integer.
+    Integer(i64),
+    /// These bytes; `raw` when they were grown in place, or are long.
+    Bytes {
+        /// The string.
+        bytes: &'a [u8],
+        /// Whether it has a block of its own.
+        raw: bool,
+    },
+}
+
+impl<'a> StringRef<'a> {
+    /// Length of the string in bytes.
+    pub fn len(self) -> usize {
+        match self {
+            StringRef::Integer(n) => IntegerText::new(n).as_str().len(),
+            StringRef::Bytes { bytes, .. } => bytes.len(),
+        }
+    }
+
+    /// Whether the string is empty.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `f` with the string's bytes.
+    pub fn with_bytes<R>(self, f: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            StringRef::Integer(n) => f(IntegerText::new(n).as_str().as_bytes()),
+            StringRef::Bytes { bytes, .. } => f(bytes),
+        }
+    }
+
+    /// The string's bytes, owned.
+    pub fn to_vec(self) -> Vec<u8> {
+        self.with_bytes(<[u8]>::to_vec)
+    }
+
+    /// What OBJECT ENCODING answers.
+    pub fn encoding(self) -> &'static str {
+        match self {
+            StringRef::Integer(_) => "int",
+            StringRef::Bytes { bytes, raw: false } if bytes.len() <= EMBSTR_MAX => "embstr",
+            StringRef::Bytes { .. } => "raw",
+        }
+    }
+
+    /// The integer that the string spells in canonical form, if it does.
+    pub fn as_integer(self) -> Option<i64> {
+        match self {
+            StringRef::Integer(n) => Some(n),
+            StringRef::Bytes { bytes, .. } => parse_integer(bytes),
         }
     }
 }

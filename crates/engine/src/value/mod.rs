@@ -18,7 +18,7 @@ pub mod set;
 mod set_table;
 pub mod sorted_set;
 
-pub use any::{Value, ValueType};
+pub use any::{StringRef, Value, ValueRef, ValueType};
 pub use hash::{Hash, HashRef};
 pub use hash_table::HashTable;
 pub use limits::EncodingLimits;
