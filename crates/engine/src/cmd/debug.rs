@@ -157,6 +157,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: accept,
     },
     Subcommand {
+        name: "reload",
+        arguments: (2, 2),
+        form: "RELOAD",
+        explanation: "Writes all data down and loads them again.",
+        handler: reload,
+    },
+    Subcommand {
         name: "sleep",
         arguments: (3, 3),
         form: "SLEEP <seconds>",
@@ -201,6 +208,20 @@ fn switch(argument: &[u8]) -> bool {
 }
 
 // Data.
+
+/// The data go through their written form and back; there is no file to keep them in.
+fn reload(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let engine = cx.worker.engine.clone();
+    let Some(codec) = &engine.snapshot_codec else {
+        return Err(CommandError::text("ERR DEBUG RELOAD is for servers"));
+    };
+    let bytes = crate::snapshot::encode(cx.worker, &**codec);
+    crate::snapshot::replace(cx.worker, &**codec, &bytes).map_err(|error| {
+        CommandError::from(format!("ERR Error trying to load the RDB dump: {error}"))
+    })?;
+    out.ok();
+    Ok(())
+}
 
 fn digest(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let mut all = Digest::default();

@@ -83,7 +83,8 @@ impl Value {
 impl std::fmt::Debug for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The type is enough to find one's way; contents may be a million elements.
-        f.debug_tuple(self.value_type().name()).finish_non_exhaustive()
+        f.debug_tuple(self.value_type().name())
+            .finish_non_exhaustive()
     }
 }
 
