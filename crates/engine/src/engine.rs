@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::client::Clients;
 use crate::command::CommandNames;
-use crate::config::Config;
+use crate::config::{Config, RewriteScope};
 use crate::keyspace::{Database, Entry, Keyspace};
 use crate::pause::Pause;
 use crate::propagation::Propagation;
@@ -66,7 +66,12 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// The operating system's word for why it cannot be written.
-    fn rewrite_config(&self, _config: &Config, _path: &[u8]) -> Result<(), String> {
+    fn rewrite_config(
+        &self,
+        _config: &Config,
+        _path: &[u8],
+        _scope: RewriteScope,
+    ) -> Result<(), String> {
         Err("there is nobody to write it".to_owned())
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use oxidis_engine::command::Args;
-use oxidis_engine::config::Config;
+use oxidis_engine::config::{Config, RewriteScope};
 use oxidis_engine::{Clock, Engine, EngineOptions, Host, Session, Worker};
 use oxidis_resp::{ReplyParser, Value};
 use parking_lot::Mutex;
@@ -38,11 +38,16 @@ impl Host for TestHost {
         ]
     }
 
-    fn rewrite_config(&self, config: &Config, path: &[u8]) -> Result<(), String> {
+    fn rewrite_config(
+        &self,
+        config: &Config,
+        path: &[u8],
+        scope: RewriteScope,
+    ) -> Result<(), String> {
         if path == b"/forbidden" {
             return Err("Permission denied".to_owned());
         }
-        self.rewritten.lock().push(config.rewrite(b"", None));
+        self.rewritten.lock().push(config.rewrite(b"", None, scope));
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use oxidis_engine::command::CommandNames;
-use oxidis_engine::config::{CommandLine, Config, ConfigFileError, ConfigFileHost};
+use oxidis_engine::config::{CommandLine, Config, ConfigFileError, ConfigFileHost, RewriteScope};
 
 /// Why a server cannot be configured. The text is that of redis-server.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,12 @@ pub fn load(config: &Config, line: &CommandLine) -> Result<(), ConfigurationErro
 ///
 /// # Errors
 /// The operating system's.
-pub fn rewrite(config: &Config, path: &Path, users: Option<&[Vec<u8>]>) -> io::Result<()> {
+pub fn rewrite(
+    config: &Config,
+    path: &Path,
+    users: Option<&[Vec<u8>]>,
+    scope: RewriteScope,
+) -> io::Result<()> {
     let old = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -80,7 +85,7 @@ pub fn rewrite(config: &Config, path: &Path, users: Option<&[Vec<u8>]>) -> io::R
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let written = write_whole(&temporary, &config.rewrite(&old, users))
+    let written = write_whole(&temporary, &config.rewrite(&old, users, scope))
         .and_then(|()| fs::rename(&temporary, &path));
     if written.is_err() {
         // What is left of it is of no use.
@@ -302,13 +307,21 @@ mod tests {
         fs::write(&file, "# mine\nhz 20\n").unwrap();
         let config = Config::new(0);
         load(&config, &line_of(&file, "hz 30")).unwrap();
-        rewrite(&config, &file, None).unwrap();
+        rewrite(&config, &file, None, RewriteScope::Changed).unwrap();
         assert!(
             fs::read_to_string(&file)
                 .unwrap()
                 .starts_with("# mine\nhz 30\n")
         );
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
-        assert!(rewrite(&config, &root.path().join("a/b"), None).is_err());
+        assert!(
+            rewrite(
+                &config,
+                &root.path().join("a/b"),
+                None,
+                RewriteScope::Changed
+            )
+            .is_err()
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use oxidis_engine::config::Config;
+use oxidis_engine::config::{Config, RewriteScope};
 use oxidis_engine::{Garbage, Host, ShutdownOptions};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -66,8 +66,14 @@ impl Host for ProcessHost {
         process::facts(&self.allocator)
     }
 
-    fn rewrite_config(&self, config: &Config, path: &[u8]) -> Result<(), String> {
-        configuration::rewrite(config, &path_of(path), None).map_err(|error| reason_of(&error))
+    fn rewrite_config(
+        &self,
+        config: &Config,
+        path: &[u8],
+        scope: RewriteScope,
+    ) -> Result<(), String> {
+        configuration::rewrite(config, &path_of(path), None, scope)
+            .map_err(|error| reason_of(&error))
     }
 
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {

@@ -3,7 +3,7 @@
 
 use super::reply_help;
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Reply};
-use crate::config::{ConfigError, Setter};
+use crate::config::{ConfigError, RewriteScope, Setter};
 
 const ADMINISTRATION: Flags = Flags::ADMIN
     .union(Flags::NOSCRIPT)
@@ -113,6 +113,15 @@ fn config_set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn config_rewrite(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    rewrite(cx, out, RewriteScope::Changed)
+}
+
+/// CONFIG REWRITE, and DEBUG CONFIG-REWRITE-FORCE-ALL.
+pub(super) fn rewrite(
+    cx: &mut Context<'_>,
+    out: &mut Reply<'_>,
+    scope: RewriteScope,
+) -> CommandResult {
     let engine = cx.engine();
     let Some(path) = engine.config.file() else {
         return Err(CommandError::text(
@@ -121,7 +130,7 @@ fn config_rewrite(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     };
     engine
         .host
-        .rewrite_config(&engine.config, &path)
+        .rewrite_config(&engine.config, &path, scope)
         .map_err(|reason| CommandError::from(format!("ERR Rewriting config file: {reason}")))?;
     out.ok();
     Ok(())

@@ -52,6 +52,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: accept,
     },
     Subcommand {
+        name: "config-rewrite-force-all",
+        arguments: (2, 2),
+        form: "CONFIG-REWRITE-FORCE-ALL",
+        explanation: "As CONFIG REWRITE, but writes what is at its default too.",
+        handler: rewrite_all_of_config,
+    },
+    Subcommand {
         name: "dict-resizing",
         arguments: (3, 3),
         form: "DICT-RESIZING (0|1)",
@@ -200,6 +207,10 @@ fn unknown(cx: &Context<'_>) -> CommandError {
 fn accept(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     out.ok();
     Ok(())
+}
+
+fn rewrite_all_of_config(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    super::config::rewrite(cx, out, crate::config::RewriteScope::All)
 }
 
 /// A switch as C's `atoi` reads it: anything but a number is 0.

@@ -23,6 +23,8 @@ bitflags! {
         const MULTI_ARGUMENT = 1 << 5;
         /// Setting it to the value that it has still counts as a change (a file's content may differ).
         const VOLATILE = 1 << 6;
+        /// The alias is another server's: as with `HIDDEN`, it is shown only to who asks by it.
+        const HIDDEN_ALIAS = 1 << 7;
     }
 }
 

@@ -33,6 +33,7 @@ pub use enumerations::{
 };
 pub use error::{ConfigError, ConfigFileError};
 pub use file::ConfigFileHost;
+pub use rewrite::RewriteScope;
 pub use store::{ApplyError, Config, ConfigObserver, Setter};
 pub use typed::{CachedLimits, ClientClass};
 pub use value::{OutputBufferLimit, SavePoint};

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::directive::{Directive, DirectiveId, Kind};
 use super::file::ConfigFileHost;
+use super::rewrite::RewriteScope;
 use super::store::{Config, Setter};
 use super::words;
 
@@ -112,9 +113,10 @@ proptest! {
     fn rewritten_files_say_what_was_set(
         settings in prop::collection::vec((directive(), value()), 0..20),
         old in prop::collection::vec(old_line(), 0..30),
+        scope in prop::sample::select(vec![RewriteScope::Changed, RewriteScope::All]),
     ) {
         let config = configured(&settings);
-        let rewritten = config.rewrite(&old.join(&b'\n'), None);
+        let rewritten = config.rewrite(&old.join(&b'\n'), None, scope);
         let fresh = Config::new(0);
         fresh.load(&rewritten, &mut NoFiles).map_err(|error| TestCaseError::fail(error.to_string()))?;
         {
@@ -123,7 +125,7 @@ proptest! {
                 prop_assert_eq!(&ours.values[id.index()], &theirs.values[id.index()], "{}", id.directive().name);
             }
         }
-        prop_assert_eq!(fresh.rewrite(&rewritten, None), rewritten);
+        prop_assert_eq!(fresh.rewrite(&rewritten, None, scope), rewritten);
     }
 
     #[test]
@@ -145,7 +147,7 @@ proptest! {
     fn nothing_makes_it_panic(text in prop::collection::vec(any::<u8>(), 0..200), name in directive(), value in value()) {
         let config = Config::new(0);
         let _ = config.load(&text, &mut NoFiles);
-        let _ = config.rewrite(&text, None);
+        let _ = config.rewrite(&text, None, RewriteScope::All);
         let _ = config.get(&[&text]);
         let _ = config.set(&[(name.directive().name.as_bytes(), &value), (&text, &text)], Setter::default());
     }

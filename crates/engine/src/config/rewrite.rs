@@ -28,11 +28,29 @@ const NO_VALUES: [&[u8]; 5] = [
     b"sentinel",
 ];
 
-pub(super) fn rewrite(state: &State, old: &[u8], users: Option<&[Vec<u8>]>) -> Vec<u8> {
+/// What CONFIG REWRITE writes of values that are defaults and that the file does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RewriteScope {
+    /// Nothing.
+    #[default]
+    Changed,
+    /// Everything, as DEBUG CONFIG-REWRITE-FORCE-ALL does to test that it can all be read back.
+    All,
+}
+
+pub(super) fn rewrite(
+    state: &State,
+    old: &[u8],
+    users: Option<&[Vec<u8>]>,
+    scope: RewriteScope,
+) -> Vec<u8> {
     let mut file = File::read(old);
     for id in DirectiveId::all() {
         let index = id.index();
-        let lines = state.values[index].file_lines(id.directive(), &state.defaults[index]);
+        let mut lines = state.values[index].file_lines(id.directive(), &state.defaults[index]);
+        lines
+            .iter_mut()
+            .for_each(|line| line.force |= scope == RewriteScope::All);
         file.put(id.directive().name.as_bytes(), lines);
     }
     if let Some(users) = users {
@@ -133,10 +151,11 @@ fn known_name(word: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::RewriteScope;
     use crate::config::{Config, Setter};
 
     fn rewritten(config: &Config, old: &str) -> String {
-        String::from_utf8(config.rewrite(old.as_bytes(), None)).unwrap()
+        String::from_utf8(config.rewrite(old.as_bytes(), None, RewriteScope::Changed)).unwrap()
     }
 
     #[test]
@@ -179,13 +198,22 @@ mod tests {
     fn users_are_replaced_only_if_given() {
         let config = Config::new(0);
         let old = b"dir .\nuser bob on\nuser eve on\n";
+        let rewritten =
+            |users: Option<&[Vec<u8>]>| config.rewrite(old, users, RewriteScope::Changed);
+        assert_eq!(rewritten(None), b"dir \".\"\nuser bob on\nuser eve on\n");
         assert_eq!(
-            config.rewrite(old, None),
-            b"dir \".\"\nuser bob on\nuser eve on\n"
-        );
-        assert_eq!(
-            config.rewrite(old, Some(&[b"ann off".to_vec()])),
+            rewritten(Some(&[b"ann off".to_vec()])),
             b"dir \".\"\nuser ann off\n\n"
+        );
+    }
+
+    #[test]
+    fn everything_can_be_written() {
+        let config = Config::new(0);
+        let text = String::from_utf8(config.rewrite(b"", None, RewriteScope::All)).unwrap();
+        assert!(
+            text.contains("\nmaxmemory 0\n") && text.contains("\nwatchdog-period 0\n"),
+            "{text}"
         );
     }
 }

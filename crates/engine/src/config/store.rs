@@ -16,8 +16,9 @@ use parking_lot::{Mutex, RwLock};
 
 use super::directive::{Directive, DirectiveId, Flags, Kind};
 use super::error::ConfigError;
+use super::rewrite::{self, RewriteScope};
 use super::value::{OutputBufferLimit, Value};
-use super::{enumerations::ProtectedAction, rewrite, typed};
+use super::{enumerations::ProtectedAction, typed};
 use crate::text::{Case, glob_matches};
 use crate::value::EncodingLimits;
 
@@ -158,10 +159,9 @@ impl Config {
                 if directive.flags.contains(Flags::HIDDEN) {
                     continue;
                 }
-                for name in [Some(directive.name), directive.alias]
-                    .into_iter()
-                    .flatten()
-                {
+                let hides_alias = directive.flags.contains(Flags::HIDDEN_ALIAS);
+                let alias = directive.alias.filter(|_| !hides_alias);
+                for name in [Some(directive.name), alias].into_iter().flatten() {
                     if glob_matches(pattern, name.as_bytes(), Case::Insensitive) {
                         add_once(&mut found, name.as_bytes(), id);
                     }
@@ -216,8 +216,8 @@ impl Config {
     ///
     /// `users` are the users as `user` lines have them after the word `user`; without them the
     /// lines that define users stay as they are.
-    pub fn rewrite(&self, old: &[u8], users: Option<&[Vec<u8>]>) -> Vec<u8> {
-        rewrite::rewrite(&self.state.read(), old, users)
+    pub fn rewrite(&self, old: &[u8], users: Option<&[Vec<u8>]>, scope: RewriteScope) -> Vec<u8> {
+        rewrite::rewrite(&self.state.read(), old, users, scope)
     }
 
     /// The path of the file that CONFIG REWRITE writes and INFO shows, if there is one.

@@ -7,15 +7,15 @@ pub(super) const ROWS: &[Directive] = &[
         name: "slowlog-log-slower-than",
         alias: Some("commandlog-execution-slower-than"),
         kind: integer(-1, LONG_MAX, 10000),
+        flags: Flags::HIDDEN_ALIAS,
         summary: "Microseconds from which a command is put into the slow log; -1 is never.",
-        ..Directive::DEFAULT
     },
     Directive {
         name: "slowlog-max-len",
         alias: Some("commandlog-slow-execution-max-len"),
         kind: integer(0, LONG_MAX, 128),
+        flags: Flags::HIDDEN_ALIAS,
         summary: "How many commands the slow log remembers.",
-        ..Directive::DEFAULT
     },
     Directive {
         name: "commandlog-request-larger-than",

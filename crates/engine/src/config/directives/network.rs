@@ -49,7 +49,7 @@ pub(super) const ROWS: &[Directive] = &[
     Directive {
         name: "unixsocketgroup",
         kind: optional_text(),
-        flags: Flags::IMMUTABLE,
+        flags: Flags::IMMUTABLE.union(Flags::HIDDEN),
         summary: "The group that owns the Unix socket.",
         ..Directive::DEFAULT
     },
@@ -100,7 +100,7 @@ pub(super) const ROWS: &[Directive] = &[
     Directive {
         name: "mptcp",
         kind: yes_no(false),
-        flags: Flags::IMMUTABLE,
+        flags: Flags::IMMUTABLE.union(Flags::HIDDEN),
         summary: "Listens with Multipath TCP.",
         ..Directive::DEFAULT
     },

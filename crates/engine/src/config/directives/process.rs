@@ -222,28 +222,28 @@ pub(super) const ROWS: &[Directive] = &[
         name: "server_cpulist",
         alias: Some("server-cpulist"),
         kind: optional_text(),
-        flags: Flags::IMMUTABLE,
+        flags: Flags::IMMUTABLE.union(Flags::HIDDEN_ALIAS),
         summary: "The processors on which the server runs.",
     },
     Directive {
         name: "bio_cpulist",
         alias: Some("bio-cpulist"),
         kind: optional_text(),
-        flags: Flags::IMMUTABLE,
+        flags: Flags::IMMUTABLE.union(Flags::HIDDEN_ALIAS),
         summary: "The processors on which background work runs.",
     },
     Directive {
         name: "aof_rewrite_cpulist",
         alias: Some("aof-rewrite-cpulist"),
         kind: optional_text(),
-        flags: Flags::IMMUTABLE,
+        flags: Flags::IMMUTABLE.union(Flags::HIDDEN_ALIAS),
         summary: "The processors on which the append-only file is rewritten.",
     },
     Directive {
         name: "bgsave_cpulist",
         alias: Some("bgsave-cpulist"),
         kind: optional_text(),
-        flags: Flags::IMMUTABLE,
+        flags: Flags::IMMUTABLE.union(Flags::HIDDEN_ALIAS),
         summary: "The processors on which background saves run.",
     },
     Directive {
@@ -285,7 +285,9 @@ pub(super) const ROWS: &[Directive] = &[
         name: "lua-enable-deprecated-api",
         alias: Some("lua-enable-insecure-api"),
         kind: yes_no(false),
-        flags: Flags::IMMUTABLE.union(Flags::HIDDEN),
+        flags: Flags::IMMUTABLE
+            .union(Flags::HIDDEN)
+            .union(Flags::HIDDEN_ALIAS),
         summary: "Lets scripts use what is deprecated in their API.",
     },
     Directive {

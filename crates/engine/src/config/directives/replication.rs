@@ -19,14 +19,14 @@ pub(super) const ROWS: &[Directive] = &[
         name: "masterauth",
         alias: Some("primaryauth"),
         kind: optional_text(),
-        flags: Flags::SENSITIVE,
+        flags: Flags::SENSITIVE.union(Flags::HIDDEN_ALIAS),
         summary: "The password with which a replica logs in.",
     },
     Directive {
         name: "masteruser",
         alias: Some("primaryuser"),
         kind: optional_text(),
-        flags: Flags::SENSITIVE,
+        flags: Flags::SENSITIVE.union(Flags::HIDDEN_ALIAS),
         summary: "The user as whom a replica logs in.",
     },
     Directive {
