@@ -1,7 +1,7 @@
 //! Arguments that commands of several families take: counts, positive numbers, timeouts.
 
 use crate::command::CommandError;
-use crate::text::{parse_double, parse_integer};
+use crate::text::{LongDouble, parse_double, parse_integer};
 
 /// A number that is not negative, or `error`.
 pub(super) fn positive_or(argument: &[u8], error: CommandError) -> Result<usize, CommandError> {
@@ -26,7 +26,7 @@ pub(super) fn deadline_ms(
     now_ms: i64,
 ) -> Result<Option<i64>, CommandError> {
     const OUT_OF_RANGE: CommandError = CommandError::text("ERR timeout is out of range");
-    let seconds = parse_double(timeout_seconds).ok_or(CommandError::text(
+    let seconds = seconds(timeout_seconds).ok_or(CommandError::text(
         "ERR timeout is not a float or out of range",
     ))?;
     // The shortest wait is a millisecond: only 0 itself is forever.
@@ -43,6 +43,18 @@ pub(super) fn deadline_ms(
     }
     let deadline_ms = now_ms.checked_add(timeout_ms as i64);
     deadline_ms.map(Some).ok_or(OUT_OF_RANGE)
+}
+
+/// A number as `strtold` reads it, as near as a double comes: Redis takes timeouts as long doubles.
+fn seconds(text: &[u8]) -> Option<f64> {
+    parse_double(text).or_else(|| {
+        LongDouble::parse(text)?;
+        // What a double cannot hold becomes infinite or, if it is very small, the shortest wait.
+        match std::str::from_utf8(text).ok()?.parse() {
+            Ok(0.0) => Some(f64::MIN_POSITIVE),
+            number => number.ok(),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -67,6 +79,7 @@ mod tests {
         check("0.1", Ok(Some(1_000_100)));
         check("0.0001", Ok(Some(1_000_001)));
         check("1e3", Ok(Some(2_000_000)));
+        check("1e-400", Ok(Some(1_000_001)));
     }
 
     #[test]
@@ -79,6 +92,8 @@ mod tests {
         check("-inf", Err("negative"));
         check("inf", Err("out of range"));
         check("1e300", Err("out of range"));
+        check("1e400", Err("out of range"));
+        check("-1e400", Err("negative"));
         check("9223372036854775", Err("out of range"));
         check("-0.0001", Ok(None));
     }

@@ -715,3 +715,52 @@ pub(super) fn rewrite_as_pop(cx: &mut Context<'_>, popped: &Popped<'_>, end: End
     let count = popped.removed.to_string();
     cx.rewrite(&[pop_command(end), popped.key.bytes, count.as_bytes()]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestSession;
+
+    /// Redis 7.0 takes the least of all integers for a rank and negates it in vain.
+    #[test]
+    fn the_least_rank_is_refused() {
+        let mut session = TestSession::new(&[]);
+        session.run("RPUSH l a");
+        assert_eq!(
+            session.run("LPOS l a RANK -9223372036854775808"),
+            "-ERR value is out of range, value must between -9223372036854775807 and \
+             9223372036854775807"
+        );
+    }
+
+    /// Since Redis 7.2 a list is a listpack up to its limit, and again at half of it.
+    #[test]
+    fn lists_change_their_encoding_with_their_length() {
+        let mut session = TestSession::new(&[("list-max-listpack-size", "4")]);
+        for (command, encoding) in [
+            ("RPUSH l a b c d", "listpack"),
+            ("RPUSH l e", "quicklist"),
+            ("LTRIM l 0 2", "quicklist"),
+            ("LREM l 0 b", "listpack"),
+            ("LINSERT l AFTER a x", "listpack"),
+            ("LPUSH l y", "listpack"),
+            // A value that replaces another counts as if it were added.
+            ("LSET l 0 z", "quicklist"),
+            ("LMOVE l l LEFT RIGHT", "quicklist"),
+            ("LPOP l 2", "listpack"),
+            ("SORT l ALPHA STORE l", "listpack"),
+        ] {
+            session.run(command);
+            let expected = format!("${} {encoding}", encoding.len());
+            assert_eq!(session.run("OBJECT ENCODING l"), expected, "{command}");
+        }
+    }
+
+    #[test]
+    fn a_rotated_list_of_one_element_keeps_its_expiry() {
+        let mut session = TestSession::new(&[]);
+        session.run("RPUSH l a");
+        session.run("EXPIRE l 100");
+        assert_eq!(session.run("LMOVE l l LEFT RIGHT"), "$1 a");
+        assert_eq!(session.run("TTL l"), ":100");
+    }
+}
