@@ -20,6 +20,7 @@ const ROW: Command = Command {
 /// The family's rows.
 pub(crate) const COMMANDS: &[Command] = &[Command {
     name: "client",
+    categories: Categories::empty(),
     arity: -2,
     since: "2.4.0",
     complexity: "That of the subcommand",
@@ -150,7 +151,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ANYONE,
             since: "7.2.0",
             summary: "Tells which client library the connection uses.",
-            syntax: "LIB-NAME libname|LIB-VER libver",
+            syntax: "(LIB-NAME libname|LIB-VER libver)",
             handler: client_setinfo,
             ..ROW
         },
@@ -170,7 +171,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ANYONE,
             since: "6.0.0",
             summary: "Tracks the keys that the connection reads, to tell it when they change.",
-            syntax: "(ON|OFF) [REDIRECT client-id:integer] [PREFIX prefix] ... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+            syntax: "ON|OFF [REDIRECT client-id:integer] [PREFIX prefix] ... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
             handler: client_tracking,
             ..ROW
         },

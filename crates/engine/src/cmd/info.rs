@@ -540,10 +540,10 @@ fn keyspace(page: &mut Page, worker: &mut Worker) {
 
 /// What all stripes together hold of one database.
 #[derive(Default, Clone, Copy)]
-struct DatabaseSum {
-    keys: usize,
+pub(super) struct DatabaseSum {
+    pub(super) keys: usize,
     volatile: usize,
-    table_bytes: usize,
+    pub(super) table_bytes: usize,
     sampled: i64,
     sampled_ttl_ms: i64,
 }
@@ -558,7 +558,7 @@ impl DatabaseSum {
 const SAMPLED_ENTRIES: usize = 32;
 
 /// Adds up the databases, stripe by stripe.
-fn sum_databases(worker: &mut Worker) -> Vec<DatabaseSum> {
+pub(super) fn sum_databases(worker: &mut Worker) -> Vec<DatabaseSum> {
     let engine: std::sync::Arc<Engine> = worker.engine.clone();
     let now_ms = worker.now_ms();
     let mut sums = vec![DatabaseSum::default(); engine.databases];

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod client;
+mod command;
 mod config;
 mod connection;
 mod databases;
@@ -15,11 +16,13 @@ mod help;
 mod info;
 mod list;
 mod list_blocking;
+mod memory;
 mod object;
 pub(crate) mod pubsub;
 mod replication;
 mod sampling;
 mod scan;
+mod server;
 mod set;
 mod sort;
 mod sorted_set;

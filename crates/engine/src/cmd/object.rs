@@ -15,6 +15,7 @@ const ROW: Command = Command {
 /// The family's rows.
 pub(crate) const COMMANDS: &[Command] = &[Command {
     name: "object",
+    categories: Categories::empty(),
     arity: -2,
     since: "2.2.3",
     complexity: "That of the subcommand",

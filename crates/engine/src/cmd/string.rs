@@ -104,8 +104,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(EXCHANGE)],
         since: "6.2.0",
         summary: "Answers the string under a key and sets or removes the key's expiry.",
-        syntax: "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|\
-                 PXAT unix-time-milliseconds|PERSIST]",
+        syntax: "key [EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|\
+                 PXAT unix-time-milliseconds:unix-time|PERSIST]",
         handler: getex,
         ..ROW
     },
@@ -244,8 +244,8 @@ pub(crate) const COMMANDS: &[Command] = &[
                 .union(KeyFlags::VARIABLE_FLAGS),
         )],
         summary: "Sets a string, whatever type of value was there.",
-        syntax: "key value [NX|XX|IFEQ comparison-value:string] [GET] [EX seconds|PX milliseconds|\
-                 EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",
+        syntax: "key value [NX|XX|IFEQ comparison-value:string] [GET] [EX seconds:integer|PX milliseconds:integer|\
+                 EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL]",
         handler: set,
         ..ROW
     },

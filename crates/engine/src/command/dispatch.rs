@@ -128,7 +128,7 @@ fn gates(
     args: Args<'_>,
 ) -> Result<(), CommandError> {
     let command = registered.command;
-    if !command.accepts(args.len()) || registered.is_container() {
+    if !command.accepts(args.len()) {
         return Err(CommandError::WrongArity(registered_name(registered)));
     }
     if command.flags.contains(Flags::PROTECTED) {

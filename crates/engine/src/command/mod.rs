@@ -2,6 +2,7 @@
 //!
 //! * `spec`: what a row is: flags, key positions, categories, documentation.
 //! * `table`: all rows joined, found by name. `names`: what `rename-command` makes of the names.
+//! * `syntax`: the arguments that a row's `syntax` describes, for COMMAND DOCS.
 //! * `context`: what a handler sees of the key space, its session and the engine.
 //! * `dispatch`: the gates before a handler, the locks around it, the effects after it.
 //! * `error`: what can go wrong in a command, with Redis's texts.
@@ -11,6 +12,7 @@ pub(crate) mod dispatch;
 mod error;
 mod names;
 mod spec;
+mod syntax;
 mod table;
 
 pub use context::{Args, Context, EventClass};
@@ -20,4 +22,5 @@ pub use oxidis_resp::Writer as Reply;
 pub use spec::{
     BeginSearch, Categories, Command, FindKeys, Flags, Group, Handler, KeyFlags, KeySpec, Locks,
 };
+pub use syntax::{Argument, ArgumentKind, SyntaxError, parse_syntax};
 pub use table::{CommandTable, Registered, table};

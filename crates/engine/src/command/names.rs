@@ -22,6 +22,28 @@ impl CommandNames {
         }
     }
 
+    /// The command or subcommand of a full name (`config|get`), in any case.
+    pub fn find_full(&self, name: &[u8]) -> Option<&'static Registered> {
+        let mut parts = name.splitn(2, |&byte| byte == b'|');
+        let command = self.find(parts.next()?)?;
+        match parts.next() {
+            Some(subcommand) => table().find_subcommand(command, subcommand),
+            None => Some(command),
+        }
+    }
+
+    /// The commands that can be reached by a name, without subcommands.
+    pub fn commands(&self) -> impl Iterator<Item = &'static Registered> {
+        let is_reachable = |registered: &&'static Registered| {
+            let is_it = |found: &&'static Registered| std::ptr::eq(*found, *registered);
+            self.find(registered.command.name.as_bytes())
+                .filter(is_it)
+                .is_some()
+                || self.changed.values().flatten().any(|found| is_it(found))
+        };
+        table().commands().filter(is_reachable)
+    }
+
     /// Gives the command called `from` the name `to` instead, or none if `to` is empty.
     ///
     /// # Errors

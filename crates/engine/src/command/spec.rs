@@ -62,7 +62,7 @@ bitflags! {
 }
 
 impl Flags {
-    /// The names that COMMAND answers, in Redis's order.
+    /// The names that COMMAND answers, in Redis's order; some flags have none there.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         const NAMES: [(Flags, &str); 19] = [
             (Flags::WRITE, "write"),
@@ -79,7 +79,7 @@ impl Flags {
             (Flags::ASKING, "asking"),
             (Flags::FAST, "fast"),
             (Flags::NO_AUTH, "no_auth"),
-            (Flags::MAY_REPLICATE, "may_replicate"),
+            (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
             (Flags::NO_ASYNC_LOADING, "no_async_loading"),
             (Flags::NO_MULTI, "no_multi"),
             (Flags::MOVABLEKEYS, "movablekeys"),
@@ -354,6 +354,20 @@ impl KeySpec {
         }
     }
 
+    /// First key, last key (negative: from the end) and step, where they do not depend on the
+    /// arguments.
+    fn absolute_range(&self) -> Option<(i64, i64, i64)> {
+        let (BeginSearch::Index(begin), FindKeys::Range { last, step, .. }) =
+            (self.begin, self.find)
+        else {
+            return None;
+        };
+        let begin = begin as i64;
+        let last = last as i64;
+        let last = if last >= 0 { begin + last } else { last };
+        Some((begin, last, step as i64))
+    }
+
     /// Calls `visit` with the index of each key among `arguments` (0 is the command). Answers
     /// `false` when the arguments do not fit the specification.
     pub fn find(&self, arguments: Args<'_>, visit: &mut dyn FnMut(usize)) -> bool {
@@ -599,22 +613,54 @@ impl Command {
         fits
     }
 
-    /// First key, last key and step as COMMAND answers them: of the first specification with a
-    /// fixed beginning.
+    /// First key, last key and step as COMMAND answers them: of a single range, or of ranges that
+    /// follow on each other. All zero if there are none.
     pub fn key_range(&self) -> (i64, i64, i64) {
-        for spec in self.keys {
-            if let (BeginSearch::Index(begin), FindKeys::Range { last, step, .. }) =
-                (spec.begin, spec.find)
-            {
-                let begin = begin as i64;
-                let last = if last >= 0 {
-                    begin + last as i64
-                } else {
-                    last as i64
-                };
-                return (begin, last, step as i64);
-            }
+        if let [spec] = self.keys {
+            return spec.absolute_range().unwrap_or_default();
         }
-        (0, 0, 0)
+        let mut joined: Option<(i64, i64)> = None;
+        for spec in self.keys {
+            let Some((first, last, 1)) = spec.absolute_range() else {
+                continue;
+            };
+            joined = match joined {
+                None => Some((first, last)),
+                // A negative last key is counted from the end: nothing comes behind it.
+                Some((start, end)) if end == first - 1 => Some((start, last)),
+                other => other,
+            };
+        }
+        joined.map_or((0, 0, 0), |(first, last)| (first, last, 1))
+    }
+
+    /// The row's flags and those that follow from its key specifications: whether one must look
+    /// at the arguments to find all keys.
+    pub fn all_flags(&self) -> Flags {
+        let is_incomplete = |spec: &&KeySpec| {
+            spec.flags.contains(KeyFlags::INCOMPLETE) || spec.absolute_range().is_none()
+        };
+        let is_movable = match self.keys {
+            [] => false,
+            [spec] => is_incomplete(&spec),
+            specs => {
+                let mut end = None;
+                let mut is_plain = |spec: &KeySpec| match spec.absolute_range() {
+                    Some((first, last, 1)) if end.is_none_or(|end| end == first - 1) => {
+                        end = Some(last);
+                        true
+                    }
+                    _ => false,
+                };
+                specs
+                    .iter()
+                    .any(|spec| !is_plain(spec) || is_incomplete(&spec))
+            }
+        };
+        if is_movable {
+            self.flags | Flags::MOVABLEKEYS
+        } else {
+            self.flags
+        }
     }
 }

@@ -16,6 +16,8 @@ mod tests;
 pub use database::CollectionMut;
 pub(crate) use database::Database;
 pub(crate) use entry::{Entry, EntryRef};
-pub(crate) use stored::{Collection, collection_ref, element_count, encoding, to_value};
+pub(crate) use stored::{
+    Collection, collection_ref, element_count, encoding, memory_usage, to_value,
+};
 pub use stripe::Key;
 pub(crate) use stripe::{Keyspace, View};

@@ -74,6 +74,22 @@ pub(crate) fn encoding(entry: EntryRef<'_>) -> &'static str {
     }
 }
 
+/// Bytes that the entry takes: its block, and what the block owns.
+pub(crate) fn memory_usage(entry: EntryRef<'_>) -> usize {
+    let owned = match entry.kind() {
+        Kind::RawString => size_of::<Vec<u8>>() + entry.string().map_or(0, StringRef::len),
+        Kind::BoxedList => size_of::<List>() + collection_ref::<List>(entry).memory_usage(),
+        Kind::BoxedSet => size_of::<Set>() + collection_ref::<Set>(entry).memory_usage(),
+        Kind::BoxedHash => size_of::<Hash>() + collection_ref::<Hash>(entry).memory_usage(),
+        Kind::BoxedSortedSet => {
+            size_of::<SortedSet>() + collection_ref::<SortedSet>(entry).memory_usage()
+        }
+        // The block is all there is.
+        _ => 0,
+    };
+    entry.block_size() + owned
+}
+
 /// A copy of the entry's value, in the form that it has there.
 pub(crate) fn to_value(entry: EntryRef<'_>) -> Value {
     match entry.value_type() {

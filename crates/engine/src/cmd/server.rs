@@ -1,0 +1,200 @@
+//! Commands about the server as a whole that have no room of their own: TIME, ROLE, SHUTDOWN,
+//! LOLWUT.
+
+use crate::command::{
+    Categories, Command, CommandError, CommandResult, Context, Flags, Group, Reply,
+};
+use crate::engine::ShutdownOptions;
+use crate::random::Random;
+use crate::version::{OXIDIS_VERSION, REDIS_VERSION};
+
+const ROW: Command = Command {
+    group: Group::Server,
+    ..Command::DEFAULT
+};
+
+/// The rows.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        name: "lolwut",
+        arity: -1,
+        flags: Flags::READONLY.union(Flags::FAST),
+        since: "5.0.0",
+        summary: "Draws a picture.",
+        syntax: "[VERSION version:integer]",
+        handler: lolwut,
+        ..ROW
+    },
+    Command {
+        name: "role",
+        categories: Categories::ADMIN.union(Categories::DANGEROUS),
+        arity: 1,
+        flags: Flags::NOSCRIPT
+            .union(Flags::LOADING)
+            .union(Flags::STALE)
+            .union(Flags::FAST),
+        since: "2.8.12",
+        summary: "Answers the role of the server in replication.",
+        handler: role,
+        ..ROW
+    },
+    Command {
+        name: "shutdown",
+        arity: -1,
+        flags: Flags::ADMIN
+            .union(Flags::NOSCRIPT)
+            .union(Flags::LOADING)
+            .union(Flags::STALE)
+            .union(Flags::NO_MULTI)
+            .union(Flags::ALLOW_BUSY),
+        complexity: "O(1) when nothing is saved",
+        summary: "Ends the server.",
+        syntax: "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",
+        handler: shutdown,
+        ..ROW
+    },
+    Command {
+        name: "time",
+        arity: 1,
+        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
+        since: "2.6.0",
+        summary: "Answers the time of the server.",
+        tips: &["nondeterministic_output"],
+        handler: time,
+        ..ROW
+    },
+];
+
+fn time(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    const SECOND_US: i64 = 1_000_000;
+    out.array(2);
+    out.bulk_integer(cx.now_us() / SECOND_US);
+    out.bulk_integer(cx.now_us() % SECOND_US);
+    Ok(())
+}
+
+/// A master with no replicas.
+fn role(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.array(3);
+    out.bulk(b"master");
+    out.integer(0);
+    out.array(0);
+    Ok(())
+}
+
+fn shutdown(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let mut options = ShutdownOptions::default();
+    let mut is_abort = false;
+    for index in 1..cx.argc() {
+        let save = match () {
+            () if cx.arg_is(index, "SAVE") => Some(true),
+            () if cx.arg_is(index, "NOSAVE") => Some(false),
+            () => None,
+        };
+        if save.is_some() {
+            if options.save.is_some_and(|said| Some(said) != save) {
+                return Err(CommandError::Syntax);
+            }
+            options.save = save;
+        } else if cx.arg_is(index, "NOW") {
+            options.now = true;
+        } else if cx.arg_is(index, "FORCE") {
+            options.force = true;
+        } else if cx.arg_is(index, "ABORT") {
+            is_abort = true;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    if is_abort {
+        return Err(if options == ShutdownOptions::default() {
+            // It is over as soon as it begins: there is never one to abort.
+            CommandError::text("ERR No shutdown in progress.")
+        } else {
+            CommandError::Syntax
+        });
+    }
+    if !options.now && !cx.may_block() {
+        return Err(CommandError::text(
+            "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
+        ));
+    }
+    let host = cx.engine().host.clone();
+    match host.shut_down(options) {
+        // There is no reply: the connection ends with the server.
+        Ok(()) => cx.client.close_after_reply = true,
+        Err(reason) => out.error(&format!("ERR {reason}")),
+    }
+    Ok(())
+}
+
+/// The size of the picture that LOLWUT draws, unless it is asked for another.
+const PICTURE_COLUMNS: usize = 64;
+const PICTURE_ROWS: usize = 10;
+
+fn lolwut(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let mut first = 1;
+    if cx.argc() >= 3 && cx.arg_is(1, "VERSION") {
+        // There is one picture, whatever the version.
+        cx.integer(2)?;
+        first = 3;
+    }
+    let size = |index: usize, usual: usize, most: i64| match cx.argc() > index {
+        true => cx.integer(index).map(|size| size.clamp(1, most) as usize),
+        false => Ok(usual),
+    };
+    let columns = size(first, PICTURE_COLUMNS, 1000)?;
+    let rows = size(first + 1, PICTURE_ROWS, 200)?;
+    let mut picture = draw(columns, rows, cx.random());
+    picture.push_str(&format!(
+        "\nRedis ver. {REDIS_VERSION}, as Oxidis {OXIDIS_VERSION} speaks it\n"
+    ));
+    out.verbatim("txt", picture.as_bytes());
+    Ok(())
+}
+
+/// An oxbow river: it wanders from the left to the right through a meadow.
+fn draw(columns: usize, rows: usize, random: &mut Random) -> String {
+    const MEADOW: [char; 8] = [' ', ' ', ' ', ' ', ' ', '.', ',', '"'];
+    let mut banks = Vec::new();
+    let mut course = random.index(rows);
+    for _ in 0..columns {
+        let next = match random.below(3) {
+            0 => course.saturating_sub(1),
+            1 => (course + 1).min(rows - 1),
+            _ => course,
+        };
+        banks.push((course.min(next), course.max(next)));
+        course = next;
+    }
+    let mut picture = String::new();
+    for row in 0..rows {
+        for &(top, bottom) in &banks {
+            picture.push(if (top..=bottom).contains(&row) {
+                '~'
+            } else {
+                MEADOW[random.index(MEADOW.len())]
+            });
+        }
+        picture.push('\n');
+    }
+    picture
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_river_reaches_every_column() {
+        for seed in 0..50 {
+            let picture = draw(30, 5, &mut Random::new(seed));
+            let lines: Vec<Vec<char>> =
+                picture.lines().map(|line| line.chars().collect()).collect();
+            assert_eq!(lines.len(), 5);
+            for column in 0..30 {
+                assert!(lines.iter().any(|line| line[column] == '~'));
+            }
+        }
+    }
+}
