@@ -520,7 +520,10 @@ fn ltrim(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         (removed, list.is_empty())
     };
     cx.changed(key, EventClass::LIST, "ltrim");
-    cx.count_changes((removed as u64).saturating_sub(1));
+    match removed as u64 {
+        0 => cx.discount_change(),
+        removed => cx.count_changes(removed - 1),
+    }
     if is_empty {
         cx.notify(key.bytes, EventClass::GENERIC, "del");
     }

@@ -692,6 +692,12 @@ impl<'a> Context<'a> {
         self.worker.dirty += n;
     }
 
+    /// Takes a change back that changed nothing after all: everyone was told of it, but it neither
+    /// counts nor is propagated.
+    pub fn discount_change(&mut self) {
+        self.worker.dirty = self.worker.dirty.saturating_sub(1);
+    }
+
     /// Publishes a keyspace event, if anyone asked for its class.
     #[inline]
     pub fn notify(&mut self, key: &[u8], class: EventClass, event: &str) {

@@ -431,12 +431,9 @@ fn finish(worker: &mut Worker) {
     if worker.has_expired.get() {
         delete_met_expired(worker);
     }
+    propagate(worker);
     if !worker.ready.is_empty() {
         serve_ready(worker);
-    }
-    if !worker.propagated.is_empty() {
-        let unit = std::mem::take(&mut worker.propagated);
-        worker.engine.propagation.append(&unit, true);
     }
     worker.view.unlock();
     if worker.dirty > 0 {
@@ -445,6 +442,15 @@ fn finish(worker: &mut Worker) {
     }
     worker.free_garbage();
     worker.now_us = worker.next_now_us;
+}
+
+/// Appends what was collected to the propagation log, as one unit.
+#[inline]
+fn propagate(worker: &mut Worker) {
+    if !worker.propagated.is_empty() {
+        let unit = std::mem::take(&mut worker.propagated);
+        worker.engine.propagation.append(&unit, true);
+    }
 }
 
 /// Deletes the expired keys that reading commands met.
@@ -492,7 +498,10 @@ fn serve_ready(worker: &mut Worker) {
             {
                 continue;
             }
-            if serve(worker, &blocked, &ready.key) {
+            let is_served = serve(worker, &blocked, &ready.key);
+            // What was done for another session is a unit of its own, as if it had come later.
+            propagate(worker);
+            if is_served {
                 let stripe = worker.view.stripe_mut(ready.hash);
                 stripe.waiters.remove(ready.database, &ready.key, &blocked);
             }
