@@ -11,6 +11,7 @@ pub mod reply;
 pub mod rules;
 pub mod server;
 pub mod transcript;
+pub mod versions;
 
 pub use client::Client;
 pub use raw::RawClient;

@@ -248,7 +248,9 @@ pub const ROWS: &[Row] = &[
         4,
         "ZRANGESTORE zset zset bound bound BYSCORE [REV] [LIMIT index index]",
     ),
-    plain(SortedSet, 6, "ZRANK zset member"),
+    // With one word more they are other commands since 7.2 (see `versions`), which in a transaction
+    // decides whether all of it is run.
+    careful(SortedSet, 6, "ZRANK zset member"),
     plain(SortedSet, 8, "ZREM zset member..."),
     careful(SortedSet, 8, "ZADD lex (0 member)..."),
     careful(SortedSet, 2, "ZREM lex member..."),
@@ -266,7 +268,7 @@ pub const ROWS: &[Row] = &[
         5,
         "ZREVRANGEBYSCORE zset bound bound [WITHSCORES] [LIMIT index index]",
     ),
-    plain(SortedSet, 6, "ZREVRANK zset member"),
+    careful(SortedSet, 6, "ZREVRANK zset member"),
     plain(SortedSet, 6, "ZSCORE zset member"),
     plain(
         SortedSet,
@@ -331,7 +333,6 @@ pub const ROWS: &[Row] = &[
         4,
         "SORT (list|set|zset) [LIMIT index index] [ASC|DESC] [ALPHA] STORE list",
     ),
-    plain(Generic, 2, "DUMP key"),
     plain(Generic, 3, "DBSIZE"),
     plain(Generic, 1, "FLUSHDB [ASYNC|SYNC]"),
     plain(Generic, 2, "SWAPDB database database"),

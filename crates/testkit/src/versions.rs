@@ -1,0 +1,139 @@
+//! Where Redis itself changed what it answers between 7.0.15, which the comparisons and recordings
+//! ask, and 8.0, whose behaviour Oxidis has. Each row lets exactly the new answer stand for the old one.
+
+use crate::Reply;
+use crate::client::Words;
+
+/// One change between the versions.
+#[derive(Debug)]
+pub struct Change {
+    /// Whose replies changed, in lower case.
+    pub commands: &'static [&'static str],
+    /// What changed.
+    pub reason: &'static str,
+    /// Whether these two replies, to this command, are the old and the new one.
+    is_it: fn(words: &Words, old: &Reply, new: &Reply) -> bool,
+}
+
+/// Every change that the comparisons have met.
+pub const CHANGES: &[Change] = &[
+    Change {
+        commands: &["scan", "hscan", "sscan", "zscan"],
+        reason: "7.0.15 takes an empty cursor for 0 and wraps a negative one round, Redis since 7.4 refuses both; it \
+                 skips blanks before a cursor, and 7.0.15 does not",
+        is_it: cursor,
+    },
+    Change {
+        commands: &["zrank", "zrevrank"],
+        reason: "since 7.2 there may be a fourth word, WITHSCORE",
+        is_it: |words, old, new| {
+            let with_score = words
+                .get(3)
+                .is_some_and(|word| word.eq_ignore_ascii_case(b"withscore"));
+            words.len() == 4
+                && starts(old, "ERR wrong number of arguments")
+                && (with_score || is(new, "ERR syntax error"))
+        },
+    },
+    Change {
+        commands: &["lpos"],
+        reason: "since 7.2 the lowest rank, whose opposite is no number, is refused",
+        is_it: |words, _, new| {
+            words.iter().any(|word| word == b"-9223372036854775808")
+                && starts(new, "ERR value is out of range")
+        },
+    },
+    Change {
+        commands: &[
+            "blpop",
+            "brpop",
+            "blmove",
+            "brpoplpush",
+            "blmpop",
+            "bzpopmin",
+            "bzpopmax",
+            "bzmpop",
+        ],
+        reason: "7.0.15 lets timeouts overflow and calls the result negative",
+        is_it: |_, old, new| {
+            is(old, "ERR timeout is negative") && is(new, "ERR timeout is out of range")
+        },
+    },
+];
+
+/// Whether the two replies differ by one of the changes.
+pub fn differ_by_version(words: &Words, old: &Reply, new: &Reply) -> bool {
+    let Some(name) = words.first() else {
+        return false;
+    };
+    let is_of = |change: &&Change| {
+        change
+            .commands
+            .iter()
+            .any(|command| name.eq_ignore_ascii_case(command.as_bytes()))
+    };
+    CHANGES
+        .iter()
+        .filter(is_of)
+        .any(|change| (change.is_it)(words, old, new))
+}
+
+fn cursor(words: &Words, old: &Reply, new: &Reply) -> bool {
+    let has_key = !words[0].eq_ignore_ascii_case(b"scan");
+    match words.get(1 + usize::from(has_key)).map(Vec::as_slice) {
+        Some([] | [b'-', ..]) => is(new, "ERR invalid cursor"),
+        Some([first, ..]) => first.is_ascii_whitespace() && is(old, "ERR invalid cursor"),
+        None => false,
+    }
+}
+
+fn is(reply: &Reply, error: &str) -> bool {
+    *reply == Reply::Error(error.as_bytes().to_vec())
+}
+
+fn starts(reply: &Reply, error: &str) -> bool {
+    matches!(reply, Reply::Error(text) if text.starts_with(error.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::split_words;
+
+    fn error(text: &str) -> Reply {
+        Reply::Error(text.as_bytes().to_vec())
+    }
+
+    fn differ(line: &str, old: &Reply, new: &Reply) -> bool {
+        differ_by_version(&split_words(line).unwrap(), old, new)
+    }
+
+    #[test]
+    fn odd_cursors_may_be_refused_by_one_server_alone() {
+        let refusal = error("ERR invalid cursor");
+        let page = Reply::Array(vec![Reply::bulk("0"), Reply::Array(Vec::new())]);
+        for line in ["HSCAN h -1", "SSCAN s \"\"", "SCAN -2"] {
+            assert!(differ(line, &page, &refusal), "{line}");
+            assert!(!differ(line, &refusal, &page), "{line}");
+        }
+        assert!(differ("ZSCAN z \" 0\"", &refusal, &page));
+        for line in ["HSCAN h 0", "SSCAN s x", "SCAN 0", "GET -1"] {
+            assert!(!differ(line, &page, &refusal), "{line}");
+            assert!(!differ(line, &refusal, &page), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_change_lets_only_the_new_answer_through() {
+        let old = error("ERR timeout is negative");
+        assert!(differ(
+            "BLPOP l inf",
+            &old,
+            &error("ERR timeout is out of range")
+        ));
+        assert!(!differ("BLPOP l inf", &old, &Reply::NullArray));
+        let old = error("ERR wrong number of arguments for 'zrank' command");
+        assert!(differ("ZRANK z a b", &old, &error("ERR syntax error")));
+        assert!(!differ("ZRANK z a b", &old, &Reply::Integer(1)));
+    }
+}
