@@ -94,10 +94,6 @@ pub(crate) struct Blocked {
 }
 
 impl Blocked {
-    pub(crate) fn is_waiting(&self) -> bool {
-        *self.state.lock() == BlockedState::Waiting
-    }
-
     /// Ends the wait with a reply, unless it has ended already; answers whether this call did.
     pub(crate) fn finish_with(&self, write: impl FnOnce(&mut Writer<'_>)) -> bool {
         let mut state = self.state.lock();

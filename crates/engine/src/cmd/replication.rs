@@ -1,51 +1,25 @@
 //! Replication, as far as a server that stands alone has it: SYNC sends the data and then every
-//! change to whoever asks (`redis-cli --replica`, a backup), ROLE says that there is no master.
+//! change to whoever asks (`redis-cli --replica`, a backup).
 
-use crate::command::{
-    Categories, Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply,
-};
+use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
 use crate::snapshot;
 
 /// The family's rows.
-pub(crate) const COMMANDS: &[Command] = &[
-    Command {
-        name: "role",
-        arity: 1,
-        flags: Flags::NOSCRIPT
-            .union(Flags::LOADING)
-            .union(Flags::STALE)
-            .union(Flags::FAST),
-        categories: Categories::ADMIN.union(Categories::DANGEROUS),
-        since: "2.8.12",
-        group: Group::Server,
-        summary: "Says whether the server is a master or a replica.",
-        handler: role,
-        ..Command::DEFAULT
-    },
-    Command {
-        name: "sync",
-        arity: 1,
-        flags: Flags::ADMIN
-            .union(Flags::NOSCRIPT)
-            .union(Flags::NO_ASYNC_LOADING)
-            .union(Flags::NO_MULTI),
-        locks: Locks::All,
-        since: "1.0.0",
-        group: Group::Server,
-        complexity: "O(N) in the size of the data",
-        summary: "Sends the whole data set, and then every change of it.",
-        handler: sync,
-        ..Command::DEFAULT
-    },
-];
-
-fn role(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    out.array(3);
-    out.bulk(b"master");
-    out.integer(0);
-    out.array(0);
-    Ok(())
-}
+pub(crate) const COMMANDS: &[Command] = &[Command {
+    name: "sync",
+    arity: 1,
+    flags: Flags::ADMIN
+        .union(Flags::NOSCRIPT)
+        .union(Flags::NO_ASYNC_LOADING)
+        .union(Flags::NO_MULTI),
+    locks: Locks::All,
+    since: "1.0.0",
+    group: Group::Server,
+    complexity: "O(N) in the size of the data",
+    summary: "Sends the whole data set, and then every change of it.",
+    handler: sync,
+    ..Command::DEFAULT
+}];
 
 fn sync(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let engine = cx.worker.engine.clone();

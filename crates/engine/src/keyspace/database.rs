@@ -268,6 +268,10 @@ impl Database {
 
 /// A collection borrowed for changing it. On drop it goes back into its entry; an empty one takes
 /// the entry with it, and a new one that stayed empty never gets an entry.
+#[expect(
+    private_bounds,
+    reason = "which types are collections is the key space's business"
+)]
 pub struct CollectionMut<'a, T: Collection> {
     database: &'a mut Database,
     hash: u64,
@@ -286,6 +290,7 @@ enum State<T> {
     Done,
 }
 
+#[expect(private_bounds, reason = "as above")]
 impl<T: Collection> CollectionMut<'_, T> {
     /// Whether the key was there before.
     pub fn existed(&self) -> bool {
