@@ -135,7 +135,7 @@ fn push_entry(out: &mut Vec<u8>, key: &[u8], value: ValueRef<'_>) {
             push_string(out, key);
             push_length(out, sorted_set.len() as u64);
             for (member, score) in sorted_set.iter() {
-                push_string(out, &member.to_vec());
+                push_string(out, member);
                 out.extend_from_slice(&score.to_le_bytes());
             }
         }

@@ -158,7 +158,7 @@ pub fn introduction(goal: &str) -> String {
 
 /// Sleeps as long as `-i` says after every hundredth round.
 pub fn pause(client: &Client, round: u64) {
-    if round % 100 == 0 {
+    if round.is_multiple_of(100) {
         thread::sleep(client.options.interval);
     }
 }

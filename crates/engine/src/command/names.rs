@@ -39,7 +39,7 @@ impl CommandNames {
             self.find(registered.command.name.as_bytes())
                 .filter(is_it)
                 .is_some()
-                || self.changed.values().flatten().any(|found| is_it(found))
+                || self.changed.values().flatten().any(is_it)
         };
         table().commands().filter(is_reachable)
     }

@@ -31,7 +31,7 @@ pub(super) fn octal(text: &[u8]) -> Option<i64> {
 /// Bytes with the greatest unit that divides them, as CONFIG REWRITE writes them.
 pub(super) fn format_memory(bytes: u64) -> String {
     for (unit, size) in [("gb", 1u64 << 30), ("mb", 1 << 20), ("kb", 1 << 10)] {
-        if bytes != 0 && bytes % size == 0 {
+        if bytes != 0 && bytes.is_multiple_of(size) {
             return format!("{}{unit}", bytes / size);
         }
     }

@@ -363,7 +363,7 @@ fn parse_save(
         Value::Save(points) if accumulate => points.clone(),
         _ => Vec::new(),
     };
-    if arguments.len() % 2 != 0 {
+    if !arguments.len().is_multiple_of(2) {
         return Err(INVALID.into());
     }
     for pair in arguments.chunks_exact(2) {
@@ -387,7 +387,7 @@ fn parse_output_buffer_limits(arguments: &[Vec<u8>], current: &Value) -> Result<
     let Value::OutputBufferLimits(mut limits) = *current else {
         unreachable!("the value of a row is of its kind");
     };
-    if arguments.len() % 4 != 0 {
+    if !arguments.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
     for limit in arguments.chunks_exact(4) {
