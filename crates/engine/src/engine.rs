@@ -33,7 +33,7 @@ impl Garbage {
             GarbageKind::Entries(entries) => {
                 entries.len() > 64 || entries.iter().any(|entry| entry.as_ref().is_large())
             }
-            GarbageKind::Databases(_) => true,
+            GarbageKind::Databases(databases) => databases.iter().any(|it| it.len() > 64),
         }
     }
 }

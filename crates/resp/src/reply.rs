@@ -234,9 +234,10 @@ impl ReplyParser {
     /// The first line of the input without its end, at least one byte long.
     fn line<'a>(&mut self, input: &'a [u8]) -> Result<Option<&'a [u8]>, ReplyError> {
         if let Some(&kind) = input.first()
-            && !b"+-:$*_,(#!=%~>|".contains(&kind) {
-                return Err(ReplyError::UnknownType(kind));
-            }
+            && !b"+-:$*_,(#!=%~>|".contains(&kind)
+        {
+            return Err(ReplyError::UnknownType(kind));
+        }
         let from = self.searched.min(input.len());
         let Some(offset) = input[from..].iter().position(|&byte| byte == b'\r') else {
             self.searched = input.len();

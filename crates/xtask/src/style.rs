@@ -117,9 +117,10 @@ fn source_breaches(name: &str, text: &str) -> Vec<String> {
         }
     }
     if (name.ends_with("/lib.rs") || name.ends_with("/mod.rs"))
-        && let Some(item) = logic_in_contents(text) {
-            breaches.push(format!("{name}: is a table of contents but has `{item}`"));
-        }
+        && let Some(item) = logic_in_contents(text)
+    {
+        breaches.push(format!("{name}: is a table of contents but has `{item}`"));
+    }
     breaches
 }
 

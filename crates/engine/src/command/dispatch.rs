@@ -481,6 +481,8 @@ fn delete_met_expired(worker: &mut Worker) {
 /// Serves the sessions that wait for keys that have become ready, until no key is.
 #[cold]
 fn serve_ready(worker: &mut Worker) {
+    // Inside the command the time stood still; for those who waited it has gone on.
+    worker.now_us = worker.next_now_us;
     while let Some(ready) = worker.ready.pop_front() {
         let waiters = worker
             .view
@@ -499,6 +501,9 @@ fn serve_ready(worker: &mut Worker) {
                 continue;
             }
             let is_served = serve(worker, &blocked, &ready.key);
+            if worker.has_expired.get() {
+                delete_met_expired(worker);
+            }
             // What was done for another session is a unit of its own, as if it had come later.
             propagate(worker);
             if is_served {
@@ -553,16 +558,4 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
     drop(state);
     blocked.client.post(crate::mailbox::Message::Unblock(reply));
     true
-}
-
-/// Runs `body` with every stripe locked, and does what remains to be done after a command.
-pub(crate) fn with_everything_locked<R>(
-    worker: &mut Worker,
-    body: impl FnOnce(&mut Worker) -> R,
-) -> R {
-    worker.view.lock_all();
-    let answer = body(worker);
-    worker.next_now_us = worker.now_us;
-    finish(worker);
-    answer
 }

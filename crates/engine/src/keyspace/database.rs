@@ -6,8 +6,6 @@
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-use smallvec::SmallVec;
-
 use super::entry::{Entry, EntryRef, raw_string_mut};
 use super::stored::Collection;
 use crate::random::Random;
@@ -233,22 +231,12 @@ impl Database {
             if self.next_bucket >= buckets {
                 self.next_bucket = 0;
             }
-            // SAFETY: as in `scan`.
             self.table.for_each_in_bucket(self.next_bucket, &mut |raw| {
+                // SAFETY: as in `scan`.
                 visit(unsafe { EntryRef::from_raw(raw) });
             });
             self.next_bucket += 1;
         }
-    }
-
-    /// Takes some entries out, at most a bucket of them, for freeing a database in steps.
-    pub(crate) fn drain_bucket(&mut self) -> SmallVec<[Entry; 9]> {
-        let taken = self.table.drain_bucket();
-        self.volatile -= taken
-            .iter()
-            .filter(|entry| entry.as_ref().expire_ms().is_some())
-            .count();
-        taken
     }
 
     #[inline]

@@ -9,6 +9,7 @@ use super::{Element, Table};
 use crate::random::Random;
 
 /// A key on the heap, with a thin pointer to it.
+#[allow(clippy::box_collection, reason = "a vector is not a thin pointer")]
 struct Key(Box<Vec<u8>>);
 
 impl Key {

@@ -388,12 +388,13 @@ impl Pair {
                     return Some(mismatch(format!("{}: {text}", join_words(words))));
                 }
                 subject_replies.push(actual);
-                if step.kind == StepKind::Draw && subject_replies.len() == 2
+                if step.kind == StepKind::Draw
+                    && subject_replies.len() == 2
                     && let Some(text) =
                         draw_mistake(words, &subject_replies[0], &subject_replies[1])
-                    {
-                        return Some(mismatch(text));
-                    }
+                {
+                    return Some(mismatch(text));
+                }
             }
         }
         None
