@@ -7,6 +7,7 @@
 //! * `pop`: ZPOPMIN and its relatives, those that wait among them.
 //! * `bounds`: how ends of ranges are written.
 //! * `reply`: what several rooms answer and store alike.
+//! * `rows`: what the rows share.
 
 mod bounds;
 mod combine;
@@ -14,6 +15,7 @@ mod lookup;
 mod pop;
 mod range;
 mod reply;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -24,21 +26,4 @@ pub(super) use pop::COMMANDS as POP_COMMANDS;
 pub(super) use range::COMMANDS as RANGE_COMMANDS;
 pub(super) use update::COMMANDS as UPDATE_COMMANDS;
 
-use crate::command::{Categories, Command, Flags, Group, KeyFlags};
-
-/// What the rows of the family share.
-const ROW: Command = Command {
-    categories: Categories::SORTEDSET,
-    group: Group::SortedSet,
-    ..Command::DEFAULT
-};
-
-const READ: Flags = Flags::READONLY;
-const WRITE: Flags = Flags::WRITE;
-const FAST: Flags = Flags::FAST;
-const STORE: Flags = Flags::WRITE.union(Flags::DENYOOM);
-/// The keys are counted by an argument.
-const MOVABLE: Flags = Flags::MOVABLEKEYS;
-const READ_KEY: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
-const REMOVE_FROM_KEY: KeyFlags = KeyFlags::RW.union(KeyFlags::DELETE);
-const STORE_KEY: KeyFlags = KeyFlags::OW.union(KeyFlags::UPDATE);
+use rows::{FAST, MOVABLE, READ, READ_KEY, REMOVE_FROM_KEY, ROW, STORE, STORE_KEY, WRITE};
