@@ -15,7 +15,7 @@
 //! - every range, whether of ranks, scores or names, becomes a range of ranks by two searches, after which
 //!   counting is a subtraction, LIMIT's offset is an addition, and going backward is as cheap as going forward;
 //! - a member costs about seven bytes: six in its leaf, little for the free places at the leaf's end (a leaf grows
-//!   from one size of the allocator to the next), and a fortieth of an inner entry.
+//!   from one size of the allocator to the next), and a ninetieth of an inner entry.
 //!
 //! # What always holds
 //!
@@ -38,7 +38,7 @@ use super::member::{Handle, Place};
 
 /// The tree of a big sorted set, with the sizes that measured best.
 pub(super) type Order = Tree<LEAF, FANOUT>;
-pub(super) const LEAF: usize = 64;
+pub(super) const LEAF: usize = 128;
 pub(super) const FANOUT: usize = 44;
 
 /// See the head of this file. The sizes are parameters so that tests can have deep trees of few members; both must
@@ -637,7 +637,7 @@ fn place_of(handle: &Handle) -> Place<'_> {
 
 /// How many handles at the head of a leaf satisfy `before`.
 ///
-/// Every look at a handle's score is a likely cache miss. A binary search of 64 would wait for six of them one after
+/// Every look at a handle's score is a likely cache miss. A binary search of 128 would wait for seven of them one after
 /// the other; here one round looks at every eighth and a second at the seven between two of those, and within a
 /// round the loads do not wait for each other.
 fn leaf_partition_point(leaf: &[Handle], before: &impl Fn(f64, &Handle) -> bool) -> usize {
