@@ -96,6 +96,13 @@ impl Client {
             .store(protocol.version() as u8, Ordering::Relaxed);
     }
 
+    /// Says until when a pause holds the next command back, in milliseconds since 1970, if it does.
+    pub(crate) fn set_held_back(&mut self, until_ms: Option<i64>) {
+        self.held_back_until_ms = until_ms;
+        let is_held_back = &self.shared.is_held_back;
+        is_held_back.store(until_ms.is_some(), Ordering::Relaxed);
+    }
+
     /// CLIENT NO-EVICT.
     pub(crate) fn set_no_evict(&mut self, no_evict: bool) {
         self.no_evict = no_evict;
@@ -149,6 +156,8 @@ pub struct ClientShared {
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
     pub(crate) is_killed: AtomicBool,
+    /// Whether a pause holds a command back.
+    pub(crate) is_held_back: AtomicBool,
     /// Whether the session has ended.
     pub(crate) has_ended: AtomicBool,
     /// The command on which the session is blocked.
@@ -187,6 +196,7 @@ impl ClientShared {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             is_killed: AtomicBool::new(false),
+            is_held_back: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             blocked: Mutex::new(None),
             input_bytes: AtomicU64::new(0),
@@ -221,6 +231,11 @@ impl ClientShared {
     /// Whether the session is about to be closed by somebody else.
     pub(crate) fn is_killed(&self) -> bool {
         self.is_killed.load(Ordering::Acquire)
+    }
+
+    /// Whether the session waits for a key, for time to pass, or for the end of a pause.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.is_held_back.load(Ordering::Relaxed) || self.blocked.lock().is_some()
     }
 
     /// Has the session closed by its owner.

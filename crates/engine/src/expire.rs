@@ -40,7 +40,8 @@ impl Worker {
             return false;
         }
         self.engine.sample_rates();
-        if self.engine.is_active_expire_off.load(Ordering::Relaxed) {
+        let is_paused = self.engine.pause.holds_writes(self.now_ms());
+        if is_paused || self.engine.is_active_expire_off.load(Ordering::Relaxed) {
             return false;
         }
         let mut cycle = std::mem::take(&mut self.expire_cycle);

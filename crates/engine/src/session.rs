@@ -214,8 +214,8 @@ impl Session {
             let request_spans = &spans[request.first_span..request.first_span + request.span_count];
             let args = Args::spans(buffer, request_spans);
             if worker.engine.pause.is_on() {
-                self.client.held_back_until_ms =
-                    dispatch::hold_back(worker, &self.client, args, &request.prepared);
+                let until_ms = dispatch::hold_back(worker, &self.client, args, &request.prepared);
+                self.client.set_held_back(until_ms);
             }
             if self.client.held_back_until_ms.is_none() {
                 self.execute(worker, args, request.prepared, output);
@@ -316,7 +316,7 @@ impl Session {
                         output.extend_from_slice(&reply);
                     }
                 }
-                Message::Resume => self.client.held_back_until_ms = None,
+                Message::Resume => self.client.set_held_back(None),
                 Message::Close => self.client.close_after_reply = true,
             }
         }
@@ -325,7 +325,7 @@ impl Session {
     /// Ends the wait of a blocked session whose time is over. A reply is delivered as any other
     /// message is.
     pub fn time_out(&mut self) {
-        self.client.held_back_until_ms = None;
+        self.client.set_held_back(None);
         if let Some(blocked) = &self.client.blocked {
             blocked.finish_with(|out| blocked.blocking.on_timeout.write(out));
         }

@@ -450,11 +450,10 @@ fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
 
 /// The letters of a session's state, `N` if there is nothing to say.
 fn flags(shared: &ClientShared) -> String {
-    let is_blocked = shared.blocked.lock().is_some();
     let letters = [
         ('P', is_subscriber(shared)),
         ('x', shared.queued_count.load(Ordering::Relaxed) >= 0),
-        ('b', is_blocked),
+        ('b', shared.is_blocked()),
         ('A', shared.is_killed()),
         ('U', shared.is_unix_socket),
         ('e', shared.no_evict.load(Ordering::Relaxed)),

@@ -1,7 +1,7 @@
 //! Commands on whole databases: listing their keys, counting, emptying and exchanging them.
 
 use super::scan::{ScanOptions, Scanned, parse_cursor, reply_cursor};
-use crate::command::context::delete_expired;
+use crate::command::context::{Mode, delete_expired};
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply,
 };
@@ -164,19 +164,25 @@ fn with_stripe<R>(worker: &mut Worker, index: usize, body: impl FnOnce(&mut Work
 }
 
 fn randomkey(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    /// Where nothing may be deleted, all keys may be past their time.
+    const TRIES: usize = 100;
     let database = cx.client.database;
-    loop {
+    let is_paused = cx.engine().pause.holds_writes(cx.now_ms());
+    for tries in 1.. {
         let Some((key, is_expired)) = pick(cx.worker, database) else {
             out.null();
-            return Ok(());
+            break;
         };
-        if !is_expired {
+        if !is_expired || is_paused && tries == TRIES {
             out.bulk(&key);
-            return Ok(());
+            break;
         }
-        let key = cx.worker.view.key(&key);
-        delete_expired(cx.worker, database, key);
+        if !is_paused {
+            let key = cx.worker.view.key(&key);
+            delete_apart(cx.worker, database, key, cx.mode == Mode::Direct);
+        }
     }
+    Ok(())
 }
 
 /// A key, each with the same probability, and whether its time is over.
@@ -206,90 +212,106 @@ const TABLE_CURSOR_BITS: u32 = 40;
 fn scan(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let cursor = parse_cursor(cx.arg(1))?;
     let options = ScanOptions::parse(cx.args(), 2, Scanned::Keys)?;
-    let database = cx.client.database;
-    let mut found = Vec::new();
-    let next = options.run(cursor, |cursor| {
-        scan_step(cx.worker, database, cursor, &options, &mut found)
-    });
+    let mut scan = Scan {
+        database: cx.client.database,
+        options: &options,
+        is_direct: cx.mode == Mode::Direct,
+        found: Vec::new(),
+    };
+    let next = options.run(cursor, |cursor| scan.step(cx.worker, cursor));
     reply_cursor(out, next);
-    out.array(found.len());
-    found.iter().for_each(|key| out.bulk(key));
+    out.array(scan.found.len());
+    scan.found.iter().for_each(|key| out.bulk(key));
     Ok(())
 }
 
-/// Visits one bucket; answers where to go on and how many keys were there. Stripes without keys
-/// are passed over.
-fn scan_step(
-    worker: &mut Worker,
+/// One call of SCAN.
+struct Scan<'a> {
     database: usize,
-    cursor: u64,
-    options: &ScanOptions<'_>,
-    found: &mut Vec<Vec<u8>>,
-) -> (u64, usize) {
-    const TABLE_MASK: u64 = (1 << TABLE_CURSOR_BITS) - 1;
-    let first = cursor >> TABLE_CURSOR_BITS;
-    let stripe_count = worker.view.keyspace().stripe_count() as u64;
-    for index in first..stripe_count {
-        let table_cursor = if index == first {
-            cursor & TABLE_MASK
-        } else {
-            0
-        };
-        let step = with_stripe(worker, index as usize, |worker| {
-            scan_bucket(
-                worker,
-                database,
-                index as usize,
-                table_cursor,
-                options,
-                found,
-            )
-        });
-        match step {
-            Some((0, visited)) if index + 1 < stripe_count => {
-                return ((index + 1) << TABLE_CURSOR_BITS, visited);
-            }
-            Some((0, visited)) => return (0, visited),
-            Some((next, visited)) => return (index << TABLE_CURSOR_BITS | next, visited),
-            None => {}
-        }
-    }
-    (0, 0)
+    options: &'a ScanOptions<'a>,
+    /// Whether it is a request of its own.
+    is_direct: bool,
+    found: Vec<Vec<u8>>,
 }
 
-/// Visits one bucket of a stripe's table, unless it is empty. Keys whose time is over are deleted.
-fn scan_bucket(
-    worker: &mut Worker,
-    database: usize,
-    index: usize,
-    cursor: u64,
-    options: &ScanOptions<'_>,
-    found: &mut Vec<Vec<u8>>,
-) -> Option<(u64, usize)> {
-    let now_ms = worker.now_ms();
-    let share = worker.view.stripe_at(index).database(database)?;
-    if share.len() == 0 {
-        return None;
-    }
-    let mut visited = 0;
-    let mut expired = Vec::new();
-    let next = share.scan(cursor, &mut |entry| {
-        visited += 1;
-        let is_wanted = options.matches(entry.key())
-            && options.type_name.is_none_or(|wanted| {
-                wanted.eq_ignore_ascii_case(entry.value_type().name().as_bytes())
+impl Scan<'_> {
+    /// Visits one bucket; answers where to go on and how many keys were there. Stripes without
+    /// keys are passed over.
+    fn step(&mut self, worker: &mut Worker, cursor: u64) -> (u64, usize) {
+        const TABLE_MASK: u64 = (1 << TABLE_CURSOR_BITS) - 1;
+        let first = cursor >> TABLE_CURSOR_BITS;
+        let stripe_count = worker.view.keyspace().stripe_count() as u64;
+        for index in first..stripe_count {
+            let table_cursor = if index == first {
+                cursor & TABLE_MASK
+            } else {
+                0
+            };
+            let visited = with_stripe(worker, index as usize, |worker| {
+                self.bucket(worker, index as usize, table_cursor)
             });
-        if is_wanted && is_expired(entry, now_ms) {
-            expired.push(entry.key().to_vec());
-        } else if is_wanted {
-            found.push(entry.key().to_vec());
+            match visited {
+                Some((0, count)) if index + 1 < stripe_count => {
+                    return ((index + 1) << TABLE_CURSOR_BITS, count);
+                }
+                Some((0, count)) => return (0, count),
+                Some((next, count)) => return (index << TABLE_CURSOR_BITS | next, count),
+                None => {}
+            }
         }
-    });
-    for key in expired {
-        let key = worker.view.key(&key);
-        delete_expired(worker, database, key);
+        (0, 0)
     }
-    Some((next, visited))
+
+    /// Visits one bucket of a stripe's table, unless that is empty. Keys whose time is over are
+    /// deleted.
+    fn bucket(&mut self, worker: &mut Worker, index: usize, cursor: u64) -> Option<(u64, usize)> {
+        let now_ms = worker.now_ms();
+        let share = worker.view.stripe_at(index).database(self.database)?;
+        if share.len() == 0 {
+            return None;
+        }
+        let mut count = 0;
+        let mut expired = Vec::new();
+        let next = share.scan(cursor, &mut |entry| {
+            count += 1;
+            if !self.wants(entry) {
+                return;
+            }
+            let key = entry.key().to_vec();
+            if is_expired(entry, now_ms) {
+                expired.push(key);
+            } else {
+                self.found.push(key);
+            }
+        });
+        if !worker.engine.pause.holds_writes(now_ms) {
+            for key in expired {
+                let key = worker.view.key(&key);
+                delete_apart(worker, self.database, key, self.is_direct);
+            }
+        }
+        Some((next, count))
+    }
+
+    fn wants(&self, entry: EntryRef<'_>) -> bool {
+        let type_name = entry.value_type().name();
+        self.options.matches(entry.key())
+            && self
+                .options
+                .type_name
+                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(type_name.as_bytes()))
+    }
+}
+
+/// Deletes a key whose time is over, and propagates the deletion at once and alone: a command that
+/// only meets keys by chance makes no transaction of their deletions. Inside a transaction or
+/// script it belongs to that.
+fn delete_apart(worker: &mut Worker, database: usize, key: Key<'_>, is_direct: bool) {
+    delete_expired(worker, database, key);
+    if is_direct && !worker.propagated.is_empty() {
+        let deletion = std::mem::take(&mut worker.propagated);
+        worker.engine.propagation.append(&deletion, false);
+    }
 }
 
 // Emptying.

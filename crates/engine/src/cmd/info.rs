@@ -288,8 +288,8 @@ fn clients(page: &mut Page, worker: &mut Worker) {
     let mut blocked_keys = BTreeSet::new();
     let (mut blocked, mut with_deadline) = (0, 0);
     for client in &sessions {
+        blocked += usize::from(client.is_blocked());
         if let Some(waiting) = &*client.blocked.lock() {
-            blocked += 1;
             with_deadline += usize::from(waiting.blocking.deadline_ms.is_some());
             let keys = waiting
                 .blocking

@@ -458,6 +458,9 @@ fn propagate(worker: &mut Worker) {
 fn delete_met_expired(worker: &mut Worker) {
     worker.has_expired.set(false);
     let expired = std::mem::take(&mut *worker.expired.borrow_mut());
+    if worker.engine.pause.holds_writes(worker.now_ms()) {
+        return;
+    }
     for met in expired {
         let key = Key {
             bytes: &met.key,
