@@ -42,11 +42,19 @@ const UNITS: &[&str] = &[
 ];
 
 /// What Oxidis is configured with for the suite beside what the suite says itself, and why.
-const CONFIG: &[(&str, &str, &str)] = &[(
-    "set-max-listpack-entries",
-    "0",
-    "the suite of 7.0.15 knows no listpack sets: a set that is no intset must be a hash table",
-)];
+const CONFIG: &[(&str, &str, &str)] = &[
+    (
+        "set-max-listpack-entries",
+        "0",
+        "the suite of 7.0.15 knows no listpack sets: a set that is no intset must be a hash table",
+    ),
+    (
+        "io-threads",
+        "1",
+        "some tests send requests on several connections and rely on their being executed in the \
+         order in which they were sent",
+    ),
+];
 
 /// How many of a hundred tests may stand in skips.toml.
 const SKIPS_LIMIT_PERCENT: usize = 3;
