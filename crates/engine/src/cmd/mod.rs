@@ -2,6 +2,7 @@
 //! commands work on stands in `value`; how they are called in `command`.
 
 mod arguments;
+mod bitmap;
 mod client;
 mod command;
 mod config;
