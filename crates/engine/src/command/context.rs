@@ -543,9 +543,12 @@ impl<'a> Context<'a> {
     /// Sets a string, keeping the key's expiry.
     pub fn set_string_keeping_expire(&mut self, key: Key<'_>, bytes: &[u8]) {
         self.expire_if_needed(key);
-        self.discard_big(key);
-        self.database_mut(key)
-            .set_string_keeping_expire(key.hash, key.bytes, bytes);
+        let discarded_expire_ms = self.discard_big(key);
+        let database = self.database_mut(key);
+        database.set_string_keeping_expire(key.hash, key.bytes, bytes);
+        if discarded_expire_ms.is_some() {
+            database.set_expire(key.hash, key.bytes, discarded_expire_ms);
+        }
     }
 
     /// Sets an integer, keeping the key's expiry.
@@ -633,8 +636,9 @@ impl<'a> Context<'a> {
     }
 
     /// Throws a big value under the key away before it is overwritten, so that it is freed later.
+    /// Answers the expiry that goes with it.
     #[inline]
-    fn discard_big(&mut self, key: Key<'_>) {
+    fn discard_big(&mut self, key: Key<'_>) -> Option<i64> {
         let stripe = self.worker.view.stripe(key.hash);
         let entry = stripe
             .database(self.client.database)
@@ -642,8 +646,11 @@ impl<'a> Context<'a> {
         if entry.is_some_and(|entry| entry.value_type() != ValueType::String)
             && let Some(entry) = self.take(key)
         {
+            let expire_ms = entry.as_ref().expire_ms();
             self.discard(entry);
+            return expire_ms;
         }
+        None
     }
 
     /// Frees an entry: at once if it is small, without the locks if not.
