@@ -2,6 +2,8 @@
 //! numbers near the limits. Nearly every sequence of bytes makes sound commands; some of them name
 //! a key of the wrong type, and that must be refused.
 
+use oxidis_engine::random::Random;
+
 /// One command, name first.
 pub type Command = Vec<Vec<u8>>;
 
@@ -12,30 +14,52 @@ pub const EPOCH_MS: i64 = 4_102_444_800_000;
 /// Reads choices from the front of the bytes.
 pub struct Choices<'a> {
     bytes: &'a [u8],
+    /// How many choices there are after the bytes, and where they come from.
+    more: usize,
+    random: Random,
     /// Whose keys the command that is made prefers.
     family: usize,
 }
 
 impl<'a> Choices<'a> {
-    /// Choices from these bytes.
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Choices { bytes, family: 0 }
+    /// Choices from these bytes, and then from so many more that follow from them as chance
+    /// would have it: a fuzzer likes its inputs short, but it takes many commands to get
+    /// anywhere.
+    pub fn new(bytes: &'a [u8], more: usize) -> Self {
+        let seed = bytes.iter().fold(1, |seed: u64, byte| {
+            (seed ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Choices {
+            bytes,
+            more,
+            random: Random::new(seed),
+            family: 0,
+        }
     }
 
-    /// A number below `limit`; zero when there are no bytes left.
+    /// Whether any choices are left.
+    fn is_over(&self) -> bool {
+        self.bytes.is_empty() && self.more == 0
+    }
+
+    /// A number below `limit`; zero when nothing is left.
     pub fn below(&mut self, limit: usize) -> usize {
         match self.bytes {
             [byte, rest @ ..] => {
                 self.bytes = rest;
                 usize::from(*byte) % limit
             }
+            [] if self.more > 0 => {
+                self.more -= 1;
+                self.random.below(limit as u64) as usize
+            }
             [] => 0,
         }
     }
 
-    /// The next command; `None` when there are no bytes left.
+    /// The next command; `None` when nothing is left.
     pub fn command(&mut self) -> Option<Command> {
-        if self.bytes.is_empty() {
+        if self.is_over() {
             return None;
         }
         let (family, name, shape) = COMMANDS[self.below(COMMANDS.len())];
@@ -89,7 +113,7 @@ impl<'a> Choices<'a> {
             }
             "score" => command.push(self.pick(SCORES)),
             "bound" => command.push(self.pick(BOUNDS)),
-            "index" => command.push((self.below(24) as i64 - 10).to_string().into()),
+            "index" => command.push(self.index().to_string().into()),
             "count" => command.push(self.below(5).to_string().into()),
             "many" => self.many(command, |number| vec![format!("m{number}")]),
             "manypairs" => {
@@ -138,8 +162,16 @@ impl<'a> Choices<'a> {
         }
     }
 
+    /// A place in a list, from either end, and mostly near it; or how many of something.
+    fn index(&mut self) -> i64 {
+        match self.below(48) as i64 {
+            near @ 0..24 => near % 5 - 2,
+            far => far - 34,
+        }
+    }
+
     fn member(&mut self) -> Vec<u8> {
-        let choice = self.below(40);
+        let choice = self.below(24);
         match MEMBERS.get(choice) {
             Some(member) => member.to_vec(),
             None => format!("m{choice}").into(),

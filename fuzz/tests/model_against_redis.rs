@@ -92,7 +92,7 @@ fn the_model_answers_as_redis_does() {
     let mut random = Random::new(1);
     for round in 0..300 {
         let bytes: Vec<u8> = (0..2000).map(|_| random.next() as u8).collect();
-        let mut choices = Choices::new(&bytes);
+        let mut choices = Choices::new(&bytes, 0);
         let commands: Vec<_> = std::iter::from_fn(|| choices.command()).collect();
         let mut stream = Vec::new();
         write_request(&["FLUSHALL"], &mut stream);

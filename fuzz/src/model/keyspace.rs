@@ -78,9 +78,7 @@ impl Model {
 
     /// Executes a command.
     pub fn execute(&mut self, command: &Command) -> Expected {
-        let now_ms = self.now_ms;
-        self.entries
-            .retain(|_, entry| entry.expires_ms.is_none_or(|at_ms| at_ms > now_ms));
+        self.drop_expired();
         let name = String::from_utf8_lossy(&command[0]).into_owned();
         let args: Vec<&[u8]> = command[1..].iter().map(Vec::as_slice).collect();
         let outcome = self
@@ -95,8 +93,15 @@ impl Model {
     }
 
     /// Every key that there is.
-    pub fn keys(&self) -> Vec<Vec<u8>> {
+    pub fn keys(&mut self) -> Vec<Vec<u8>> {
+        self.drop_expired();
         self.entries.keys().cloned().collect()
+    }
+
+    fn drop_expired(&mut self) {
+        let now_ms = self.now_ms;
+        self.entries
+            .retain(|_, entry| entry.expires_ms.is_none_or(|at_ms| at_ms > now_ms));
     }
 
     pub(super) fn exists(&self, key: &[u8]) -> bool {

@@ -1,5 +1,7 @@
 //! The commands of lists.
 
+use std::collections::VecDeque;
+
 use oxidis_resp::Value;
 
 use super::keyspace::Model;
@@ -109,21 +111,33 @@ impl Model {
             return exactly(Value::NullBulk);
         }
         self.list(to)?;
-        let element = self.edit_list(from, |list| {
-            if from_left {
+        let pop = |list: &mut VecDeque<Vec<u8>>| {
+            let popped = if from_left {
                 list.pop_front()
             } else {
                 list.pop_back()
-            }
-            .expect("it is not empty")
-        })?;
-        self.edit_list(to, |list| {
+            };
+            popped.expect("it is not empty")
+        };
+        let push = |list: &mut VecDeque<Vec<u8>>, element: &[u8]| {
             if to_left {
-                list.push_front(element.clone())
+                list.push_front(element.to_vec());
             } else {
-                list.push_back(element.clone())
+                list.push_back(element.to_vec());
             }
-        })?;
+        };
+        let element = if from == to {
+            // At no time is the key without elements.
+            self.edit_list(from, |list| {
+                let element = pop(list);
+                push(list, &element);
+                element
+            })?
+        } else {
+            let element = self.edit_list(from, pop)?;
+            self.edit_list(to, |list| push(list, &element))?;
+            element
+        };
         exactly(bulk(&element))
     }
 }
@@ -139,7 +153,7 @@ fn index(text: &[u8], length: usize) -> Option<usize> {
 }
 
 /// Removes the first `count` equal elements, the last if it is negative, all if it is zero.
-fn remove(list: &mut std::collections::VecDeque<Vec<u8>>, count: i64, element: &[u8]) -> usize {
+fn remove(list: &mut VecDeque<Vec<u8>>, count: i64, element: &[u8]) -> usize {
     let mut places: Vec<usize> = (0..list.len()).filter(|&at| list[at] == element).collect();
     if count < 0 {
         places.reverse();
