@@ -12,7 +12,7 @@ use crate::command::{
 use crate::keyspace::Key;
 use crate::text::parse_double;
 use crate::value::list::End;
-use crate::value::{List, Value, ValueType};
+use crate::value::{EncodingLimits, List, SortedSet, Value, ValueType};
 
 const KEY_TO_READ: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
 
@@ -153,6 +153,9 @@ fn sort(cx: &mut Context<'_>, out: &mut Reply<'_>, may_store: bool) -> CommandRe
         options.is_alphabetic = true;
         options.by = None;
     }
+    if value_type == Some(ValueType::SortedSet) {
+        unpack(cx, key)?;
+    }
     let chosen = if options.keeps_order {
         elements_in_order(cx, key, &options)?
     } else {
@@ -167,6 +170,31 @@ fn sort(cx: &mut Context<'_>, out: &mut Reply<'_>, may_store: bool) -> CommandRe
         Some(destination) => store(cx, out, destination, &chosen, &options.gets),
         None => answer(cx, out, &chosen, &options.gets),
     }
+    Ok(())
+}
+
+/// Gives a sorted set its big form, as sorting it does in Redis too.
+fn unpack(cx: &mut Context<'_>, key: Key<'_>) -> CommandResult {
+    let Some(set) = cx
+        .sorted_set(key)?
+        .filter(|set| set.encoding() == "listpack")
+    else {
+        return Ok(());
+    };
+    let pairs: Vec<(Vec<u8>, f64)> = set
+        .iter()
+        .map(|(member, score)| (member.to_vec(), score))
+        .collect();
+    let limits = EncodingLimits {
+        zset_max_listpack_entries: 0,
+        ..EncodingLimits::clone(&cx.limits())
+    };
+    let expire_ms = cx.expire_ms(key).flatten();
+    cx.store(
+        key,
+        Value::SortedSet(SortedSet::from_pairs(pairs, &limits)),
+        expire_ms,
+    );
     Ok(())
 }
 

@@ -543,19 +543,30 @@ fn delifeq(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 fn getex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
     let mut expiry = Expiry::Keep;
-    match cx.argc() {
-        2 => {}
-        3 if cx.arg_is(2, "PERSIST") => expiry = Expiry::Clear,
-        4 if is_expire_unit(cx.arg(2)) => {}
-        _ => return Err(CommandError::Syntax),
+    let mut unit_at = None;
+    let mut index = 2;
+    while index < cx.argc() {
+        if cx.arg_is(index, "PERSIST") && unit_at.is_none() {
+            expiry = Expiry::Clear;
+        } else if is_expire_unit(cx.arg(index))
+            && expiry == Expiry::Keep
+            && unit_at.is_none()
+            && index + 1 < cx.argc()
+        {
+            unit_at = Some(index);
+            index += 1;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        index += 1;
     }
     let found = cx.string(key)?;
     let Some(found) = found else {
         out.null();
         return Ok(());
     };
-    if cx.argc() == 4 {
-        expiry = Expiry::At(expire_at(cx, cx.arg(2), cx.arg(3), "getex")?);
+    if let Some(at) = unit_at {
+        expiry = Expiry::At(expire_at(cx, cx.arg(at), cx.arg(at + 1), "getex")?);
     }
     reply_string(Some(found), out);
     match expiry {
@@ -668,7 +679,7 @@ fn incrbyfloat(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         ));
     }
     let sum = sum.to_string();
-    cx.set_string_keeping_expire(key, sum.as_bytes());
+    cx.set_text_keeping_expire(key, sum.as_bytes());
     cx.rewrite(&[b"SET", key.bytes, sum.as_bytes(), b"KEEPTTL"]);
     cx.changed(key, EventClass::STRING, "incrbyfloat");
     out.bulk(sum.as_bytes());

@@ -450,9 +450,9 @@ impl<'a> Context<'a> {
             None if !create => return Ok(None),
             _ => {}
         }
-        let database = self.client.database;
-        let database = self.worker.view.stripe_mut(key.hash).database_mut(database);
-        Ok(Some(database.collection_mut(key.hash, key.bytes)))
+        Ok(Some(
+            self.database_mut(key).collection_mut(key.hash, key.bytes),
+        ))
     }
 
     fn collection_or_create<'k, T: Collection>(
@@ -551,6 +551,15 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Sets a short string that is kept as text even if it spells an integer, keeping the key's
+    /// expiry.
+    pub fn set_text_keeping_expire(&mut self, key: Key<'_>, text: &[u8]) {
+        self.expire_if_needed(key);
+        self.discard_big(key);
+        self.database_mut(key)
+            .set_text_keeping_expire(key.hash, key.bytes, text);
+    }
+
     /// Sets an integer, keeping the key's expiry.
     pub fn set_integer_keeping_expire(&mut self, key: Key<'_>, n: i64) {
         self.expire_if_needed(key);
@@ -627,8 +636,11 @@ impl<'a> Context<'a> {
 
     #[inline]
     pub(crate) fn database_mut(&mut self, key: Key<'_>) -> &mut crate::keyspace::Database {
+        let clock = self.access_clock();
         let database = self.client.database;
-        self.worker.view.stripe_mut(key.hash).database_mut(database)
+        let database = self.worker.view.stripe_mut(key.hash).database_mut(database);
+        database.set_access_clock(clock);
+        database
     }
 
     fn access_clock(&self) -> u32 {

@@ -159,7 +159,12 @@ impl Registered {
 
 /// At most `max_len` bytes of something that a client sent, for an error text.
 fn printable(bytes: &[u8], max_len: usize) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(max_len)]).into_owned()
+    // What it prints with `%s` ends at the first NUL.
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end.min(max_len)]).into_owned()
 }
 
 fn unknown_command(arguments: Args<'_>) -> CommandError {

@@ -18,6 +18,8 @@ pub(crate) struct Database {
     volatile: usize,
     /// The bucket at which the active expiry cycle goes on.
     next_bucket: usize,
+    /// What new entries get as access information; see [`Self::set_access_clock`].
+    access_clock: u32,
 }
 
 impl Database {
@@ -26,6 +28,7 @@ impl Database {
             table: Table::new(seed),
             volatile: 0,
             next_bucket: 0,
+            access_clock: 0,
         }
     }
 
@@ -54,8 +57,17 @@ impl Database {
         Some(unsafe { EntryRef::from_raw(raw) })
     }
 
+    /// Sets what entries get as access information that have none of their own yet.
+    #[inline]
+    pub(crate) fn set_access_clock(&mut self, clock: u32) {
+        self.access_clock = clock;
+    }
+
     /// Adds an entry whose key is not there.
     pub(crate) fn insert_new(&mut self, hash: u64, entry: Entry) {
+        if entry.as_ref().access() == 0 {
+            entry.as_ref().set_access(self.access_clock);
+        }
         if entry.as_ref().expire_ms().is_some() {
             self.volatile += 1;
         }
@@ -120,6 +132,19 @@ impl Database {
                 hash,
                 Entry::from_value(key, crate::value::Value::Integer(n), None),
             ),
+        }
+    }
+
+    /// Sets a short string that is kept as text even if it spells an integer, keeping the expiry
+    /// of the key if it was there.
+    pub(crate) fn set_text_keeping_expire(&mut self, hash: u64, key: &[u8], text: &[u8]) {
+        match self.table.find_slot(hash, key) {
+            // SAFETY: as in `set_string`.
+            Some(mut slot) => unsafe {
+                let raw = Entry::overwrite_text(slot.raw(), text);
+                slot.replace(raw);
+            },
+            None => self.insert_new(hash, Entry::from_text(key, text)),
         }
     }
 

@@ -224,6 +224,12 @@ impl Entry {
         Self::from_raw_string(key, bytes.to_vec(), expire_ms)
     }
 
+    /// An entry for a short string that is kept as text even if it spells an integer.
+    pub(crate) fn from_text(key: &[u8], bytes: &[u8]) -> Self {
+        debug_assert!(bytes.len() <= STRING_EMBED_MAX);
+        Self::build(key, None, &Payload::Embedded(Kind::EmbeddedString, bytes))
+    }
+
     fn from_raw_string(key: &[u8], bytes: Vec<u8>, expire_ms: Option<i64>) -> Self {
         let address = leak(Box::new(bytes));
         Self::build(key, expire_ms, &Payload::Boxed(Kind::RawString, address))
@@ -306,6 +312,24 @@ impl Entry {
                 let address = leak(Box::new(bytes.to_vec()));
                 Self::with_payload(raw, &Payload::Boxed(Kind::RawString, address))
             }
+        }
+    }
+
+    /// As [`Self::overwrite_string`], keeping a string that spells an integer as text, for the few
+    /// commands after which OBJECT ENCODING does not answer `int`.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    pub(crate) unsafe fn overwrite_text(raw: NonNull<u8>, bytes: &[u8]) -> NonNull<u8> {
+        debug_assert!(bytes.len() <= STRING_EMBED_MAX);
+        // SAFETY: promised by the caller; the boxed value is dropped before its address is lost.
+        unsafe {
+            let entry = EntryRef::from_raw(raw);
+            if entry.kind().is_boxed() {
+                drop_boxed(entry.kind(), entry.boxed_address());
+            }
+            Self::with_payload(raw, &Payload::Embedded(Kind::EmbeddedString, bytes))
         }
     }
 

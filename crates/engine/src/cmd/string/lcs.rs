@@ -10,6 +10,7 @@ struct Match {
 }
 
 pub(super) fn lcs(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let [first, second] = two_strings(cx)?;
     let args = cx.args();
     let (mut wants_length, mut wants_ranges, mut with_length) = (false, false, false);
     let mut min_length = 0;
@@ -34,7 +35,6 @@ pub(super) fn lcs(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             "ERR If you want both the length and indexes, please just use IDX.",
         ));
     }
-    let [first, second] = two_strings(cx)?;
     let table = Lengths::of(&first, &second)?;
     let total = table.at(first.len(), second.len());
     if wants_length {
