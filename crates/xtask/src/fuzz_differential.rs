@@ -73,7 +73,7 @@ impl From<FamilyName> for Family {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let reference = ServerBuilder::new(workspace::redis_server()?);
     let subject = match &arguments.server {
-        Some(path) => path.clone(),
+        Some(path) => std::path::absolute(path)?,
         None => workspace::server_binary()?,
     };
     let mut subject = ServerBuilder::new(subject);

@@ -139,7 +139,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 fn contenders(arguments: &Arguments) -> Result<Vec<Contender>> {
     let ours = match &arguments.server {
-        Some(path) => path.clone(),
+        Some(path) => std::path::absolute(path)?,
         None => workspace::server_binary()?,
     };
     let mut contenders = Vec::new();

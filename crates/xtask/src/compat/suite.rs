@@ -4,20 +4,33 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 /// After so many seconds without progress a unit is taken to hang.
-const HANG_SECONDS: u32 = 120;
+const HANG_SECONDS: u32 = 60;
+
+/// How many lines are shown of a run in which no test ran.
+const SHOWN_LINES: usize = 12;
 
 /// How many tests of one unit may crash or hang the server until the rest is given up.
 const ROUNDS_LIMIT: usize = 12;
 
-/// How many ports a unit may use from its first one.
+/// How many ports a unit may use from its first one; the suite's own ports lie before that.
 const PORTS_PER_JOB: u16 = 400;
+const PORTS_BEFORE: u16 = 32;
+
+/// Where the ports of the first slot start, and how many slots there are below the ports that the
+/// system hands out.
+const FIRST_PORT: u16 = 20_100;
+const PORT_SLOTS: u16 = 24;
+
+/// How often a unit is started anew when another program took a port of its slot.
+const START_ATTEMPTS: usize = 5;
 
 /// What became of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +55,15 @@ impl UnitResult {
         self.tests.get(test) == Some(&Outcome::Passed)
     }
 
+    /// The tests that failed.
+    fn failed(&self) -> impl Iterator<Item = &String> {
+        let failed = |outcome: &Outcome| *outcome != Outcome::Passed;
+        self.tests
+            .iter()
+            .filter(move |(_, outcome)| failed(outcome))
+            .map(|(test, _)| test)
+    }
+
     fn note(&mut self, test: String, outcome: Outcome) {
         let failed_before = matches!(self.tests.get(&test), Some(Outcome::Failed(_)));
         if !failed_before {
@@ -63,33 +85,69 @@ pub struct Job<'a> {
     pub log: &'a Path,
 }
 
-/// Runs a unit.
+/// Runs a unit; `listed` are tests that are known to fail.
+///
+/// A test that fails half-way may leave the connection in a transaction, the server configured or
+/// dead, and the tests after it fail for its sake. So the unit is run anew without the tests that did
+/// such a thing, or are listed and did fail, until all others have had their chance.
 ///
 /// # Errors
 /// When the suite cannot be started at all.
-pub fn run_unit(job: &Job<'_>, unit: &str) -> Result<UnitResult> {
-    let mut culprits: Vec<(String, String)> = Vec::new();
+pub fn run_unit(job: &Job<'_>, unit: &str, listed: &[&str]) -> Result<UnitResult> {
+    let mut culprits: BTreeMap<String, String> = BTreeMap::new();
+    let mut rounds = 0;
     loop {
-        let output = run_once(job, unit, &culprits)?;
-        let parsed = parse(&output);
-        let culprit = parsed
-            .culprit
-            .filter(|(name, _)| culprits.iter().all(|(known, _)| known != name));
-        if let (Some(culprit), true) = (culprit, culprits.len() < ROUNDS_LIMIT) {
-            culprits.push(culprit);
-            continue;
+        let parsed = run_and_parse(job, unit, &culprits)?;
+        let mut found: BTreeMap<String, String> = parsed.culprit.into_iter().collect();
+        for (test, outcome) in &parsed.result.tests {
+            if let Outcome::Failed(why) = outcome
+                && (listed.contains(&test.as_str()) || met_unknown_command(why))
+            {
+                found.insert(test.clone(), why.clone());
+            }
         }
-        let mut result = parsed.result;
-        for (test, why) in culprits {
-            result.tests.insert(test, Outcome::Failed(why));
+        found.retain(|test, _| !culprits.contains_key(test));
+        rounds += 1;
+        // Where every test that failed is one of these, another run would tell nothing new.
+        let others_failed = parsed.result.failed().any(|test| !found.contains_key(test))
+            || parsed.hung
+            || !parsed.result.troubles.is_empty();
+        let is_last = found.is_empty() || !others_failed || rounds == ROUNDS_LIMIT;
+        culprits.extend(found);
+        if is_last {
+            let mut result = parsed.result;
+            let failed = culprits
+                .into_iter()
+                .map(|(test, why)| (test, Outcome::Failed(why)));
+            result.tests.extend(failed);
+            return Ok(result);
         }
-        return Ok(result);
     }
 }
 
-fn run_once(job: &Job<'_>, unit: &str, without: &[(String, String)]) -> Result<String> {
+fn run_and_parse(job: &Job<'_>, unit: &str, without: &BTreeMap<String, String>) -> Result<Parsed> {
+    for _ in 0..START_ATTEMPTS {
+        let output = run_once(job, unit, without)?;
+        if output.contains("address already in use") {
+            continue;
+        }
+        let parsed = parse(&output);
+        if parsed.result.tests.is_empty() && parsed.culprit.is_none() && without.is_empty() {
+            let end: Vec<&str> = output.lines().rev().take(SHOWN_LINES).collect();
+            let end: Vec<&str> = end.into_iter().rev().collect();
+            bail!(
+                "the suite ran no test; its output ends:\n{}",
+                end.join("\n")
+            );
+        }
+        return Ok(parsed);
+    }
+    bail!("other programs keep taking the suite's ports")
+}
+
+fn run_once(job: &Job<'_>, unit: &str, without: &BTreeMap<String, String>) -> Result<String> {
     let log = File::create(job.log)?;
-    let base_port = 21_500 + job.index * (PORTS_PER_JOB + 100);
+    let base_port = free_slot(job.index)?;
     let mut suite = Command::new("tclsh8.6");
     suite.current_dir(job.folder).arg("tests/test_helper.tcl");
     suite.args(["--single", unit, "--clients", "1", "--durable"]);
@@ -103,7 +161,7 @@ fn run_once(job: &Job<'_>, unit: &str, without: &[(String, String)]) -> Result<S
     for (key, value) in &job.config {
         suite.args(["--config", key, value]);
     }
-    for (test, _) in without {
+    for test in without.keys() {
         suite.args(["--skiptest", test]);
     }
     // The suite colours its output when the terminal is an xterm.
@@ -118,10 +176,26 @@ fn run_once(job: &Job<'_>, unit: &str, without: &[(String, String)]) -> Result<S
     Ok(String::from_utf8_lossy(&fs::read(job.log)?).into_owned())
 }
 
+/// The first port of a slot of which nothing is in use, as far as one can see. The suite may run at
+/// the same time elsewhere on this machine, so the search starts at a place of this process's own.
+fn free_slot(index: u16) -> Result<u16> {
+    let start =
+        u16::try_from(std::process::id() % u32::from(PORT_SLOTS))? + index * (PORT_SLOTS / 2);
+    let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let slots = (0..PORT_SLOTS)
+        .map(|step| FIRST_PORT + (start + step) % PORT_SLOTS * (PORTS_PER_JOB + 100));
+    slots
+        .into_iter()
+        .find(|&base| (base - PORTS_BEFORE..base + PORTS_BEFORE).all(is_free))
+        .context("no range of ports is free for the suite")
+}
+
 struct Parsed {
     result: UnitResult,
     /// The test that took the server or the suite with it, and how.
     culprit: Option<(String, String)>,
+    /// Whether it did not end by itself.
+    hung: bool,
 }
 
 fn parse(output: &str) -> Parsed {
@@ -178,7 +252,11 @@ fn parse(output: &str) -> Parsed {
             _ => {}
         }
     }
-    Parsed { result, culprit }
+    Parsed {
+        hung: output.contains("[TIMEOUT]"),
+        result,
+        culprit,
+    }
 }
 
 /// Whether a test failed because its connection broke: the server crashed in it.
@@ -191,6 +269,12 @@ fn lost_server(text: &str) -> bool {
     ]
     .iter()
     .any(|sign| text.to_lowercase().contains(&sign.to_lowercase()))
+}
+
+/// Whether a test asked for what the server does not have: it stopped in the middle then.
+fn met_unknown_command(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.contains("unknown command") || text.contains("unknown subcommand")
 }
 
 #[cfg(test)]
