@@ -156,6 +156,7 @@ pub struct ClientShared {
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
     pub(crate) is_killed: AtomicBool,
+    pub(crate) is_monitor: AtomicBool,
     /// Whether a pause holds a command back.
     pub(crate) is_held_back: AtomicBool,
     /// Whether the session has ended.
@@ -196,6 +197,7 @@ impl ClientShared {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             is_killed: AtomicBool::new(false),
+            is_monitor: AtomicBool::new(false),
             is_held_back: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             blocked: Mutex::new(None),

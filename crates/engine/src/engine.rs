@@ -9,6 +9,7 @@ use crate::client::Clients;
 use crate::command::CommandNames;
 use crate::config::{Config, RewriteScope};
 use crate::keyspace::{Database, Entry, Keyspace};
+use crate::observe::{Monitors, SlowLog};
 use crate::pause::Pause;
 use crate::propagation::Propagation;
 use crate::pubsub::PubSub;
@@ -138,6 +139,8 @@ pub struct Engine {
     /// DEBUG PAUSE-CRON.
     pub(crate) is_cron_paused: AtomicBool,
     pub(crate) pause: Pause,
+    pub(crate) monitors: Monitors,
+    pub(crate) slow_log: SlowLog,
     pub(crate) rejected_connections: AtomicU64,
     pub(crate) rates: Rates,
     pub(crate) names: CommandNames,
@@ -181,6 +184,8 @@ impl Engine {
             is_active_expire_off: AtomicBool::new(false),
             is_cron_paused: AtomicBool::new(false),
             pause: Pause::default(),
+            monitors: Monitors::default(),
+            slow_log: SlowLog::default(),
             rejected_connections: AtomicU64::new(0),
             rates: Rates::default(),
             names,

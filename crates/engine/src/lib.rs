@@ -13,6 +13,7 @@ mod engine;
 mod expire;
 mod keyspace;
 mod mailbox;
+mod observe;
 mod pause;
 mod propagation;
 mod pubsub;

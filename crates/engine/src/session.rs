@@ -354,6 +354,7 @@ impl Session {
         self.leave_queues(worker);
         dispatch::discard_transaction(worker, &mut self.client);
         crate::cmd::pubsub::unsubscribe_all(&worker.engine, &mut self.client);
+        worker.engine.monitors.remove(&self.client.shared);
         worker.engine.clients.remove(self.client.id());
     }
 

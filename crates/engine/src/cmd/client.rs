@@ -451,6 +451,7 @@ fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
 /// The letters of a session's state, `N` if there is nothing to say.
 fn flags(shared: &ClientShared) -> String {
     let letters = [
+        ('O', shared.is_monitor.load(Ordering::Relaxed)),
         ('P', is_subscriber(shared)),
         ('x', shared.queued_count.load(Ordering::Relaxed) >= 0),
         ('b', shared.is_blocked()),

@@ -23,6 +23,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::replication::COMMANDS,
     super::server::COMMANDS,
     super::set::COMMANDS,
+    super::slow_log::COMMANDS,
     super::sort::COMMANDS,
     super::sorted_set::COMBINE_COMMANDS,
     super::sorted_set::LOOKUP_COMMANDS,

@@ -25,6 +25,7 @@ mod sampling;
 mod scan;
 mod server;
 mod set;
+mod slow_log;
 mod sort;
 mod sorted_set;
 mod string;

@@ -2,8 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use oxidis_resp::Protocol;
-
 use crate::client::Client;
 use crate::command::{
     Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec, Locks, Reply,
@@ -226,13 +224,6 @@ fn sunsubscribe(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn subscribe_to(cx: &mut Context<'_>, kind: Kind, out: &mut Reply<'_>) -> CommandResult {
-    if !cx.may_block() && cx.client.protocol == Protocol::Resp2 {
-        return Err(CommandError::text(match kind {
-            Kind::Channel => "ERR SUBSCRIBE isn't allowed for a DENY BLOCKING client",
-            Kind::Pattern => "ERR PSUBSCRIBE isn't allowed for a DENY BLOCKING client",
-            Kind::Shard => "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
-        }));
-    }
     for index in 1..cx.argc() {
         let name = cx.arg(index);
         if cx.client.subscriptions.of(kind).insert(name.to_vec()) {

@@ -1,5 +1,5 @@
-//! Commands about the server as a whole that have no room of their own: TIME, ROLE, SHUTDOWN,
-//! LOLWUT.
+//! Commands about the server as a whole that have no room of their own: TIME, ROLE, LASTSAVE,
+//! MONITOR, SHUTDOWN, LOLWUT.
 
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, Group, Reply,
@@ -16,6 +16,16 @@ const ROW: Command = Command {
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
+        name: "lastsave",
+        arity: 1,
+        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
+        categories: Categories::ADMIN.union(Categories::DANGEROUS),
+        summary: "Answers when the data were last saved, in seconds since 1970.",
+        tips: &["nondeterministic_output"],
+        handler: lastsave,
+        ..ROW
+    },
+    Command {
         name: "lolwut",
         arity: -1,
         flags: Flags::READONLY.union(Flags::FAST),
@@ -23,6 +33,17 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "Draws a picture.",
         syntax: "[VERSION version:integer]",
         handler: lolwut,
+        ..ROW
+    },
+    Command {
+        name: "monitor",
+        arity: 1,
+        flags: Flags::ADMIN
+            .union(Flags::NOSCRIPT)
+            .union(Flags::LOADING)
+            .union(Flags::STALE),
+        summary: "Shows every command that the server executes.",
+        handler: monitor,
         ..ROW
     },
     Command {
@@ -70,6 +91,23 @@ fn time(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     out.array(2);
     out.bulk_integer(cx.now_us() / SECOND_US);
     out.bulk_integer(cx.now_us() % SECOND_US);
+    Ok(())
+}
+
+/// Nothing has been saved: as in Redis, that counts from the start of the server.
+fn lastsave(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.integer(cx.engine().started_ms / 1000);
+    Ok(())
+}
+
+fn monitor(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if !cx.may_block() {
+        return Err(CommandError::text(
+            "ERR MONITOR isn't allowed for DENY BLOCKING client",
+        ));
+    }
+    cx.worker.engine.monitors.add(&cx.client.shared);
+    out.ok();
     Ok(())
 }
 

@@ -368,14 +368,43 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
         collect(cx, dirty_before);
     }
     let ended_us = cx.worker.engine.clock.now_us();
+    let duration_us = ended_us.saturating_sub(started_us).max(0);
     let counters = &cx.worker.counters.commands[registered.id];
     counters.calls.add(1);
-    counters
-        .duration_us
-        .add(ended_us.saturating_sub(started_us).max(0) as u64);
+    counters.duration_us.add(duration_us as u64);
     cx.worker.counters.commands_processed.add(1);
+    let slow_us = cx.worker.engine.config.slowlog_log_slower_than_us();
+    if cx.worker.engine.monitors.is_on() || slow_us >= 0 && duration_us >= slow_us {
+        observe(cx, ended_us, duration_us);
+    }
     // The next command starts where this one ended: one reading of the clock for each.
     cx.worker.next_now_us = ended_us;
+}
+
+/// Shows the command that just ran to those who watch commands.
+#[cold]
+fn observe(cx: &Context<'_>, ended_us: i64, duration_us: i64) {
+    let engine = &cx.worker.engine;
+    let command = cx.registered.command;
+    if matches!(cx.mode, Mode::Serving { .. }) {
+        // It was seen when it blocked.
+        return;
+    }
+    let is_private = command
+        .flags
+        .intersects(Flags::ADMIN.union(Flags::SKIP_MONITOR));
+    if engine.monitors.is_on() && !is_private {
+        let monitors = &engine.monitors;
+        monitors.feed(ended_us, cx.client, command, cx.args());
+    }
+    let slow_us = engine.config.slowlog_log_slower_than_us();
+    let is_slow = slow_us >= 0 && duration_us >= slow_us;
+    if is_slow && !command.flags.contains(Flags::SKIP_SLOWLOG) {
+        let len_max = engine.config.slowlog_max_len();
+        let times = (ended_us, duration_us);
+        let slow_log = &engine.slow_log;
+        slow_log.add(len_max, times, cx.client, command, cx.args());
+    }
 }
 
 /// Notes what the command that just ran has to propagate.

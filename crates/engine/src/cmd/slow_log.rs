@@ -1,0 +1,137 @@
+//! SLOWLOG: the commands that took long. How they get into the log stands in `observe`.
+
+use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Reply};
+use crate::text::parse_integer;
+
+const ALWAYS: Flags = Flags::LOADING.union(Flags::STALE);
+const ADMIN: Flags = Flags::ADMIN.union(ALWAYS);
+
+const ROW: Command = Command {
+    group: Group::Server,
+    ..Command::DEFAULT
+};
+
+/// The rows.
+pub(crate) const COMMANDS: &[Command] = &[Command {
+    name: "slowlog",
+    arity: -2,
+    since: "2.2.12",
+    complexity: "That of the subcommand",
+    summary: "Looks at the commands that took long.",
+    subcommands: &[
+        Command {
+            name: "get",
+            arity: -2,
+            flags: ADMIN,
+            since: "2.2.12",
+            complexity: "O(N) in the number of entries",
+            summary: "Answers the last entries of the slow log.",
+            syntax: "[count:integer]",
+            tips: &["request_policy:all_nodes", "nondeterministic_output"],
+            handler: slowlog_get,
+            ..ROW
+        },
+        Command {
+            name: "help",
+            arity: 2,
+            flags: ALWAYS,
+            since: "6.2.0",
+            summary: "Explains the subcommands.",
+            handler: slowlog_help,
+            ..ROW
+        },
+        Command {
+            name: "len",
+            arity: 2,
+            flags: ADMIN,
+            since: "2.2.12",
+            summary: "Counts the entries of the slow log.",
+            tips: &[
+                "request_policy:all_nodes",
+                "response_policy:agg_sum",
+                "nondeterministic_output",
+            ],
+            handler: slowlog_len,
+            ..ROW
+        },
+        Command {
+            name: "reset",
+            arity: 2,
+            flags: ADMIN,
+            since: "2.2.12",
+            complexity: "O(N) in the number of entries",
+            summary: "Empties the slow log.",
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            handler: slowlog_reset,
+            ..ROW
+        },
+    ],
+    ..ROW
+}];
+
+/// Entries that SLOWLOG GET answers if it is not told how many.
+const USUAL_COUNT: usize = 10;
+
+fn slowlog_get(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let count = match cx.argc() {
+        2 => USUAL_COUNT,
+        3 => match parse_integer(cx.arg(2)) {
+            Some(-1) => usize::MAX,
+            Some(count @ 0..) => usize::try_from(count).unwrap_or(usize::MAX),
+            _ => {
+                return Err(CommandError::text(
+                    "ERR count should be greater than or equal to -1",
+                ));
+            }
+        },
+        _ => {
+            let name = String::from_utf8_lossy(cx.arg(1)).into_owned();
+            return Err(CommandError::UnknownSubcommand(name, "SLOWLOG"));
+        }
+    };
+    let mark = out.deferred_array();
+    let mut sent = 0;
+    cx.engine().slow_log.newest(count, |entry| {
+        out.array(6);
+        out.integer(entry.id as i64);
+        out.integer(entry.ended_seconds);
+        out.integer(entry.duration_us);
+        out.array(entry.arguments.len());
+        entry
+            .arguments
+            .iter()
+            .for_each(|argument| out.bulk(argument));
+        out.bulk(entry.address.as_bytes());
+        out.bulk(&entry.client_name);
+        sent += 1;
+    });
+    out.finish_array(mark, sent);
+    Ok(())
+}
+
+fn slowlog_len(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.integer(cx.engine().slow_log.len() as i64);
+    Ok(())
+}
+
+fn slowlog_reset(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    cx.engine().slow_log.reset();
+    out.ok();
+    Ok(())
+}
+
+fn slowlog_help(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    super::reply_help(
+        out,
+        "SLOWLOG",
+        &[
+            (
+                "GET [<count>]",
+                "Answers the newest entries (10 unless a count is given, all if it is -1): number, \
+                 time, microseconds, arguments, address and name of the client.",
+            ),
+            ("LEN", "Counts the entries."),
+            ("RESET", "Empties the log."),
+        ],
+    )
+}
