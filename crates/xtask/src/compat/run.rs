@@ -31,6 +31,7 @@ const UNITS: &[&str] = &[
     "unit/type/string",
     "unit/type/hash",
     "unit/type/incr",
+    "unit/bitops",
     "unit/keyspace",
     "unit/pubsub",
     "unit/protocol",
