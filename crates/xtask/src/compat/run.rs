@@ -123,6 +123,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     for (key, value, reason) in CONFIG {
         println!("the server under test is configured with {key} {value}: {reason}");
     }
+    println!("{}", source::ENCODING_OF_LISTS);
     let units: Vec<&str> = match arguments.units.is_empty() {
         true => UNITS.to_vec(),
         false => arguments.units.iter().map(String::as_str).collect(),
@@ -254,6 +255,9 @@ impl Bench<'_> {
         fs::create_dir_all(&logs)?;
         let log = logs.join(format!("{name}-{}.log", unit.replace('/', "-")));
         let is_subject = server == self.subject;
+        if is_subject {
+            source::accept_small_lists(&folder)?;
+        }
         let config = CONFIG
             .iter()
             .filter(|_| is_subject && !is_redis_7_0(server))

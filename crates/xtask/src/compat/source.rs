@@ -143,6 +143,29 @@ fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
+/// What is changed in the laid out suite when Oxidis is tested by it, and why.
+pub const ENCODING_OF_LISTS: &str = "a test that wants a quicklist takes a small list's listpack too: 7.0.15 answers \
+                                     quicklist for every list, Redis since 7.2 and Oxidis for big ones only";
+
+/// Lets the suite's check of encodings take what [`ENCODING_OF_LISTS`] says.
+///
+/// # Errors
+/// When the suite has no such check.
+pub fn accept_small_lists(folder: &Path) -> Result<()> {
+    const CHECK: &str = "proc assert_encoding {enc key} {\n";
+    const SMALL_LIST: &str = "    if {$enc eq {quicklist} && [r type $key] eq {list} && [r object encoding $key] eq \
+                              {listpack}} {return}\n";
+    let file = folder.join("tests/support/test.tcl");
+    let text = fs::read_to_string(&file)?;
+    if !text.contains(CHECK) {
+        bail!("{} has no assert_encoding", file.display());
+    }
+    Ok(fs::write(
+        &file,
+        text.replace(CHECK, &format!("{CHECK}{SMALL_LIST}")),
+    )?)
+}
+
 /// Lays out a folder in which units can be run against the given server: the suite cleans its own
 /// folder when it starts, so two that run side by side each need one.
 pub fn lay_out(source: &Path, name: &str, server: &Path) -> Result<PathBuf> {
