@@ -15,6 +15,7 @@ use crate::propagation::Propagation;
 use crate::pubsub::PubSub;
 use crate::random::Random;
 use crate::rates::Rates;
+use crate::scripting::{Interpreter, Scripting};
 use crate::snapshot::SnapshotCodec;
 use crate::stats::Stats;
 
@@ -114,6 +115,8 @@ pub struct EngineOptions {
     pub host: Arc<dyn Host>,
     /// How a data set is written down, where SYNC and DEBUG RELOAD are to work.
     pub snapshot_codec: Option<Arc<dyn SnapshotCodec>>,
+    /// What runs scripts, if anything does.
+    pub interpreter: Option<Arc<dyn Interpreter>>,
     /// The seed of everything random.
     pub seed: u64,
     /// How many threads will execute commands; sets the number of stripes.
@@ -141,6 +144,7 @@ pub struct Engine {
     pub(crate) pause: Pause,
     pub(crate) monitors: Monitors,
     pub(crate) slow_log: SlowLog,
+    pub(crate) scripting: Scripting,
     pub(crate) rejected_connections: AtomicU64,
     pub(crate) rates: Rates,
     pub(crate) names: CommandNames,
@@ -186,6 +190,7 @@ impl Engine {
             pause: Pause::default(),
             monitors: Monitors::default(),
             slow_log: SlowLog::default(),
+            scripting: Scripting::new(options.interpreter),
             rejected_connections: AtomicU64::new(0),
             rates: Rates::default(),
             names,
@@ -202,6 +207,12 @@ impl Engine {
     /// Milliseconds since 1970 on the engine's clock.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_us() / 1000
+    }
+
+    /// Whether more memory is in use than `maxmemory` allows.
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        let maxmemory = self.config.maxmemory();
+        maxmemory > 0 && self.host.used_memory_bytes() > maxmemory
     }
 
     /// Sessions that are open.

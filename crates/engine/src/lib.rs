@@ -19,6 +19,7 @@ mod propagation;
 mod pubsub;
 pub mod random;
 mod rates;
+pub mod scripting;
 pub mod session;
 pub mod snapshot;
 mod stats;

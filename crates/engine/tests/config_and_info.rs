@@ -69,6 +69,7 @@ impl Client {
             clock: clock.clone(),
             host: host.clone(),
             snapshot_codec: None,
+            interpreter: None,
             seed: 1,
             workers: 1,
         });

@@ -118,9 +118,14 @@ impl<'a> Writer<'a> {
     /// A simple string. Carriage returns and newlines, which would end it early,
     /// become spaces.
     pub fn simple(&mut self, text: &str) {
+        self.simple_bytes(text.as_bytes());
+    }
+
+    /// [`simple`](Self::simple) for a text that need not be UTF-8.
+    pub fn simple_bytes(&mut self, text: &[u8]) {
         self.buffer.reserve(text.len() + 3);
         self.buffer.push(b'+');
-        self.push_one_line(text.as_bytes());
+        self.push_one_line(text);
     }
 
     /// An error: its code word and message, without the `-`. Carriage returns and

@@ -84,6 +84,10 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
         clock: options.clock,
         host: Arc::new(host),
         snapshot_codec: Some(Arc::new(oxidis_persist::Rdb)),
+        interpreter: Some(Arc::new(oxidis_script::Lua::new(
+            config.clone(),
+            options.seed,
+        ))),
         seed: options.seed,
         workers,
     });

@@ -23,9 +23,11 @@ use super::{Connection, ConnectionError, ReplyReader, Socket, encode};
 pub fn open_engine() -> Arc<Engine> {
     // The standard library seeds its hashers from the system's randomness.
     let seed = RandomState::new().hash_one("engine");
+    let config = Arc::new(Config::new(seed));
     Engine::new(EngineOptions {
         snapshot_codec: None,
-        config: Arc::new(Config::new(seed)),
+        interpreter: Some(Arc::new(oxidis_script::Lua::new(config.clone(), seed))),
+        config,
         clock: Arc::new(SystemClock),
         host: Arc::new(NoHost),
         seed,

@@ -160,8 +160,8 @@ const SUBCOMMANDS: &[Subcommand] = &[
         name: "set-disable-deny-scripts",
         arguments: (3, 3),
         form: "SET-DISABLE-DENY-SCRIPTS (0|1)",
-        explanation: "Accepted; there are no scripts.",
-        handler: accept,
+        explanation: "Says whether scripts may call what otherwise they may not.",
+        handler: set_disable_deny_scripts,
     },
     Subcommand {
         name: "reload",
@@ -381,6 +381,13 @@ fn sleep(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let seconds = seconds.clamp(0.0, LONGEST_SECONDS);
     let duration = std::time::Duration::from_secs_f64(seconds);
     cx.engine().host.sleep(duration);
+    out.ok();
+    Ok(())
+}
+
+fn set_disable_deny_scripts(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let allows = switch(cx.arg(2));
+    cx.engine().scripting.allow_everything(allows);
     out.ok();
     Ok(())
 }

@@ -22,6 +22,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::pubsub::COMMANDS,
     super::replication::COMMANDS,
     super::server::COMMANDS,
+    super::scripting::COMMANDS,
     super::set::COMMANDS,
     super::slow_log::COMMANDS,
     super::sort::COMMANDS,

@@ -367,13 +367,11 @@ fn memory(page: &mut Page, worker: &mut Worker) {
     if let Some(total) = page.known("total_system_memory") {
         page.bytes("total_system_memory", total);
     }
-    page.bytes("used_memory_lua", 0);
-    page.bytes("used_memory_scripts", 0);
-    page.zeros(&[
-        "number_of_cached_scripts",
-        "number_of_functions",
-        "number_of_libraries",
-    ]);
+    let (script_count, script_bytes) = engine.scripting.kept();
+    page.bytes("used_memory_lua", engine.scripting.memory_bytes() as u64);
+    page.bytes("used_memory_scripts", script_bytes as u64);
+    page.field("number_of_cached_scripts", script_count);
+    page.zeros(&["number_of_functions", "number_of_libraries"]);
     page.bytes("maxmemory", engine.config.maxmemory());
     page.field("maxmemory_policy", engine.config.maxmemory_policy().word());
     if let Some(resident) = resident.filter(|_| used > 0) {
@@ -452,6 +450,7 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.field("expired_keys", totals.expired_keys);
     page.field("evicted_keys", totals.evicted_keys);
     page.zeros(&["evicted_clients"]);
+    page.field("evicted_scripts", engine.scripting.evicted());
     page.field("keyspace_hits", totals.keyspace_hits);
     page.field("keyspace_misses", totals.keyspace_misses);
     page.field("pubsub_channels", engine.pubsub.channel_count());

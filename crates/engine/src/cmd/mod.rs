@@ -23,6 +23,8 @@ pub(crate) mod pubsub;
 mod replication;
 mod sampling;
 mod scan;
+mod script_host;
+mod scripting;
 mod server;
 mod set;
 mod slow_log;

@@ -34,6 +34,7 @@ impl TestSession {
             clock: Arc::new(StoppedClock),
             host: Arc::new(NoHost),
             snapshot_codec: None,
+            interpreter: None,
             seed: 3,
             workers: 1,
         });

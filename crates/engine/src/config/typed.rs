@@ -127,6 +127,7 @@ switches! {
     lazyfree_lazy_server_del = "lazyfree-lazy-server-del";
     lazyfree_lazy_user_del = "lazyfree-lazy-user-del";
     lazyfree_lazy_user_flush = "lazyfree-lazy-user-flush";
+    lua_enable_deprecated_api = "lua-enable-deprecated-api";
     lazyexpire_nested_arbitrary_keys = "lazyexpire-nested-arbitrary-keys";
     latency_tracking = "latency-tracking";
     stop_writes_on_bgsave_error = "stop-writes-on-bgsave-error";

@@ -1,0 +1,183 @@
+//! What a running script asks of the engine: commands above all, with the gates that stand before a
+//! script's commands.
+
+use oxidis_resp::{Protocol, Writer};
+
+use crate::command::{Args, CommandError, Context, Flags};
+use crate::config::LogLevel;
+use crate::scripting::{Interruption, ScriptFlags, ScriptHost};
+
+/// The session, its locks and its worker, lent to a script for the time that it runs.
+pub(super) struct Host<'c, 'a> {
+    cx: &'c mut Context<'a>,
+    flags: ScriptFlags,
+    is_read_only: bool,
+    /// Whether there was no memory left when the script started.
+    is_out_of_memory: bool,
+    has_written: bool,
+    has_failed: bool,
+    propagation_targets: u32,
+    started_us: i64,
+    /// What the session goes back to.
+    database: usize,
+    protocol: Protocol,
+    /// The reply of the last command.
+    reply: Vec<u8>,
+}
+
+impl<'c, 'a> Host<'c, 'a> {
+    /// Checks whether a script may run now, and notes that it does.
+    pub(super) fn start(
+        cx: &'c mut Context<'a>,
+        flags: ScriptFlags,
+        is_function: bool,
+    ) -> Result<Self, CommandError> {
+        let is_reading_command = cx.registered.command.flags.contains(Flags::READONLY);
+        let is_out_of_memory = cx.worker.engine.is_out_of_memory();
+        if !flags.is_undeclared {
+            if !flags.no_writes && is_reading_command {
+                return Err(CommandError::text(
+                    "ERR Can not execute a script with write flag using *_ro command.",
+                ));
+            }
+            if is_out_of_memory && !flags.allow_oom && !flags.no_writes {
+                return Err(CommandError::text(
+                    "OOM allow-oom flag is not set on the script, can not run it when used memory \
+                     > 'maxmemory'",
+                ));
+            }
+        }
+        let started_us = cx.worker.engine.clock.now_us();
+        let running = &cx.worker.engine.scripting.running;
+        running.start(started_us / 1000, is_function);
+        Ok(Host {
+            is_read_only: is_reading_command || flags.is_read_only(),
+            flags,
+            is_out_of_memory,
+            has_written: false,
+            has_failed: false,
+            propagation_targets: 3,
+            started_us,
+            database: cx.client.database,
+            protocol: cx.client.protocol,
+            reply: Vec::new(),
+            cx,
+        })
+    }
+
+    /// Notes that the script is over, and gives the session back what the script had changed.
+    pub(super) fn end(self) {
+        let cx = self.cx;
+        cx.worker.engine.scripting.running.end();
+        cx.client.select(self.database);
+        cx.client.protocol = self.protocol;
+        if self.has_failed {
+            let counters = &cx.worker.counters.commands[cx.registered.id];
+            counters.failed_calls.add(1);
+        }
+    }
+
+    /// Why a command may not run from the script, which may be its first or its last.
+    fn refusal(&self, flags: Flags) -> Option<&'static str> {
+        let engine = &self.cx.worker.engine;
+        if flags.contains(Flags::NOSCRIPT) && !engine.scripting.allows_everything() {
+            return Some("This Redis command is not allowed from script");
+        }
+        if self.is_read_only && flags.intersects(Flags::WRITE.union(Flags::MAY_REPLICATE)) {
+            return Some("Write commands are not allowed from read-only scripts.");
+        }
+        // A script is not stopped half way: what it has begun to write it may finish.
+        let needs_memory = flags.contains(Flags::DENYOOM) && !self.has_written;
+        if needs_memory && self.is_out_of_memory && !self.flags.allow_oom {
+            return Some("-OOM command not allowed when used memory > 'maxmemory'.");
+        }
+        None
+    }
+
+    /// Counts a command that was refused.
+    fn refuse(&mut self, command: Option<usize>, text: &str) -> String {
+        let worker = &mut self.cx.worker;
+        if let Some(id) = command {
+            worker.counters.commands[id].rejected_calls.add(1);
+        }
+        let code = match text.strip_prefix('-') {
+            Some(text) => text.split(' ').next().unwrap_or_default(),
+            None => "ERR",
+        };
+        worker.counters.error_replies.add(1);
+        worker.engine.stats.count_error(code);
+        text.to_owned()
+    }
+}
+
+impl ScriptHost for Host<'_, '_> {
+    fn call(&mut self, arguments: &[&[u8]], protocol: Protocol) -> Result<&[u8], String> {
+        let args = Args::slices(arguments);
+        let Ok(registered) = self.cx.worker.engine.names.resolve(args) else {
+            return Err(self.refuse(None, "Unknown Redis command called from script"));
+        };
+        let id = Some(registered.id);
+        if !registered.command.accepts(arguments.len()) || registered.is_container() {
+            let text = "Wrong number of args calling Redis command from script";
+            return Err(self.refuse(id, text));
+        }
+        let flags = registered.command.flags;
+        if let Some(text) = self.refusal(flags) {
+            return Err(self.refuse(id, text));
+        }
+        if flags.contains(Flags::WRITE) && !self.has_written {
+            self.has_written = true;
+            self.cx.worker.engine.scripting.running.note_write();
+        }
+        self.reply.clear();
+        self.cx.client.protocol = protocol;
+        let propagated = self.cx.worker.propagated.len();
+        let mut out = Writer::new(&mut self.reply, protocol);
+        self.cx.nested(registered, args, &mut out);
+        if self.propagation_targets == 0 {
+            self.cx.worker.propagated.truncate(propagated);
+        }
+        Ok(&self.reply)
+    }
+
+    fn may_call(&mut self, arguments: &[&[u8]]) -> Option<bool> {
+        let names = &self.cx.worker.engine.names;
+        names.resolve(Args::slices(arguments)).ok()?;
+        Some(true)
+    }
+
+    fn count_error(&mut self, text: &[u8]) {
+        let code = text.split(|&byte| byte == b' ').next().unwrap_or_default();
+        let worker = &mut self.cx.worker;
+        worker.counters.error_replies.add(1);
+        let code = String::from_utf8_lossy(code);
+        worker.engine.stats.count_error(&code);
+    }
+
+    fn fail(&mut self) {
+        self.has_failed = true;
+    }
+
+    fn set_propagation(&mut self, targets: u32) {
+        self.propagation_targets = targets;
+    }
+
+    fn log(&mut self, level: LogLevel, line: &[u8]) {
+        if level as u8 >= self.cx.worker.engine.config.log_level() as u8 {
+            let line = String::from_utf8_lossy(line);
+            self.cx.worker.engine.host.log(&line);
+        }
+    }
+
+    fn interrupt(&mut self) -> Interruption {
+        if self.cx.worker.engine.scripting.running.is_stopping() {
+            Interruption::Stop
+        } else {
+            Interruption::Continue
+        }
+    }
+
+    fn elapsed_us(&mut self) -> i64 {
+        self.cx.worker.engine.clock.now_us() - self.started_us
+    }
+}

@@ -1,0 +1,398 @@
+//! Scripts: EVAL and its kin, SCRIPT. What a running script may ask for stands in `script_host`.
+
+use std::sync::Arc;
+
+use super::reply_help;
+use super::script_host::Host;
+use crate::command::{
+    Categories, Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec,
+    Locks, Reply,
+};
+use crate::scripting::{Interpreter, Script, ScriptCall, ScriptFlags};
+
+const EVALUATING: Flags = Flags::NOSCRIPT
+    .union(Flags::STALE)
+    .union(Flags::SKIP_MONITOR)
+    .union(Flags::NO_MANDATORY_KEYS)
+    .union(Flags::MOVABLEKEYS);
+/// A script may write, unless it says otherwise.
+const WRITING: Flags = EVALUATING.union(Flags::MAY_REPLICATE);
+const READING: Flags = EVALUATING.union(Flags::READONLY);
+
+/// Nobody knows what a script does with its keys.
+const WRITTEN_KEYS: &[KeySpec] = &[KeySpec::counted(
+    2,
+    KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
+)];
+const READ_KEYS: &[KeySpec] = &[KeySpec::counted(2, KeyFlags::RO.union(KeyFlags::ACCESS))];
+
+const ROW: Command = Command {
+    categories: Categories::SCRIPTING,
+    group: Group::Scripting,
+    ..Command::DEFAULT
+};
+
+/// What runs a script. It may use keys that it does not name, so it locks everything.
+const EVAL: Command = Command {
+    arity: -3,
+    locks: Locks::All,
+    complexity: "That of the script",
+    ..ROW
+};
+
+/// The family's rows.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        name: "eval",
+        flags: WRITING,
+        keys: WRITTEN_KEYS,
+        since: "2.6.0",
+        summary: "Runs a script.",
+        syntax: "script numkeys [key ...] [arg ...]",
+        handler: eval,
+        ..EVAL
+    },
+    Command {
+        name: "eval_ro",
+        flags: READING,
+        keys: READ_KEYS,
+        since: "7.0.0",
+        summary: "Runs a script that may only read.",
+        syntax: "script numkeys [key ...] [arg ...]",
+        handler: eval,
+        ..EVAL
+    },
+    Command {
+        name: "evalsha",
+        flags: WRITING,
+        keys: WRITTEN_KEYS,
+        since: "2.6.0",
+        summary: "Runs a script that the server keeps.",
+        syntax: "sha1 numkeys [key ...] [arg ...]",
+        handler: evalsha,
+        ..EVAL
+    },
+    Command {
+        name: "evalsha_ro",
+        flags: READING,
+        keys: READ_KEYS,
+        since: "7.0.0",
+        summary: "Runs a script that the server keeps and that may only read.",
+        syntax: "sha1 numkeys [key ...] [arg ...]",
+        handler: evalsha,
+        ..EVAL
+    },
+    Command {
+        name: "script",
+        arity: -2,
+        since: "2.6.0",
+        complexity: "That of the subcommand",
+        summary: "The scripts that the server keeps.",
+        subcommands: SCRIPT,
+        categories: Categories::empty(),
+        ..ROW
+    },
+];
+
+const SCRIPT: &[Command] = &[
+    Command {
+        name: "debug",
+        arity: 3,
+        flags: Flags::NOSCRIPT,
+        since: "3.2.0",
+        summary: "Says whether the session's scripts are debugged.",
+        syntax: "mode:YES|SYNC|NO",
+        handler: script_debug,
+        ..ROW
+    },
+    Command {
+        name: "exists",
+        arity: -3,
+        flags: Flags::NOSCRIPT,
+        since: "2.6.0",
+        complexity: "O(N) in the number of digests",
+        summary: "Says of each digest whether the server keeps a script that has it.",
+        syntax: "sha1 [sha1 ...]",
+        tips: &[
+            "request_policy:all_shards",
+            "response_policy:agg_logical_and",
+        ],
+        handler: script_exists,
+        ..ROW
+    },
+    Command {
+        name: "flush",
+        arity: -2,
+        flags: Flags::NOSCRIPT,
+        locks: Locks::All,
+        since: "2.6.0",
+        complexity: "O(N) in the number of scripts",
+        summary: "Forgets every script.",
+        syntax: "[ASYNC|SYNC]",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        handler: script_flush,
+        ..ROW
+    },
+    Command {
+        name: "help",
+        arity: 2,
+        flags: Flags::LOADING.union(Flags::STALE),
+        since: "5.0.0",
+        summary: "Tells of the subcommands.",
+        handler: script_help,
+        ..ROW
+    },
+    Command {
+        name: "kill",
+        arity: 2,
+        flags: Flags::NOSCRIPT.union(Flags::ALLOW_BUSY),
+        since: "2.6.0",
+        summary: "Ends the script that runs, if it has not written yet.",
+        tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+        handler: script_kill,
+        ..ROW
+    },
+    Command {
+        name: "load",
+        arity: 3,
+        flags: Flags::NOSCRIPT.union(Flags::STALE),
+        locks: Locks::All,
+        since: "2.6.0",
+        complexity: "O(N) in the length of the script",
+        summary: "Keeps a script without running it.",
+        syntax: "script",
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        handler: script_load,
+        ..ROW
+    },
+];
+
+const NO_SCRIPT: CommandError = CommandError::text("NOSCRIPT No matching script. Please use EVAL.");
+
+/// The length of a digest.
+const DIGEST_LEN: usize = 40;
+
+/// The engine's interpreter.
+pub(super) fn interpreter(cx: &Context<'_>) -> Result<Arc<dyn Interpreter>, CommandError> {
+    let interpreter = cx.worker.engine.scripting.interpreter().cloned();
+    interpreter.ok_or(CommandError::text("ERR this engine has no interpreter"))
+}
+
+fn eval(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let interpreter = interpreter(cx)?;
+    let keys = key_count(cx)?;
+    let source = cx.arg(1);
+    let digest = interpreter.digest(source);
+    let script = match cx.worker.engine.scripting.find(&digest) {
+        Some(script) => script,
+        None => load(cx, &*interpreter, digest, source, true)?,
+    };
+    run(cx, &*interpreter, &script, keys, out)
+}
+
+fn evalsha(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let interpreter = interpreter(cx)?;
+    if cx.arg(1).len() != DIGEST_LEN {
+        return Err(NO_SCRIPT);
+    }
+    let keys = key_count(cx)?;
+    let digest = lower_case(cx.arg(1));
+    let script = cx.worker.engine.scripting.find(&digest).ok_or(NO_SCRIPT)?;
+    run(cx, &*interpreter, &script, keys, out)
+}
+
+fn lower_case(digest: &[u8]) -> String {
+    String::from_utf8_lossy(digest).to_ascii_lowercase()
+}
+
+/// How many of the arguments behind the second are keys.
+pub(super) fn key_count(cx: &Context<'_>) -> Result<usize, CommandError> {
+    let count = cx.integer(2)?;
+    match usize::try_from(count) {
+        Ok(count) if count <= cx.argc() - 3 => Ok(count),
+        Ok(_) => Err(CommandError::text(
+            "ERR Number of keys can't be greater than number of args",
+        )),
+        Err(_) => Err(CommandError::text("ERR Number of keys can't be negative")),
+    }
+}
+
+/// Compiles a script and keeps it.
+fn load(
+    cx: &mut Context<'_>,
+    interpreter: &dyn Interpreter,
+    digest: String,
+    source: &[u8],
+    is_evaluated: bool,
+) -> Result<Arc<Script>, CommandError> {
+    let flags = declared_flags(source)?;
+    interpreter
+        .compile(&digest, source)
+        .map_err(|text| format!("ERR Error compiling script (new function): {text}"))?;
+    let script = Arc::new(Script {
+        digest,
+        source: source.to_vec(),
+        flags,
+    });
+    let scripting = &cx.worker.engine.scripting;
+    if let Some(evicted) = scripting.keep(script.clone(), is_evaluated) {
+        interpreter.forget(&evicted);
+    }
+    Ok(script)
+}
+
+/// What a script says of itself in its first line.
+fn declared_flags(source: &[u8]) -> Result<ScriptFlags, CommandError> {
+    let mut flags = ScriptFlags::default();
+    if !source.starts_with(b"#!") {
+        flags.is_undeclared = true;
+        return Ok(flags);
+    }
+    let line = source.split(|&byte| byte == b'\n').next();
+    let line = line.filter(|line| line.len() < source.len());
+    let line = line.ok_or(CommandError::text("ERR Invalid script shebang"))?;
+    let words = oxidis_resp::inline::split(line)
+        .ok()
+        .filter(|words| !words.is_empty())
+        .ok_or(CommandError::text("ERR Invalid engine in script shebang"))?;
+    let shown = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+    if words[0] != b"#!lua" {
+        return Err(format!(
+            "ERR Unexpected engine in script shebang: {}",
+            shown(&words[0])
+        )
+        .into());
+    }
+    for word in &words[1..] {
+        let Some(names) = word.strip_prefix(b"flags=") else {
+            return Err(format!("ERR Unknown lua shebang option: {}", shown(word)).into());
+        };
+        if names.is_empty() {
+            continue;
+        }
+        for name in names.split(|&byte| byte == b',') {
+            if !flags.set(name) {
+                return Err(
+                    format!("ERR Unexpected flag in script shebang: {}", shown(name)).into(),
+                );
+            }
+        }
+    }
+    Ok(flags)
+}
+
+fn run(
+    cx: &mut Context<'_>,
+    interpreter: &dyn Interpreter,
+    script: &Script,
+    keys: usize,
+    out: &mut Reply<'_>,
+) -> CommandResult {
+    let arguments: smallvec::SmallVec<[&[u8]; 16]> = cx.args().iter().skip(3).collect();
+    let (keys, arguments) = arguments.split_at(keys);
+    let call = ScriptCall {
+        digest: &script.digest,
+        keys,
+        arguments,
+    };
+    let mut host = Host::start(cx, script.flags, false)?;
+    interpreter.run(&call, &mut host, out);
+    host.end();
+    Ok(())
+}
+
+fn script_load(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let interpreter = interpreter(cx)?;
+    let source = cx.arg(2);
+    let digest = interpreter.digest(source);
+    let scripting = &cx.worker.engine.scripting;
+    if scripting.contains(&digest) {
+        scripting.pin(&digest);
+    } else {
+        load(cx, &*interpreter, digest.clone(), source, false)?;
+    }
+    out.bulk(digest.as_bytes());
+    Ok(())
+}
+
+fn script_exists(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    out.array(cx.argc() - 2);
+    for digest in cx.args().iter().skip(2) {
+        let exists = cx.worker.engine.scripting.contains(&lower_case(digest));
+        out.integer(i64::from(exists));
+    }
+    Ok(())
+}
+
+fn script_flush(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    // Either way the scripts are gone at once; there is too little to free for another thread.
+    let is_known = cx.arg_is(2, "sync") || cx.arg_is(2, "async");
+    if cx.argc() > 3 || cx.argc() == 3 && !is_known {
+        return Err(CommandError::text(
+            "ERR SCRIPT FLUSH only support SYNC|ASYNC option",
+        ));
+    }
+    cx.worker.engine.scripting.flush();
+    out.ok();
+    Ok(())
+}
+
+fn script_kill(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    kill(cx, false)?;
+    out.ok();
+    Ok(())
+}
+
+/// Stops what runs, if it is of this kind.
+pub(super) fn kill(cx: &mut Context<'_>, function: bool) -> CommandResult {
+    let running = &cx.worker.engine.scripting.running;
+    if running.since_ms().is_none() {
+        return Err(CommandError::text(
+            "NOTBUSY No scripts in execution right now.",
+        ));
+    }
+    if running.has_written() {
+        return Err(CommandError::text(
+            "UNKILLABLE Sorry the script already executed write commands against the dataset. You \
+             can either wait the script termination or kill the server in a hard way using the \
+             SHUTDOWN NOSAVE command.",
+        ));
+    }
+    if running.is_function() != function {
+        return Err(running.busy_error());
+    }
+    running.stop();
+    Ok(())
+}
+
+fn script_debug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.arg_is(2, "no") {
+        out.ok();
+        return Ok(());
+    }
+    Err(if cx.arg_is(2, "yes") || cx.arg_is(2, "sync") {
+        CommandError::text("ERR this server has no debugger of scripts")
+    } else {
+        CommandError::text("ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    })
+}
+
+fn script_help(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let lines = [
+        (
+            "DEBUG NO",
+            "Leaves the debugger, which this server does not have.",
+        ),
+        (
+            "EXISTS <sha1> [<sha1> ...]",
+            "Says of each digest whether a script with it is kept.",
+        ),
+        ("FLUSH [ASYNC|SYNC]", "Forgets every script."),
+        (
+            "KILL",
+            "Ends the script that runs, if it has not written yet.",
+        ),
+        ("LOAD <script>", "Keeps a script without running it."),
+    ];
+    reply_help(out, "SCRIPT", &lines)
+}

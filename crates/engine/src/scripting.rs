@@ -1,0 +1,326 @@
+//! Scripts as the engine sees them: the interpreter that the embedder gives, the cache of scripts,
+//! and which script runs now.
+//!
+//! The engine knows no language. It keeps the sources under their digests, hands them to an
+//! [`Interpreter`], and executes commands for it through a [`ScriptHost`] (which stands in
+//! `cmd/scripting.rs`).
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use oxidis_resp::{Protocol, Writer};
+use parking_lot::Mutex;
+
+use crate::command::CommandError;
+use crate::config::LogLevel;
+
+/// Runs scripts. An engine has at most one; scripts run with every stripe locked, so it is never
+/// asked to run two at a time.
+pub trait Interpreter: Send + Sync {
+    /// The digest of a script: the SHA-1 of its source, in lower-case hexadecimal.
+    fn digest(&self, source: &[u8]) -> String;
+
+    /// Compiles a script and keeps it under its digest.
+    ///
+    /// # Errors
+    /// The compiler's text.
+    fn compile(&self, digest: &str, source: &[u8]) -> Result<(), String>;
+
+    /// Lets go of a script.
+    fn forget(&self, digest: &str);
+
+    /// Lets go of all scripts and of everything that they left behind.
+    fn reset(&self);
+
+    /// Runs a compiled script and writes what it returns.
+    fn run(&self, call: &ScriptCall<'_>, host: &mut dyn ScriptHost, out: &mut Writer<'_>);
+
+    /// Bytes that the interpreter has.
+    fn memory_bytes(&self) -> usize;
+}
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub struct ScriptCall<'a> {
+    /// The script's digest: what it was compiled under.
+    pub digest: &'a str,
+    /// The names of the keys that the caller gave.
+    pub keys: &'a [&'a [u8]],
+    /// The other arguments.
+    pub arguments: &'a [&'a [u8]],
+}
+
+/// Whether a running script goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// It goes on.
+    Continue,
+    /// It is to end with an error.
+    Stop,
+}
+
+/// What a running script asks of the engine.
+pub trait ScriptHost {
+    /// Executes a command on behalf of the script's session and answers its reply in `protocol`.
+    ///
+    /// # Errors
+    /// Why the command may not run from the script; an error of the command itself is a reply. The
+    /// text's code word is there only if it begins with `-`.
+    fn call(&mut self, arguments: &[&[u8]], protocol: Protocol) -> Result<&[u8], String>;
+
+    /// Whether the user may execute a command; `None` if there is no such command.
+    fn may_call(&mut self, arguments: &[&[u8]]) -> Option<bool>;
+
+    /// Counts an error that the script answers, and that no command has answered before. The text
+    /// begins with the code word.
+    fn count_error(&mut self, text: &[u8]);
+
+    /// Notes that the script fails, whoever counted the error.
+    fn fail(&mut self);
+
+    /// Chooses where the following commands are propagated to: 1 is the append-only file, 2 the
+    /// replicas.
+    fn set_propagation(&mut self, targets: u32);
+
+    /// Writes a line to the log, unless lines of its level are not kept.
+    fn log(&mut self, level: LogLevel, line: &[u8]);
+
+    /// Asked every now and then while a script runs.
+    fn interrupt(&mut self) -> Interruption;
+
+    /// Microseconds since the script started.
+    fn elapsed_us(&mut self) -> i64;
+}
+
+/// What a script declares in its first line, `#!lua flags=...`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct ScriptFlags {
+    /// There is no such line: what the script may do is found out while it runs.
+    pub(crate) is_undeclared: bool,
+    pub(crate) no_writes: bool,
+    pub(crate) allow_oom: bool,
+    pub(crate) allow_stale: bool,
+    pub(crate) no_cluster: bool,
+    pub(crate) allow_cross_slot_keys: bool,
+}
+
+impl ScriptFlags {
+    /// Sets the flag of a name; answers whether there is one.
+    pub(crate) fn set(&mut self, name: &[u8]) -> bool {
+        let flag = match name {
+            b"no-writes" => &mut self.no_writes,
+            b"allow-oom" => &mut self.allow_oom,
+            b"allow-stale" => &mut self.allow_stale,
+            b"no-cluster" => &mut self.no_cluster,
+            b"allow-cross-slot-keys" => &mut self.allow_cross_slot_keys,
+            _ => return false,
+        };
+        *flag = true;
+        true
+    }
+
+    /// Whether writing commands are refused from the start.
+    pub(crate) fn is_read_only(self) -> bool {
+        !self.is_undeclared && self.no_writes
+    }
+}
+
+/// A script that is kept.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) digest: String,
+    pub(crate) source: Vec<u8>,
+    pub(crate) flags: ScriptFlags,
+}
+
+/// How many scripts are kept that only EVAL brought; Redis keeps as many since 7.4.
+const EVALUATED_MAX: usize = 500;
+
+#[derive(Default)]
+struct Cache {
+    scripts: HashMap<String, Arc<Script>>,
+    /// Digests of scripts that only EVAL brought, the least recently used first.
+    evaluated: VecDeque<String>,
+    source_bytes: usize,
+}
+
+impl Cache {
+    fn remove(&mut self, digest: &str) {
+        if let Some(script) = self.scripts.remove(digest) {
+            self.source_bytes -= script.source.len();
+        }
+    }
+}
+
+/// Everything about scripts that an engine keeps.
+pub(crate) struct Scripting {
+    interpreter: Option<Arc<dyn Interpreter>>,
+    cache: Mutex<Cache>,
+    evicted: AtomicU64,
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS.
+    allows_everything: AtomicBool,
+    /// What runs, as other sessions need to know it.
+    pub(crate) running: RunningScript,
+}
+
+impl Scripting {
+    pub(crate) fn new(interpreter: Option<Arc<dyn Interpreter>>) -> Self {
+        Scripting {
+            interpreter,
+            cache: Mutex::default(),
+            evicted: AtomicU64::new(0),
+            allows_everything: AtomicBool::new(false),
+            running: RunningScript::default(),
+        }
+    }
+
+    pub(crate) fn interpreter(&self) -> Option<&Arc<dyn Interpreter>> {
+        self.interpreter.as_ref()
+    }
+
+    /// Whether scripts may call what otherwise they may not.
+    pub(crate) fn allows_everything(&self) -> bool {
+        self.allows_everything.load(Ordering::Relaxed)
+    }
+
+    /// DEBUG SET-DISABLE-DENY-SCRIPTS.
+    pub(crate) fn allow_everything(&self, allows: bool) {
+        self.allows_everything.store(allows, Ordering::Relaxed);
+    }
+
+    /// The script with a digest, in lower case.
+    pub(crate) fn find(&self, digest: &str) -> Option<Arc<Script>> {
+        let mut cache = self.cache.lock();
+        let script = cache.scripts.get(digest).cloned()?;
+        // Scripts in use are near the end, so looking from there is short.
+        if cache.evaluated.back().is_some_and(|last| last != digest)
+            && let Some(place) = cache.evaluated.iter().rposition(|it| it == digest)
+            && let Some(digest) = cache.evaluated.remove(place)
+        {
+            cache.evaluated.push_back(digest);
+        }
+        Some(script)
+    }
+
+    /// Whether there is a script with this digest, in lower case.
+    pub(crate) fn contains(&self, digest: &str) -> bool {
+        self.cache.lock().scripts.contains_key(digest)
+    }
+
+    /// Keeps a compiled script. One that came with EVAL may have to go again when many others come;
+    /// the answer is one that had to go.
+    pub(crate) fn keep(&self, script: Arc<Script>, is_evaluated: bool) -> Option<String> {
+        let mut cache = self.cache.lock();
+        let digest = script.digest.clone();
+        cache.source_bytes += script.source.len();
+        cache.scripts.insert(digest.clone(), script);
+        if !is_evaluated {
+            return None;
+        }
+        cache.evaluated.push_back(digest);
+        if cache.evaluated.len() <= EVALUATED_MAX {
+            return None;
+        }
+        let evicted = cache.evaluated.pop_front()?;
+        cache.remove(&evicted);
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+        Some(evicted)
+    }
+
+    /// Keeps a script that EVAL brought for good, since SCRIPT LOAD asked for it.
+    pub(crate) fn pin(&self, digest: &str) {
+        self.cache.lock().evaluated.retain(|it| it != digest);
+    }
+
+    /// Forgets every script.
+    pub(crate) fn flush(&self) {
+        *self.cache.lock() = Cache::default();
+        if let Some(interpreter) = &self.interpreter {
+            interpreter.reset();
+        }
+    }
+
+    /// How many scripts are kept, and the bytes of their sources.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let cache = self.cache.lock();
+        (cache.scripts.len(), cache.source_bytes)
+    }
+
+    /// How many scripts had to go because of [`EVALUATED_MAX`].
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the interpreter has.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let interpreter = self.interpreter.as_ref();
+        interpreter.map_or(0, |interpreter| interpreter.memory_bytes())
+    }
+}
+
+/// The script that runs, as sessions on other threads see it.
+#[derive(Default)]
+pub(crate) struct RunningScript {
+    /// When it started, in milliseconds since 1970; 0 when none runs.
+    since_ms: AtomicI64,
+    /// Whether it has written, so that it can no longer be stopped.
+    has_written: AtomicBool,
+    /// Whether it is a function of a library, for FUNCTION KILL, and not a script, for SCRIPT KILL.
+    is_function: AtomicBool,
+    is_stopping: AtomicBool,
+}
+
+impl RunningScript {
+    /// Notes that a script starts.
+    pub(crate) fn start(&self, now_ms: i64, is_function: bool) {
+        self.has_written.store(false, Ordering::Relaxed);
+        self.is_stopping.store(false, Ordering::Relaxed);
+        self.is_function.store(is_function, Ordering::Relaxed);
+        self.since_ms.store(now_ms.max(1), Ordering::Release);
+    }
+
+    /// Notes that it is over.
+    pub(crate) fn end(&self) {
+        self.since_ms.store(0, Ordering::Release);
+    }
+
+    /// When the script that runs started, in milliseconds since 1970.
+    #[inline]
+    pub(crate) fn since_ms(&self) -> Option<i64> {
+        match self.since_ms.load(Ordering::Relaxed) {
+            0 => None,
+            since_ms => Some(since_ms),
+        }
+    }
+
+    /// What a command gets that may not run now.
+    pub(crate) fn busy_error(&self) -> CommandError {
+        CommandError::text(if self.is_function() {
+            "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+        } else {
+            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+        })
+    }
+
+    pub(crate) fn is_function(&self) -> bool {
+        self.is_function.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_write(&self) {
+        self.has_written.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_written(&self) -> bool {
+        self.has_written.load(Ordering::Relaxed)
+    }
+
+    /// Asks the script to stop.
+    pub(crate) fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,175 @@
+//! The interpreter that the engine is given.
+//!
+//! There is one for an engine and not one for each of its workers: a script runs with every stripe
+//! locked, so no two could run at once anyway, and one has every script compiled once. The lock
+//! around it is never waited for.
+
+use std::collections::HashMap;
+
+use oxidis_engine::config::Config;
+use oxidis_engine::scripting::{Interpreter, ScriptCall, ScriptHost};
+use oxidis_resp::{Protocol, Writer};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+use crate::digest::sha1_hex;
+use crate::limits::MEMORY_MAX_BYTES;
+use crate::lua::{Code, Frame, Kind, Running, State};
+use crate::to_reply::{write_error, write_reply};
+
+/// Lua 5.1 with Redis's libraries, in Redis's sandbox.
+pub struct Lua {
+    config: Arc<Config>,
+    seed: i32,
+    scripts: Mutex<Scripts>,
+}
+
+struct Scripts {
+    state: State,
+    /// The compiled scripts under their digests.
+    codes: HashMap<String, Code>,
+}
+
+impl Lua {
+    /// An interpreter. `seed` is that of `math.random` until a script sets another.
+    pub fn new(config: Arc<Config>, seed: u64) -> Self {
+        let seed = seed as i32;
+        Lua {
+            scripts: Mutex::new(Scripts::new(&config, seed)),
+            config,
+            seed,
+        }
+    }
+}
+
+impl Scripts {
+    fn new(config: &Config, seed: i32) -> Self {
+        Scripts {
+            state: State::new(MEMORY_MAX_BYTES, config.lua_enable_deprecated_api(), seed),
+            codes: HashMap::new(),
+        }
+    }
+}
+
+/// The name of the chunk in error texts.
+const CHUNK_NAME: &str = "@user_script";
+
+impl Interpreter for Lua {
+    fn digest(&self, source: &[u8]) -> String {
+        sha1_hex(source)
+    }
+
+    fn compile(&self, digest: &str, source: &[u8]) -> Result<(), String> {
+        let mut scripts = self.scripts.lock();
+        let code = scripts
+            .state
+            .compile(without_shebang(source), CHUNK_NAME)
+            .map_err(|text| String::from_utf8_lossy(&text).into_owned())?;
+        if let Some(old) = scripts.codes.insert(digest.to_owned(), code) {
+            scripts.state.release(old);
+        }
+        Ok(())
+    }
+
+    fn forget(&self, digest: &str) {
+        let mut scripts = self.scripts.lock();
+        if let Some(code) = scripts.codes.remove(digest) {
+            scripts.state.release(code);
+        }
+    }
+
+    fn reset(&self) {
+        *self.scripts.lock() = Scripts::new(&self.config, self.seed);
+    }
+
+    fn run(&self, call: &ScriptCall<'_>, host: &mut dyn ScriptHost, out: &mut Writer<'_>) {
+        let mut running = Running {
+            host,
+            protocol: Protocol::Resp2,
+        };
+        // A script that runs a script: only DEBUG can make that possible.
+        let Some(mut scripts) = self.scripts.try_lock() else {
+            write_error(&mut running, out, b"ERR scripts cannot be nested", false);
+            return;
+        };
+        let Some(&code) = scripts.codes.get(call.digest) else {
+            write_error(&mut running, out, b"ERR the script was not compiled", false);
+            return;
+        };
+        let state = &mut scripts.state;
+        state.set_global("KEYS", |frame| push_array(frame, call.keys));
+        state.set_global("ARGV", |frame| push_array(frame, call.arguments));
+        state.run(
+            code,
+            &mut running,
+            |_| 0,
+            |frame, running, ended| match ended {
+                Ok(()) => write_reply(frame, running, out),
+                Err(_) => write_failure(frame, running, out, call.digest),
+            },
+        );
+    }
+
+    fn memory_bytes(&self) -> usize {
+        // A script that runs is not disturbed for a statistic.
+        let scripts = self.scripts.try_lock();
+        scripts.map_or(0, |mut scripts| scripts.state.memory_bytes())
+    }
+}
+
+/// The script without its first line's `#!`, but with the line's end, so that lines keep their
+/// numbers.
+fn without_shebang(source: &[u8]) -> &[u8] {
+    if !source.starts_with(b"#!") {
+        return source;
+    }
+    let end = source.iter().position(|&byte| byte == b'\n');
+    &source[end.unwrap_or(source.len())..]
+}
+
+fn push_array(frame: &mut Frame<'_>, strings: &[&[u8]]) {
+    frame.push_table(strings.len(), 0);
+    for (index, string) in strings.iter().enumerate() {
+        frame.push_bytes(string);
+        frame.set_at(-2, index + 1);
+    }
+}
+
+/// Writes the error that ended a script, with the place where it happened.
+fn write_failure(
+    frame: &mut Frame<'_>,
+    running: &mut Running<'_>,
+    out: &mut Writer<'_>,
+    name: &str,
+) {
+    if frame.kind(-1) != Kind::Table {
+        // Not the error handler's: there was no memory or no stack to call it.
+        let reason = frame.text(-1).unwrap_or(b"execution failure");
+        let reason = String::from_utf8_lossy(&reason[..reason.len().min(100)]);
+        let text = format!("ERR Error running script {name}, {reason}");
+        return write_error(running, out, text.as_bytes(), false);
+    }
+    let table = frame.absolute(-1);
+    let mut text = field(frame, table, "err").unwrap_or_else(|| b"ERR unknown error".to_vec());
+    if let (Some(source), Some(line)) = (field(frame, table, "source"), field(frame, table, "line"))
+    {
+        text.extend_from_slice(b" script: ");
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(b", on ");
+        text.extend_from_slice(&source);
+        text.push(b':');
+        text.extend_from_slice(&line);
+        text.push(b'.');
+    }
+    frame.get_field(table, "ignore_error_stats_update");
+    let is_counted = frame.boolean(-1);
+    write_error(running, out, &text, is_counted);
+}
+
+/// A field as text, if it is there.
+fn field(frame: &mut Frame<'_>, table: i32, name: &str) -> Option<Vec<u8>> {
+    frame.get_field(table, name);
+    let text = frame.text(-1).map(<[u8]>::to_vec);
+    frame.pop(1);
+    text
+}

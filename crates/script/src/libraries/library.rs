@@ -1,0 +1,23 @@
+//! What a library is, and which there are.
+
+use crate::lua::{Entry, Frame};
+
+/// A table of functions and values among the globals.
+pub(crate) struct Library {
+    /// The name of the table. One that Lua has already gets our functions in addition.
+    pub(crate) name: &'static str,
+    /// Its functions.
+    pub(crate) functions: &'static [(&'static str, Entry)],
+    /// Adds what are no functions to the table on top of the stack.
+    pub(crate) fill: fn(&mut Frame<'_>),
+}
+
+/// A library that is nothing but functions.
+pub(super) fn nothing_more(_: &mut Frame<'_>) {}
+
+/// All libraries.
+pub(crate) const ALL: &[Library] = &[
+    super::redis::LIBRARY,
+    super::random::LIBRARY,
+    super::clock::LIBRARY,
+];

@@ -1,0 +1,13 @@
+//! The libraries that scripts have beside Lua's own: what each function does, without what is unsafe
+//! about being called by Lua.
+//!
+//! * `redis`: commands, replies, the log.
+//! * `random`, `clock`: what Redis changes of `math` and leaves of `os`.
+//! * `json`, `message_pack`, `structure`, `bits`: cjson, cmsgpack, struct and bit.
+
+mod clock;
+mod library;
+mod random;
+mod redis;
+
+pub(crate) use library::{ALL, Library};

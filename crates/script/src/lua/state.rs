@@ -1,0 +1,239 @@
+//! An interpreter: making it, compiling, running.
+//!
+//! Unsafe because it owns Lua's state and calls its C API.
+
+use std::ffi::{CString, c_int};
+use std::ptr::NonNull;
+
+use mlua_sys as ffi;
+
+use super::frame::{Frame, Kind, Results, function};
+use super::heap::{Heap, Running};
+use super::{interrupt, sandbox};
+
+/// A compiled function that the interpreter keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Code(c_int);
+
+/// How a script ended that did not return: the error's value is on top of the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failure;
+
+/// A Lua state with everything in it that scripts see.
+pub(crate) struct State {
+    state: NonNull<ffi::lua_State>,
+    /// Behind a raw pointer, since Lua has one, too.
+    heap: NonNull<Heap>,
+    /// The error handler, the real globals and their guard.
+    handler: Code,
+    globals: Code,
+    guard: Code,
+    runs: u32,
+}
+
+// SAFETY: a state is used by one thread at a time, since every use needs `&mut`; neither Lua nor
+// the heap has anything that belongs to a thread.
+unsafe impl Send for State {}
+
+/// Scripts after which the collector is given a turn, and how big a turn.
+const COLLECT_AFTER_RUNS: u32 = 50;
+
+impl State {
+    /// A state whose scripts may have so much memory.
+    pub(crate) fn new(limit_bytes: usize, allows_deprecated: bool, seed: i32) -> Self {
+        let heap = NonNull::from(Box::leak(Heap::new(limit_bytes)));
+        // SAFETY: the heap is a heap and stays where it is until `drop`.
+        let state = unsafe { ffi::lua_newstate(Heap::allocate, heap.as_ptr().cast()) };
+        let state = NonNull::new(state).expect("the first blocks are far below the limit");
+        let mut this = State {
+            state,
+            heap,
+            handler: Code(0),
+            globals: Code(0),
+            guard: Code(0),
+            runs: 0,
+        };
+        this.heap().set_lenient(true);
+        this.heap().random = crate::random::Lrand48::new(seed);
+        // SAFETY: the state is new and the heap lenient, so nothing raises; `build` leaves two
+        // tables, and `luaL_ref` takes them off.
+        unsafe {
+            let state = this.state.as_ptr();
+            sandbox::build(state, allows_deprecated);
+            this.guard = Code(ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX));
+            this.globals = Code(ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX));
+            ffi::lua_pushcclosure(state, function!(describe_error), 0);
+            this.handler = Code(ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX));
+            ffi::lua_settop(state, 0);
+        }
+        this.heap().set_lenient(false);
+        this
+    }
+
+    fn heap(&mut self) -> &mut Heap {
+        // SAFETY: it lives as long as the state; Lua does not run while this borrow lasts.
+        unsafe { self.heap.as_mut() }
+    }
+
+    /// Bytes that the interpreter has.
+    pub(crate) fn memory_bytes(&mut self) -> usize {
+        self.heap().used_bytes()
+    }
+
+    /// Compiles a chunk.
+    ///
+    /// # Errors
+    /// The compiler's text.
+    pub(crate) fn compile(&mut self, chunk: &[u8], name: &str) -> Result<Code, Vec<u8>> {
+        let name = CString::new(name).unwrap_or_default();
+        self.heap().set_lenient(true);
+        // SAFETY: `luaL_loadbuffer` answers its errors. The stack is empty before and after.
+        let compiled = unsafe {
+            let state = self.state.as_ptr();
+            // The compiler does not keep the chunk's name from being collected.
+            ffi::lua_pushstring(state, name.as_ptr());
+            // Bytecode is none: it begins with what no source begins with.
+            let chunk = match chunk {
+                [0x1b, ..] => b"\x01",
+                chunk => chunk,
+            };
+            let status =
+                ffi::luaL_loadbuffer(state, chunk.as_ptr().cast(), chunk.len(), name.as_ptr());
+            if status == 0 {
+                ffi::lua_rawgeti_(state, ffi::LUA_REGISTRYINDEX, self.guard.0);
+                ffi::lua_setfenv(state, -2);
+                let code = Code(ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX));
+                ffi::lua_settop(state, 0);
+                Ok(code)
+            } else {
+                let mut frame = Frame::of(state);
+                let text = frame.text(-1).unwrap_or_default().to_vec();
+                frame.set_top(0);
+                Err(text)
+            }
+        };
+        self.heap().set_lenient(false);
+        compiled
+    }
+
+    /// Lets a compiled function go.
+    pub(crate) fn release(&mut self, code: Code) {
+        // SAFETY: the reference is one that `luaL_ref` gave.
+        unsafe { ffi::luaL_unref(self.state.as_ptr(), ffi::LUA_REGISTRYINDEX, code.0) };
+    }
+
+    /// Sets a global that scripts see. `push` leaves its value on the stack.
+    pub(crate) fn set_global(&mut self, name: &str, push: impl FnOnce(&mut Frame<'_>)) {
+        self.heap().set_lenient(true);
+        // SAFETY: the state lives while this borrow of it does.
+        let mut frame = unsafe { Frame::of(self.state.as_ptr()) };
+        let top = frame.top();
+        frame.push_code(self.globals);
+        push(&mut frame);
+        frame.set_field(-2, name);
+        frame.set_top(top);
+        self.heap().set_lenient(false);
+    }
+
+    /// Calls a compiled function and gives `read` what it returned, on top of the stack.
+    ///
+    /// `push` leaves arguments on the stack and answers how many.
+    pub(crate) fn run<R>(
+        &mut self,
+        code: Code,
+        running: &mut Running<'_>,
+        push: impl FnOnce(&mut Frame<'_>) -> usize,
+        read: impl FnOnce(&mut Frame<'_>, &mut Running<'_>, Result<(), Failure>) -> R,
+    ) -> R {
+        let state = self.state.as_ptr();
+        // SAFETY: the state lives while this borrow of it does.
+        let mut frame = unsafe { Frame::of(state) };
+        self.heap().set_lenient(true);
+        frame.push_code(self.handler);
+        frame.push_code(code);
+        let arguments = push(&mut frame);
+        let erased = NonNull::from(&mut *running).cast::<Running<'static>>();
+        self.heap().set_running(Some(erased));
+        self.heap().set_lenient(false);
+        // SAFETY: the function and its arguments are on the stack above the handler. What runs can
+        // reach `running` only until it is taken away below, and nothing unwinds out of Lua.
+        let status = unsafe {
+            interrupt::install(state);
+            let status = ffi::lua_pcall(state, arguments as c_int, 1, 1);
+            interrupt::remove(state);
+            status
+        };
+        self.heap().set_running(None);
+        self.heap().set_lenient(true);
+        let ended = if status == 0 { Ok(()) } else { Err(Failure) };
+        let answer = read(&mut frame, running, ended);
+        frame.set_top(0);
+        self.runs += 1;
+        if self.runs == COLLECT_AFTER_RUNS {
+            self.runs = 0;
+            // SAFETY: collecting runs no Lua code but finalizers, which only `newproxy` gives.
+            unsafe { ffi::lua_gc(state, ffi::LUA_GCSTEP, COLLECT_AFTER_RUNS as c_int) };
+        }
+        self.heap().set_lenient(false);
+        answer
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // SAFETY: nobody has the state any more; the heap goes after it.
+        unsafe {
+            ffi::lua_close(self.state.as_ptr());
+            drop(Box::from_raw(self.heap.as_ptr()));
+        }
+    }
+}
+
+impl Frame<'_> {
+    /// Pushes a compiled function or another thing that the state keeps.
+    fn push_code(&mut self, code: Code) {
+        // SAFETY: there is room.
+        unsafe { ffi::lua_rawgeti_(self.state(), ffi::LUA_REGISTRYINDEX, code.0) };
+    }
+
+    /// Calls `body` with the heap's limit left alone.
+    pub(super) fn lenient<R>(&mut self, body: impl FnOnce(&mut Self) -> R) -> R {
+        let was_lenient = self.heap().set_lenient(true);
+        let answer = body(self);
+        self.heap().set_lenient(was_lenient);
+        answer
+    }
+}
+
+/// The error handler: makes a table of the error, with where it happened.
+fn describe_error(frame: &mut Frame<'_>) -> Results {
+    frame.set_top(1);
+    frame.ensure_stack(8);
+    frame.push_table(0, 4);
+    if frame.kind(1) == Kind::Table {
+        for name in ["err", "ignore_error_stats_update"] {
+            frame.get_field(1, name);
+            frame.set_field(2, name);
+        }
+    } else {
+        let mut text = b"ERR ".to_vec();
+        match frame.kind(1) {
+            Kind::String | Kind::Number => {
+                text.extend_from_slice(frame.text(1).unwrap_or_default());
+            }
+            Kind::Boolean => text.extend_from_slice(frame.boolean(1).to_string().as_bytes()),
+            _ => text.extend_from_slice(frame.kind_name(1).as_bytes()),
+        }
+        frame.push_bytes(&text);
+        frame.set_field(2, "err");
+    }
+    let level = if frame.is_native(1) { 2 } else { 1 };
+    if let Some((source, line)) = frame.place(level) {
+        let source = source.to_bytes().to_vec();
+        frame.push_bytes(&source);
+        frame.set_field(2, "source");
+        frame.push_number(f64::from(line));
+        frame.set_field(2, "line");
+    }
+    Ok(1)
+}
