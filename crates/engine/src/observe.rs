@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(cut.len(), 32);
         assert_eq!(cut[30], b"30");
         assert_eq!(cut[31], b"... (9 more arguments)");
-        let long = vec![b'x'; 130];
+        let long = [b'x'; 130];
         let cut = shorten(1, std::iter::once(&long[..]));
         assert_eq!(cut[0], [&[b'x'; 128][..], b"... (2 more bytes)"].concat());
     }

@@ -332,12 +332,6 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Whether two values are the same.
-    pub(crate) fn is_same(&self, first: i32, second: i32) -> bool {
-        // SAFETY: any index may be asked for.
-        unsafe { ffi::lua_rawequal(self.state, first, second) != 0 }
-    }
-
     // Pushing values. Callers see to it that there is room.
 
     pub(crate) fn push_nil(&mut self) {
@@ -358,11 +352,6 @@ impl<'a> Frame<'a> {
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         // SAFETY: there is room, and the heap is lenient.
         unsafe { ffi::lua_pushlstring_(self.state, bytes.as_ptr().cast(), bytes.len()) };
-    }
-
-    pub(crate) fn push_null_pointer(&mut self) {
-        // SAFETY: there is room.
-        unsafe { ffi::lua_pushlightuserdata(self.state, std::ptr::null_mut()) };
     }
 
     pub(crate) fn push_function(&mut self, function: Entry) {
@@ -443,12 +432,6 @@ impl<'a> Frame<'a> {
         unsafe { ffi::lua_next(self.state, table) != 0 }
     }
 
-    /// The length of a table, as `#` gives it.
-    pub(crate) fn length(&self, table: i32) -> usize {
-        // SAFETY: any index may be asked for.
-        unsafe { ffi::lua_objlen(self.state, table) }
-    }
-
     /// Where the caller at `level` stands: chunk and line. Level 1 is the function that called.
     pub(crate) fn place(&mut self, level: usize) -> Option<(&CStr, i32)> {
         // SAFETY: `lua_getstack` fills what `lua_getinfo` needs; the names stay as long as the
@@ -491,19 +474,6 @@ impl<'a> Frame<'a> {
     pub(crate) fn check_number(&self, index: usize) -> Result<f64, Raise> {
         self.number(index as i32)
             .ok_or_else(|| self.wrong_type(index, "number"))
-    }
-
-    /// The argument as an integer of 64 bits, as C would convert it.
-    pub(crate) fn check_integer(&self, index: usize) -> Result<i64, Raise> {
-        self.check_number(index).map(integer_of)
-    }
-
-    /// The argument as bytes, or Lua's error.
-    pub(crate) fn check_bytes(&mut self, index: usize) -> Result<&[u8], Raise> {
-        if !matches!(self.kind(index as i32), Kind::String | Kind::Number) {
-            return Err(self.wrong_type(index, "string"));
-        }
-        Ok(self.text(index as i32).unwrap_or_default())
     }
 }
 
