@@ -197,7 +197,7 @@ fn hello(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             name = Some(cx.arg(index + 1));
             index += 2;
         } else {
-            let option = String::from_utf8_lossy(cx.arg(index)).into_owned();
+            let option = crate::command::printable(cx.arg(index), usize::MAX);
             return Err(format!("ERR Syntax error in HELLO option '{option}'").into());
         }
     }

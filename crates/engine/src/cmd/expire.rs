@@ -160,7 +160,7 @@ impl Conditions {
             } else if cx.arg_is(index, "LT") {
                 conditions.earlier = true;
             } else {
-                let option = String::from_utf8_lossy(cx.arg(index)).into_owned();
+                let option = crate::command::printable(cx.arg(index), usize::MAX);
                 return Err(format!("ERR Unsupported option {option}").into());
             }
         }

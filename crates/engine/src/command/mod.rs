@@ -23,4 +23,5 @@ pub use spec::{
     BeginSearch, Categories, Command, FindKeys, Flags, Group, Handler, KeyFlags, KeySpec, Locks,
 };
 pub use syntax::{Argument, ArgumentKind, SyntaxError, parse_syntax};
+pub(crate) use table::printable;
 pub use table::{CommandTable, Registered, table};

@@ -158,7 +158,7 @@ impl Registered {
 }
 
 /// At most `max_len` bytes of something that a client sent, for an error text.
-fn printable(bytes: &[u8], max_len: usize) -> String {
+pub(crate) fn printable(bytes: &[u8], max_len: usize) -> String {
     // What it prints with `%s` ends at the first NUL.
     let end = bytes
         .iter()
