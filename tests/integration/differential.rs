@@ -22,7 +22,7 @@ fn oxidis_answers_random_commands_as_redis_does() {
         .flat_map(|&(option, value, _)| [option, value]);
     let subject = ServerBuilder::oxidis().arguments(arguments);
     let options = Options {
-        commands: 5_000,
+        commands: 2_000,
         seed: 20,
         failures_limit: 3,
         ..Options::default()
