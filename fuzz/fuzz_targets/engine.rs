@@ -50,7 +50,7 @@ impl Subject {
             clock: clock.clone(),
             host: Arc::new(NoHost),
             snapshot_codec: None,
-        interpreter: None,
+            interpreter: None,
             seed: 1,
             workers: 1,
         });
