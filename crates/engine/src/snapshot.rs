@@ -146,6 +146,8 @@ pub(crate) fn replace(
         let database = worker.view.stripe_mut(hash).database_mut(entry.database);
         // A key that is there twice keeps its last value.
         drop(database.insert(hash, stored));
+        // Loaded keys are no news.
+        database.forget_newest();
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use oxidis_resp::Span;
 
+use crate::command::EventClass;
 use crate::engine::{Engine, Garbage, GarbageKind};
 use crate::expire::ExpireCycle;
 use crate::keyspace::{Database, Entry, View};
@@ -43,6 +44,8 @@ pub struct Worker {
     pub(crate) next_now_us: i64,
     pub(crate) limits: Arc<EncodingLimits>,
     config_generation: u64,
+    /// Whether the event `new` was wanted when the configuration was last looked at.
+    wants_new: bool,
     /// Changes that the command made.
     pub(crate) dirty: u64,
     /// Filled through `&self` by reading commands, hence the cell.
@@ -74,6 +77,7 @@ impl Worker {
             next_now_us: 0,
             limits,
             config_generation,
+            wants_new: false,
             dirty: 0,
             expired: RefCell::default(),
             has_expired: Cell::new(false),
@@ -102,7 +106,23 @@ impl Worker {
         if generation != self.config_generation {
             self.config_generation = generation;
             self.limits = own_limits(&self.engine);
+            self.refresh_events();
         }
+    }
+
+    /// When the event `new` becomes wanted, entries that were added before are no news.
+    #[cold]
+    fn refresh_events(&mut self) {
+        let wants_new = EventClass::NEW.is_in(self.engine.config.notify_keyspace_events());
+        if wants_new && !self.wants_new {
+            for index in 0..self.view.keyspace().stripe_count() {
+                self.view.lock_index(index);
+                let stripe = self.view.stripe_at_mut(index);
+                stripe.databases_mut().for_each(Database::forget_newest);
+                self.view.unlock();
+            }
+        }
+        self.wants_new = wants_new;
     }
 
     /// Milliseconds since 1970, of the command that runs.

@@ -228,6 +228,9 @@ fn rename_to(cx: &mut Context<'_>, overwrite: bool) -> Result<bool, CommandError
     if !overwrite && cx.exists(new) {
         return Ok(false);
     }
+    if let Some(overwritten) = cx.take(new) {
+        cx.discard(overwritten);
+    }
     if let Some(entry) = cx.take(old) {
         let expire_ms = entry.as_ref().expire_ms();
         cx.insert(new, entry.renamed(new.bytes, expire_ms));
@@ -300,6 +303,9 @@ fn copy(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         .peek(old)
         .map(|entry| (to_value(entry), entry.expire_ms()));
     cx.in_database(target, |cx| {
+        if let Some(overwritten) = cx.take(new) {
+            cx.discard(overwritten);
+        }
         if let Some((value, expire_ms)) = copied {
             cx.store(new, value, expire_ms);
         }

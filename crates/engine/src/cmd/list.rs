@@ -274,7 +274,7 @@ fn push(cx: &mut Context<'_>, out: &mut Reply<'_>, end: End, create: bool) -> Co
     let key = cx.key(1);
     let limits = cx.limits();
     let values = cx.args().iter().skip(2);
-    let (len, existed) = {
+    let len = {
         let mut list = if create {
             cx.list_or_create(key)?
         } else {
@@ -287,11 +287,8 @@ fn push(cx: &mut Context<'_>, out: &mut Reply<'_>, end: End, create: bool) -> Co
             }
         };
         list.push_all(end, values, &limits);
-        (list.len(), list.existed())
+        list.len()
     };
-    if !existed {
-        cx.notify(key.bytes, EventClass::NEW, "new");
-    }
     cx.changed(key, EventClass::LIST, push_event(end));
     cx.count_changes(cx.argc() as u64 - 3);
     out.integer(len as i64);
@@ -646,14 +643,8 @@ pub(super) fn move_element(
         is_empty = list.is_empty();
     }
     if source.bytes != destination.bytes {
-        let existed = {
-            let mut list = cx.list_or_create(destination)?;
-            list.push_all(to, std::iter::once(&value[..]), &limits);
-            list.existed()
-        };
-        if !existed {
-            cx.notify(destination.bytes, EventClass::NEW, "new");
-        }
+        let mut list = cx.list_or_create(destination)?;
+        list.push_all(to, std::iter::once(&value[..]), &limits);
     }
     cx.changed(destination, EventClass::LIST, push_event(to));
     note_popped(cx, source, from, 1, is_empty);

@@ -380,11 +380,7 @@ fn store(
     }
     let len = list.len();
     if len > 0 {
-        let existed = cx.exists(destination);
         cx.store(destination, Value::List(list), None);
-        if !existed {
-            cx.notify(destination.bytes, EventClass::NEW, "new");
-        }
         cx.changed(destination, EventClass::LIST, "sortstore");
         cx.count_changes(len as u64 - 1);
     } else if cx.delete(destination) {

@@ -120,7 +120,7 @@ impl EventClass {
     /// `n`: a key was made; not part of `A`.
     pub const NEW: EventClass = EventClass(1 << 14);
 
-    fn is_in(self, enabled: u32) -> bool {
+    pub(crate) fn is_in(self, enabled: u32) -> bool {
         enabled & self.0 != 0
     }
 }
@@ -656,7 +656,9 @@ impl<'a> Context<'a> {
             .database(self.client.database)
             .and_then(|database| database.get(key.hash, key.bytes));
         if entry.is_some_and(|entry| entry.value_type() != ValueType::String)
-            && let Some(entry) = self.take(key)
+            && let Some(entry) = self
+                .database_mut(key)
+                .remove_to_replace(key.hash, key.bytes)
         {
             let expire_ms = entry.as_ref().expire_ms();
             self.discard(entry);
@@ -686,6 +688,9 @@ impl<'a> Context<'a> {
     pub fn modified(&mut self, key: Key<'_>) {
         self.worker.dirty += 1;
         let database = self.client.database;
+        if EventClass::NEW.is_in(self.worker.engine.config.notify_keyspace_events()) {
+            self.notify_if_new(key);
+        }
         let default_ttl = self.worker.engine.config.default_ttl_seconds();
         if default_ttl > 0 {
             let expire_ms = self.worker.now_ms() + default_ttl as i64 * 1000;
@@ -698,6 +703,13 @@ impl<'a> Context<'a> {
         let stripe = self.worker.view.stripe_mut(key.hash);
         if !stripe.watchers.is_empty() || !stripe.waiters.is_empty() {
             signal(self.worker, database, key);
+        }
+    }
+
+    #[cold]
+    fn notify_if_new(&mut self, key: Key<'_>) {
+        if self.database_mut(key).take_newest(key.hash) {
+            self.notify(key.bytes, EventClass::NEW, "new");
         }
     }
 

@@ -16,6 +16,10 @@ pub(crate) struct Database {
     table: Table<Entry>,
     /// Entries that have an expiry.
     volatile: usize,
+    /// The hash of the entry that was added last, if it replaced none: for the event `new`.
+    newest: Option<u64>,
+    /// The hash of an entry that was taken out only to be replaced.
+    replacing: Option<u64>,
     /// The bucket at which the active expiry cycle goes on.
     next_bucket: usize,
     /// What new entries get as access information; see [`Self::set_access_clock`].
@@ -27,6 +31,8 @@ impl Database {
         Database {
             table: Table::new(seed),
             volatile: 0,
+            newest: None,
+            replacing: None,
             next_bucket: 0,
             access_clock: 0,
         }
@@ -72,13 +78,39 @@ impl Database {
             self.volatile += 1;
         }
         self.table.insert_new(hash, entry);
+        self.newest = Some(hash).filter(|_| self.replacing != Some(hash));
+        self.replacing = None;
     }
 
     /// Adds an entry; answers the one that had its key.
     pub(crate) fn insert(&mut self, hash: u64, entry: Entry) -> Option<Entry> {
         let old = self.remove(hash, entry.as_ref().key());
+        if old.is_some() {
+            self.replacing = Some(hash);
+        }
         self.insert_new(hash, entry);
         old
+    }
+
+    /// Takes an entry out that another one with the same key is about to replace.
+    pub(crate) fn remove_to_replace(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        let entry = self.remove(hash, key)?;
+        self.replacing = Some(hash);
+        Some(entry)
+    }
+
+    /// Whether the entry that was added last has this hash, and nobody has asked since.
+    pub(crate) fn take_newest(&mut self, hash: u64) -> bool {
+        let is_newest = self.newest == Some(hash);
+        if is_newest {
+            self.newest = None;
+        }
+        is_newest
+    }
+
+    /// Forgets which entry was added last.
+    pub(crate) fn forget_newest(&mut self) {
+        self.newest = None;
     }
 
     pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {

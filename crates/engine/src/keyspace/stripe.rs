@@ -66,6 +66,11 @@ impl Stripe {
         &mut self.databases[index]
     }
 
+    /// The shares of all databases that were ever written to.
+    pub(crate) fn databases_mut(&mut self) -> impl Iterator<Item = &mut Database> {
+        self.databases.iter_mut()
+    }
+
     /// Takes the share of database `index` away, leaving an empty one.
     pub(crate) fn take_database(&mut self, index: usize) -> Option<Database> {
         let seed = self.seed;

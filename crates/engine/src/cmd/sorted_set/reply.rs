@@ -70,11 +70,7 @@ pub(super) fn store_result(
 ) {
     let len = result.as_ref().len();
     if len > 0 {
-        let existed = cx.exists(key);
         cx.store(key, Value::SortedSet(result), None);
-        if !existed {
-            cx.notify(key.bytes, EventClass::NEW, "new");
-        }
         cx.changed(key, EventClass::SORTED_SET, event);
     } else if cx.delete(key) {
         cx.changed(key, EventClass::GENERIC, "del");

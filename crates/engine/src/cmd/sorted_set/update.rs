@@ -198,7 +198,6 @@ fn add(
 
     let mut added = 0;
     let mut updated = 0;
-    let mut existed = true;
     let mut result = None;
     {
         let set = match options.only_present {
@@ -206,8 +205,7 @@ fn add(
             false => Some(cx.sorted_set_or_create(key)?),
         };
         if let Some(mut set) = set {
-            existed = set.existed();
-            if existed {
+            if set.existed() {
                 set.enlarge_for(pairs, &limits);
             } else {
                 *set = SortedSet::with_hint(pairs, args.get(first + 1).len(), &limits);
@@ -233,9 +231,6 @@ fn add(
         ));
     }
     if added + updated > 0 {
-        if !existed {
-            cx.notify(key.bytes, EventClass::NEW, "new");
-        }
         let event = if options.increment { "zincr" } else { "zadd" };
         cx.changed(key, EventClass::SORTED_SET, event);
         cx.count_changes(added + updated - 1);
