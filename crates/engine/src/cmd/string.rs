@@ -650,7 +650,7 @@ fn decrby(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 fn add(cx: &mut Context<'_>, increment: i64, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
-    let value = match cx.string(key)? {
+    let value = match cx.string_to_write(key)? {
         Some(string) => string.as_integer().ok_or(CommandError::NotInteger)?,
         None => 0,
     };
@@ -665,7 +665,7 @@ fn add(cx: &mut Context<'_>, increment: i64, out: &mut Reply<'_>) -> CommandResu
 
 fn incrbyfloat(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
-    let value = match cx.string(key)? {
+    let value = match cx.string_to_write(key)? {
         Some(string) => string
             .with_bytes(LongDouble::parse)
             .ok_or(CommandError::NotFloat)?,
@@ -701,7 +701,7 @@ fn append(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
     let suffix = cx.arg(2);
     cx.expire_if_needed(key);
-    let length = match cx.string(key)? {
+    let length = match cx.string_to_write(key)? {
         None => {
             cx.set_string(key, suffix, None);
             suffix.len()
@@ -726,7 +726,7 @@ fn setrange(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         return Err(CommandError::text("ERR offset is out of range"));
     };
     cx.expire_if_needed(key);
-    let length = cx.string(key)?.map_or(0, StringRef::len);
+    let length = cx.string_to_write(key)?.map_or(0, StringRef::len);
     if patch.is_empty() {
         out.integer(length as i64);
         return Ok(());

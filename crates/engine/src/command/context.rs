@@ -379,6 +379,22 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The string under a key that is about to be written: looking it up is neither a hit nor a
+    /// miss.
+    #[inline]
+    pub(crate) fn string_to_write(
+        &self,
+        key: Key<'_>,
+    ) -> Result<Option<StringRef<'_>>, CommandError> {
+        match self.find(key) {
+            None => Ok(None),
+            Some(entry) => {
+                self.touch(entry);
+                entry.string().map(Some).ok_or(CommandError::WrongType)
+            }
+        }
+    }
+
     #[inline]
     fn collection<T: Collection>(&self, key: Key<'_>) -> Result<Option<T::Ref<'_>>, CommandError> {
         let Some(entry) = self.read(key) else {
@@ -648,14 +664,21 @@ impl<'a> Context<'a> {
     }
 
     /// Throws a big value under the key away before it is overwritten, so that it is freed later.
-    /// Answers the expiry that goes with it.
+    /// Answers the expiry that goes with it. A value whose time is over is deleted as such.
     #[inline]
     fn discard_big(&mut self, key: Key<'_>) -> Option<i64> {
         let stripe = self.worker.view.stripe(key.hash);
         let entry = stripe
             .database(self.client.database)
-            .and_then(|database| database.get(key.hash, key.bytes));
-        if entry.is_some_and(|entry| entry.value_type() != ValueType::String)
+            .and_then(|database| database.get(key.hash, key.bytes))?;
+        if entry
+            .expire_ms()
+            .is_some_and(|expire_ms| expire_ms <= self.worker.now_ms())
+        {
+            delete_expired(self.worker, self.client.database, key);
+            return None;
+        }
+        if entry.value_type() != ValueType::String
             && let Some(entry) = self
                 .database_mut(key)
                 .remove_to_replace(key.hash, key.bytes)
