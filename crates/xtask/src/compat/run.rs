@@ -1,6 +1,7 @@
 //! Joins the parts of `compat`: which units there are, side by side on two cores, what redis-server
 //! itself passes (asked once and kept), and the verdict.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -219,14 +220,21 @@ impl Bench<'_> {
     fn judge(&self, index: u16, unit: &str) -> Result<UnitVerdict> {
         let expected = self.expected(index, unit)?;
         let listed: Vec<&str> = self.skips.of_unit(unit).collect();
-        let mut actual = self.run(index, unit, self.subject, "oxidis", &listed)?;
+        let mut actual = self.run(
+            index,
+            unit,
+            self.subject,
+            "oxidis",
+            &listed,
+            &BTreeMap::new(),
+        )?;
         let failing = expected
             .iter()
             .filter(|test| !actual.passed(test) && !listed.contains(&test.as_str()))
             .count();
         // Some tests of the suite hang on timing: what fails once is asked once more.
         if (1..=RETRY_LIMIT).contains(&failing) {
-            let again = self.run(index, unit, self.subject, "oxidis", &listed)?;
+            let again = self.run(index, unit, self.subject, "oxidis", &listed, &actual.lost)?;
             for (test, outcome) in again.tests {
                 if outcome == Outcome::Passed && !actual.passed(&test) {
                     println!("passed when it was run again: {unit}: {test}");
@@ -249,6 +257,7 @@ impl Bench<'_> {
         server: &Path,
         name: &str,
         listed: &[&str],
+        lost: &BTreeMap<String, String>,
     ) -> Result<UnitResult> {
         let folder = source::lay_out(self.suite, &format!("run-{index}"), server)?;
         let logs = source::work_folder().join("logs");
@@ -271,6 +280,7 @@ impl Bench<'_> {
             },
             unit,
             listed,
+            lost,
         )
     }
 
@@ -282,7 +292,7 @@ impl Bench<'_> {
         if let (false, Ok(text)) = (self.fresh, fs::read_to_string(&file)) {
             return serde_json::from_str(&text).with_context(|| file.display().to_string());
         }
-        let result = self.run(index, unit, self.redis, "redis", &[])?;
+        let result = self.run(index, unit, self.redis, "redis", &[], &BTreeMap::new())?;
         let passed: Vec<String> = result
             .tests
             .into_iter()

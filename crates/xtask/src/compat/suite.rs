@@ -45,6 +45,9 @@ pub enum Outcome {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnitResult {
     pub tests: BTreeMap<String, Outcome>,
+    /// The tests that hung or took the server with them: there is no use in asking them again.
+    #[serde(default)]
+    pub lost: BTreeMap<String, String>,
     /// What went wrong outside of any test.
     pub troubles: Vec<String>,
 }
@@ -89,16 +92,24 @@ pub struct Job<'a> {
 ///
 /// A test that fails half-way may leave the connection in a transaction, the server configured or
 /// dead, and the tests after it fail for its sake. So the unit is run anew without the tests that did
-/// such a thing, or are listed and did fail, until all others have had their chance.
+/// such a thing, or are listed and did fail, until all others have had their chance. `lost` are tests
+/// of which that is known already.
 ///
 /// # Errors
 /// When the suite cannot be started at all.
-pub fn run_unit(job: &Job<'_>, unit: &str, listed: &[&str]) -> Result<UnitResult> {
-    let mut culprits: BTreeMap<String, String> = BTreeMap::new();
+pub fn run_unit(
+    job: &Job<'_>,
+    unit: &str,
+    listed: &[&str],
+    lost: &BTreeMap<String, String>,
+) -> Result<UnitResult> {
+    let mut lost = lost.clone();
+    let mut culprits = lost.clone();
     let mut rounds = 0;
     loop {
         let parsed = run_and_parse(job, unit, &culprits)?;
-        let mut found: BTreeMap<String, String> = parsed.culprit.into_iter().collect();
+        lost.extend(parsed.culprit);
+        let mut found = lost.clone();
         for (test, outcome) in &parsed.result.tests {
             if let Outcome::Failed(why) = outcome
                 && (listed.contains(&test.as_str()) || met_unknown_command(why))
@@ -116,6 +127,7 @@ pub fn run_unit(job: &Job<'_>, unit: &str, listed: &[&str]) -> Result<UnitResult
         culprits.extend(found);
         if is_last {
             let mut result = parsed.result;
+            result.lost = lost;
             let failed = culprits
                 .into_iter()
                 .map(|(test, why)| (test, Outcome::Failed(why)));
