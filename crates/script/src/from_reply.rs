@@ -76,7 +76,9 @@ fn push(frame: &mut Frame<'_>, value: &Value) -> Result<(), Raise> {
         Value::Null => frame.push_nil(),
         Value::NullBulk | Value::NullArray => frame.push_boolean(false),
         Value::Array(elements) | Value::Push(elements) => {
-            frame.push_table(elements.len(), 0);
+            // Where a table has holes, its length depends on how it grew.
+            let has_holes = elements.contains(&Value::Null);
+            frame.push_table(if has_holes { 0 } else { elements.len() }, 0);
             for (index, element) in elements.iter().enumerate() {
                 push(frame, element)?;
                 frame.set_at(-2, index + 1);
@@ -84,7 +86,8 @@ fn push(frame: &mut Frame<'_>, value: &Value) -> Result<(), Raise> {
         }
         Value::Set(elements) => {
             frame.push_table(0, 1);
-            frame.push_table(0, elements.len());
+            // The order of its keys depends on how a table grew.
+            frame.push_table(0, 0);
             for element in elements {
                 push_key(frame, element)?;
                 frame.push_boolean(true);
@@ -94,7 +97,7 @@ fn push(frame: &mut Frame<'_>, value: &Value) -> Result<(), Raise> {
         }
         Value::Map(pairs) => {
             frame.push_table(0, 1);
-            frame.push_table(0, pairs.len());
+            frame.push_table(0, 0);
             for (key, value) in pairs {
                 push_key(frame, key)?;
                 push(frame, value)?;

@@ -20,4 +20,8 @@ pub(crate) const ALL: &[Library] = &[
     super::redis::LIBRARY,
     super::random::LIBRARY,
     super::clock::LIBRARY,
+    super::json::LIBRARY,
+    super::message_pack::LIBRARY,
+    super::structure::LIBRARY,
+    super::bits::LIBRARY,
 ];

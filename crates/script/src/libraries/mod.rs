@@ -5,9 +5,14 @@
 //! * `random`, `clock`: what Redis changes of `math` and leaves of `os`.
 //! * `json`, `message_pack`, `structure`, `bits`: cjson, cmsgpack, struct and bit.
 
+mod bits;
 mod clock;
+mod json;
 mod library;
+mod message_pack;
 mod random;
 mod redis;
+mod structure;
 
+pub(crate) use json::Settings as JsonSettings;
 pub(crate) use library::{ALL, Library};

@@ -18,6 +18,7 @@ use std::ptr::NonNull;
 use mlua_sys as ffi;
 
 use super::heap::{Heap, Running};
+use crate::libraries::JsonSettings;
 use crate::random::Lrand48;
 
 /// A function as Lua calls it; made by [`function!`].
@@ -56,6 +57,8 @@ pub(crate) enum Kind {
     None,
     Nil,
     Boolean,
+    /// Stands for the null of JSON.
+    NullPointer,
     LightUserdata,
     Number,
     String,
@@ -183,6 +186,11 @@ impl<'a> Frame<'a> {
         &mut self.heap().random
     }
 
+    /// What scripts have set of `cjson`.
+    pub(crate) fn json_settings(&mut self) -> &mut JsonSettings {
+        &mut self.heap().json
+    }
+
     /// Fails if the script has more memory than it may have. Whoever makes much without Lua's code
     /// running between asks this.
     pub(crate) fn check_memory(&mut self) -> Result<(), Raise> {
@@ -270,6 +278,7 @@ impl<'a> Frame<'a> {
         match unsafe { ffi::lua_type(self.state, index) } {
             ffi::LUA_TNIL => Kind::Nil,
             ffi::LUA_TBOOLEAN => Kind::Boolean,
+            ffi::LUA_TLIGHTUSERDATA if self.is_null_pointer(index) => Kind::NullPointer,
             ffi::LUA_TLIGHTUSERDATA => Kind::LightUserdata,
             ffi::LUA_TNUMBER => Kind::Number,
             ffi::LUA_TSTRING => Kind::String,
@@ -281,13 +290,18 @@ impl<'a> Frame<'a> {
         }
     }
 
+    fn is_null_pointer(&self, index: i32) -> bool {
+        // SAFETY: any index may be asked for.
+        unsafe { ffi::lua_touserdata(self.state, index).is_null() }
+    }
+
     /// The name of the value's type, as error texts have it.
     pub(crate) fn kind_name(&self, index: i32) -> &'static str {
         match self.kind(index) {
             Kind::None => "no value",
             Kind::Nil => "nil",
             Kind::Boolean => "boolean",
-            Kind::LightUserdata | Kind::Userdata => "userdata",
+            Kind::NullPointer | Kind::LightUserdata | Kind::Userdata => "userdata",
             Kind::Number => "number",
             Kind::String => "string",
             Kind::Table => "table",
@@ -352,6 +366,11 @@ impl<'a> Frame<'a> {
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         // SAFETY: there is room, and the heap is lenient.
         unsafe { ffi::lua_pushlstring_(self.state, bytes.as_ptr().cast(), bytes.len()) };
+    }
+
+    pub(crate) fn push_null_pointer(&mut self) {
+        // SAFETY: there is room.
+        unsafe { ffi::lua_pushlightuserdata(self.state, std::ptr::null_mut()) };
     }
 
     pub(crate) fn push_function(&mut self, function: Entry) {
@@ -432,6 +451,12 @@ impl<'a> Frame<'a> {
         unsafe { ffi::lua_next(self.state, table) != 0 }
     }
 
+    /// The length of a table, as `#` gives it.
+    pub(crate) fn length(&self, table: i32) -> usize {
+        // SAFETY: any index may be asked for.
+        unsafe { ffi::lua_objlen(self.state, table) }
+    }
+
     /// Where the caller at `level` stands: chunk and line. Level 1 is the function that called.
     pub(crate) fn place(&mut self, level: usize) -> Option<(&CStr, i32)> {
         // SAFETY: `lua_getstack` fills what `lua_getinfo` needs; the names stay as long as the
@@ -474,6 +499,19 @@ impl<'a> Frame<'a> {
     pub(crate) fn check_number(&self, index: usize) -> Result<f64, Raise> {
         self.number(index as i32)
             .ok_or_else(|| self.wrong_type(index, "number"))
+    }
+
+    /// The argument as an integer of 64 bits, as C would convert it.
+    pub(crate) fn check_integer(&self, index: usize) -> Result<i64, Raise> {
+        self.check_number(index).map(integer_of)
+    }
+
+    /// The argument as bytes, or Lua's error.
+    pub(crate) fn check_bytes(&mut self, index: usize) -> Result<&[u8], Raise> {
+        if !matches!(self.kind(index as i32), Kind::String | Kind::Number) {
+            return Err(self.wrong_type(index, "string"));
+        }
+        Ok(self.text(index as i32).unwrap_or_default())
     }
 }
 

@@ -13,6 +13,7 @@ use std::ptr::NonNull;
 use oxidis_engine::scripting::ScriptHost;
 use oxidis_resp::Protocol;
 
+use crate::libraries::JsonSettings;
 use crate::random::Lrand48;
 
 /// What a function of the `redis` library finds of the script that runs.
@@ -34,6 +35,8 @@ pub(crate) struct Heap {
     running: Option<NonNull<Running<'static>>>,
     /// The numbers of `math.random`.
     pub(super) random: Lrand48,
+    /// What scripts have set of `cjson`.
+    pub(super) json: JsonSettings,
 }
 
 /// Every type's alignment that C code may expect of an allocator.
@@ -47,6 +50,7 @@ impl Heap {
             is_lenient: false,
             running: None,
             random: Lrand48::new(0),
+            json: JsonSettings::default(),
         })
     }
 
