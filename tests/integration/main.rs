@@ -4,6 +4,8 @@ mod command_table;
 mod concurrency;
 mod configuration;
 mod differential;
+mod limits;
+mod process;
 mod robustness;
 mod rust_client;
 mod transcripts;

@@ -170,6 +170,9 @@ pub struct ClientShared {
     /// driver last reported them.
     pub(crate) query_buffer_bytes: AtomicUsize,
     pub(crate) output_buffer_bytes: AtomicUsize,
+    /// Since when more replies wait than the soft limit allows, in milliseconds since 1970; 0 if
+    /// no more do.
+    pub(crate) soft_limit_since_ms: AtomicI64,
 }
 
 impl ClientShared {
@@ -206,12 +209,29 @@ impl ClientShared {
             command_count: AtomicU64::new(0),
             query_buffer_bytes: AtomicUsize::new(0),
             output_buffer_bytes: AtomicUsize::new(0),
+            soft_limit_since_ms: AtomicI64::new(0),
         }
     }
 
     /// Whether the session comes from this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.is_unix_socket || self.address.starts_with("127.") || self.address.starts_with("[::1]")
+    }
+
+    /// Whether the session is subscribed to anything.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        [
+            &self.channel_count,
+            &self.pattern_count,
+            &self.shard_channel_count,
+        ]
+        .iter()
+        .any(|count| count.load(Ordering::Relaxed) > 0)
+    }
+
+    /// The session's line in CLIENT LIST, as text for the log.
+    pub(crate) fn description(&self, now_ms: i64) -> String {
+        String::from_utf8_lossy(&crate::cmd::client::describe(self, now_ms)).into_owned()
     }
 
     pub(crate) fn protocol(&self) -> Protocol {
@@ -252,6 +272,8 @@ impl ClientShared {
 pub(crate) struct Clients {
     by_id: Mutex<BTreeMap<u64, Arc<ClientShared>>>,
     last_id: AtomicU64,
+    /// Sessions opened since the statistics were last reset.
+    pub(crate) received: AtomicU64,
 }
 
 impl Clients {
@@ -264,6 +286,7 @@ impl Clients {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let client = Arc::new(ClientShared::new(id, address, local_address, now_ms));
         self.by_id.lock().insert(id, client.clone());
+        self.received.fetch_add(1, Ordering::Relaxed);
         client
     }
 

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::client::Clients;
+use crate::client_limits::ClientLimits;
 use crate::command::CommandNames;
-use crate::config::{Config, RewriteScope};
+use crate::config::{Config, LogLevel, RewriteScope};
 use crate::keyspace::{Database, Entry, Keyspace};
 use crate::observe::{Monitors, SlowLog};
 use crate::pause::Pause;
@@ -80,8 +81,8 @@ pub trait Host: Send + Sync {
     /// Lets the thread that calls sleep (DEBUG SLEEP). Where nobody's time passes, it does not.
     fn sleep(&self, _duration: std::time::Duration) {}
 
-    /// Writes a line to the process's log.
-    fn log(&self, _message: &str) {}
+    /// Writes a line to the process's log, if lines of its level are kept.
+    fn log(&self, _level: LogLevel, _message: &str) {}
 
     /// Asks the process to end (SHUTDOWN).
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {
@@ -146,6 +147,7 @@ pub struct Engine {
     pub(crate) slow_log: SlowLog,
     pub(crate) scripting: Scripting,
     pub(crate) rejected_connections: AtomicU64,
+    pub(crate) client_limits: ClientLimits,
     pub(crate) rates: Rates,
     pub(crate) names: CommandNames,
     /// Heap bytes in use before there was any data.
@@ -192,6 +194,7 @@ impl Engine {
             slow_log: SlowLog::default(),
             scripting: Scripting::new(options.interpreter),
             rejected_connections: AtomicU64::new(0),
+            client_limits: ClientLimits::default(),
             rates: Rates::default(),
             names,
             startup_memory_bytes,
@@ -202,6 +205,11 @@ impl Engine {
     /// The configuration.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// The process around the engine.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.host
     }
 
     /// Milliseconds since 1970 on the engine's clock.
@@ -229,6 +237,8 @@ impl Engine {
     pub(crate) fn reset_statistics(&self) {
         self.stats.reset();
         self.rejected_connections.store(0, Ordering::Relaxed);
+        self.clients.received.store(0, Ordering::Relaxed);
+        self.client_limits.reset();
     }
 
     /// A generator for a new worker.

@@ -40,6 +40,7 @@ impl Worker {
             return false;
         }
         self.engine.sample_rates();
+        self.engine.look_at_clients();
         let is_paused = self.engine.pause.holds_writes(self.now_ms());
         if is_paused || self.engine.is_active_expire_off.load(Ordering::Relaxed) {
             return false;

@@ -6,6 +6,7 @@
 
 mod blocking;
 mod client;
+mod client_limits;
 mod cmd;
 pub mod command;
 pub mod config;

@@ -12,7 +12,6 @@ use oxidis_resp::{Parsed, Protocol, RequestLimits, RequestParser, Source, Span, 
 use crate::client::{Client, ReplyMode};
 use crate::command::dispatch::{self, Prepared};
 use crate::command::{Args, CommandError};
-use crate::config::ClientClass;
 use crate::engine::Engine;
 use crate::mailbox::Message;
 use crate::worker::Worker;
@@ -102,19 +101,66 @@ impl Session {
     }
 
     /// Whether more waits to be sent to the client than `client-output-buffer-limit` allows its
-    /// class. `unsent_bytes` is what the owner still has of earlier replies.
+    /// class, in which case the owner is to close it at once; that is logged. `unsent_bytes` is what
+    /// the owner still has of earlier replies.
     pub fn exceeds_output_limit(&self, engine: &Engine, unsent_bytes: usize) -> bool {
         if unsent_bytes == 0 {
             return false;
         }
-        let class = if self.is_subscribed() {
-            ClientClass::PubSub
-        } else {
-            ClientClass::Normal
-        };
-        let limit = engine.config.output_buffer_limit(class);
         let waiting = (unsent_bytes + self.pushed_bytes()) as u64;
-        limit.hard_bytes > 0 && waiting > limit.hard_bytes
+        let exceeds = engine.exceeds_hard_limit(&self.client.shared, waiting)
+            || !self.client.is_authenticated && engine.exceeds_unauthenticated_limit(waiting);
+        if exceeds {
+            self.note_buffers(0, unsent_bytes);
+            engine.close_for_output(&self.client.shared);
+        }
+        exceeds
+    }
+
+    /// Whether `unread`, of which the session can execute nothing yet, is more than
+    /// `client-query-buffer-limit` allows, in which case the owner is to close the connection at
+    /// once; that is logged.
+    pub fn exceeds_query_limit(&self, engine: &Engine, unread: &[u8]) -> bool {
+        // Nor does Redis count the arguments that it has taken out of its buffer.
+        let bytes = unread.len().saturating_sub(self.parser.understood_bytes());
+        let exceeds = bytes > engine.config.client_query_buffer_limit();
+        if exceeds {
+            self.note_buffers(unread.len(), 0);
+            engine.close_for_query(&self.client.shared, unread);
+        }
+        exceeds
+    }
+
+    /// Whether somebody else has it closed: what was not sent yet need not be.
+    pub fn is_killed(&self) -> bool {
+        self.client.shared.is_killed()
+    }
+
+    /// The session's line in CLIENT LIST, for the log.
+    pub fn description(&self, engine: &Engine) -> String {
+        self.client.shared.description(engine.now_ms())
+    }
+
+    /// Counts bytes that came.
+    pub fn note_received(&self, worker: &Worker, bytes: usize) {
+        worker.counters.reads_processed.add(1);
+        worker.counters.input_bytes.add(bytes as u64);
+        let received = &self.client.shared.input_bytes;
+        received.store(
+            received.load(Ordering::Relaxed) + bytes as u64,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Counts bytes that were sent.
+    pub fn note_sent(&self, worker: &Worker, bytes: usize) {
+        worker.counters.writes_processed.add(1);
+        worker.counters.output_bytes.add(bytes as u64);
+        let sent = &self.client.shared.output_bytes;
+        sent.store(
+            sent.load(Ordering::Relaxed) + bytes as u64,
+            Ordering::Relaxed,
+        );
     }
 
     /// Executes the requests in `input` and appends their replies to `output`. Stops early when the

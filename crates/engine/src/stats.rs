@@ -79,8 +79,6 @@ macro_rules! counters {
 counters! {
     /// Commands executed.
     commands_processed,
-    /// Sessions opened.
-    connections_received,
     /// Lookups for reading that found the key.
     keyspace_hits,
     /// Lookups for reading that did not.

@@ -133,6 +133,12 @@ impl RequestParser {
         self.searched > 0 || !matches!(self.stage, Stage::Start)
     }
 
+    /// How many bytes of an incomplete request are headers and arguments that are understood: all of
+    /// the input but the argument that is on its way.
+    pub fn understood_bytes(&self) -> usize {
+        self.at
+    }
+
     /// How many bytes of heap the parser holds.
     pub fn memory_usage(&self) -> usize {
         self.pending.capacity() * size_of::<Span>() + self.unescaped.capacity()

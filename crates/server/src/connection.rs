@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         with_worker(|state| {
             let mut output = std::mem::take(&mut state.output);
             self.session.deliver(&mut state.worker, &mut output);
-            self.send(cx, &mut output);
+            self.send(cx, &state.worker, &mut output);
             state.output = output;
         });
         Step::Progressed
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes replies: what was kept first, then `output`, of which the rest is kept. Leaves
     /// `output` empty.
-    fn send(&mut self, cx: &mut Context<'_>, output: &mut Vec<u8>) {
+    fn send(&mut self, cx: &mut Context<'_>, worker: &Worker, output: &mut Vec<u8>) {
         if self.unsent.is_empty() {
             let mut sent = 0;
             while sent < output.len() {
@@ -151,6 +151,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Poll::Ready(Ok(count)) => sent += count,
                     Poll::Pending => break,
                 }
+            }
+            if sent > 0 {
+                self.session.note_sent(worker, sent);
             }
             if sent < output.len() && !self.is_at_end {
                 self.unsent.extend_from_slice(&output[sent..]);
@@ -166,17 +169,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes what was kept.
     fn flush(&mut self, cx: &mut Context<'_>) -> Step {
+        if self.unsent.is_empty() {
+            return Step::Waits;
+        }
+        let sent_before = self.sent;
         let mut step = Step::Waits;
         while self.sent < self.unsent.len() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.unsent[self.sent..]) {
                 Poll::Ready(Ok(0) | Err(_)) => return Step::Ended,
                 Poll::Ready(Ok(count)) => self.sent += count,
-                Poll::Pending => return step,
+                Poll::Pending => break,
             }
             step = Step::Progressed;
         }
-        self.unsent = Vec::new();
-        self.sent = 0;
+        let bytes = self.sent - sent_before;
+        if bytes > 0 {
+            with_worker(|state| self.session.note_sent(&state.worker, bytes));
+        }
+        if self.sent == self.unsent.len() {
+            self.unsent = Vec::new();
+            self.sent = 0;
+        }
         step
     }
 
@@ -198,9 +211,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
         let count = buffer.filled().len();
         self.unread.truncate(old_len + count);
-        match self.after_read(polled, count) {
+        match with_worker(|state| self.after_read(&state.worker, polled, count)) {
             Step::Progressed => {}
             step => return step,
+        }
+        if self.session.exceeds_query_limit(&self.engine, &self.unread) {
+            return Step::Ended;
         }
         self.needs = self.needs.saturating_sub(count);
         if self.needs == 0 && !is_blocked {
@@ -217,7 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 .session
                 .process(&mut state.worker, &unread, &mut output);
             self.needs = progress.needs;
-            self.send(cx, &mut output);
+            self.send(cx, &state.worker, &mut output);
             state.output = output;
             progress.consumed
         });
@@ -240,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let mut buffer = ReadBuf::new(&mut state.input);
             let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
             let count = buffer.filled().len();
-            match self.after_read(polled, count) {
+            match self.after_read(&state.worker, polled, count) {
                 Step::Progressed => {}
                 step => return step,
             }
@@ -254,16 +270,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let progress = self.session.process(&mut state.worker, input, &mut output);
             self.needs = progress.needs;
             self.unread.extend_from_slice(&input[progress.consumed..]);
-            self.send(cx, &mut output);
+            self.send(cx, &state.worker, &mut output);
             state.output = output;
             Step::Progressed
         })
     }
 
-    fn after_read(&mut self, polled: Poll<io::Result<()>>, count: usize) -> Step {
+    fn after_read(&self, worker: &Worker, polled: Poll<io::Result<()>>, count: usize) -> Step {
         match polled {
             Poll::Pending => Step::Waits,
-            Poll::Ready(Ok(())) if count > 0 => Step::Progressed,
+            Poll::Ready(Ok(())) if count > 0 => {
+                self.session.note_received(worker, count);
+                Step::Progressed
+            }
             Poll::Ready(_) => Step::Ended,
         }
     }
@@ -287,7 +306,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
                 Step::Progressed => progressed = true,
                 Step::Waits => {}
             }
-            if this.is_at_end || this.session.should_close() && this.unsent.is_empty() {
+            let has_nothing_to_say = this.unsent.is_empty() || this.session.is_killed();
+            if this.is_at_end || this.session.should_close() && has_nothing_to_say {
                 return Poll::Ready(());
             }
             if this.exceeds_output_limit() {
@@ -312,6 +332,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
 
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
+        tracing::debug!(
+            "Client closed connection {}",
+            self.session.description(&self.engine)
+        );
         // At the end of a thread its worker may be gone before its connections.
         let _ = WORKER.try_with(|worker| {
             if let Ok(mut worker) = worker.try_borrow_mut()

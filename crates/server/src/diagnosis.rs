@@ -93,6 +93,12 @@ pub fn check_system() -> Vec<Finding> {
     findings
 }
 
+/// The most connections that the system lets wait to be accepted, if it tells.
+pub fn backlog_limit() -> Option<u32> {
+    let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?;
+    text.trim().parse().ok()
+}
+
 /// The findings as lines of text.
 pub fn report(findings: &[Finding]) -> String {
     findings.iter().fold(String::new(), |mut text, finding| {

@@ -2,12 +2,13 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use oxidis_engine::config::{Config, RewriteScope};
+use oxidis_engine::config::{Config, LogLevel, RewriteScope};
 use oxidis_engine::{Garbage, Host, ShutdownOptions};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::configuration::{self, path_of, reason_of};
+use crate::log;
 use crate::process::{self, Allocator};
 
 /// The process of a server: frees garbage on a thread of its own, and knows its memory.
@@ -54,8 +55,8 @@ impl Host for ProcessHost {
         std::thread::sleep(duration);
     }
 
-    fn log(&self, message: &str) {
-        println!("{message}");
+    fn log(&self, level: LogLevel, message: &str) {
+        log::line(level, message);
     }
 
     fn used_memory_bytes(&self) -> u64 {

@@ -5,6 +5,8 @@
 //! * `clock`: the time of day for the engine.
 //! * `listeners`: the addresses that are listened on. `observer`: what CONFIG SET changes outside the engine.
 //! * `host`: what the engine asks of the process around it: memory, facts for INFO, freeing.
+//! * [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
+//! * `log`: the log of the process.
 //! * [`arguments`]: what the program's name and arguments ask for.
 //! * [`configuration`]: the files behind the configuration. [`process`]: facts about the process.
 //! * [`descriptors`]: as many as the clients need. [`diagnosis`]: looking at the machine before trusting it.
@@ -13,12 +15,15 @@ pub mod arguments;
 mod clock;
 pub mod configuration;
 mod connection;
+mod daemon;
 pub mod descriptors;
 pub mod diagnosis;
 mod host;
 mod listeners;
+mod log;
 mod observer;
 pub mod process;
+pub mod run;
 mod server;
 
 pub use clock::SystemClock;

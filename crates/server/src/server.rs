@@ -6,10 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use oxidis_engine::config::Config;
-use oxidis_engine::{Clock, Engine, EngineOptions, Session};
+use oxidis_engine::{Clock, Engine, EngineOptions, Session, ShutdownOptions};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::configuration::path_of;
 use crate::connection::{Connection, install_worker, with_worker};
 use crate::host::ProcessHost;
 use crate::listeners::{Listeners, NewListener};
@@ -109,8 +110,8 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
         })?);
     }
     let unix_path = config.unixsocket();
-    let unix_socket = (!unix_path.is_empty())
-        .then(|| std::path::PathBuf::from(String::from_utf8_lossy(&unix_path).into_owned()));
+    let unix_socket =
+        (!unix_path.is_empty()).then(|| path_of(&config.dir()).join(path_of(&unix_path)));
     let accepting = std::thread::Builder::new().name("oxidis-accept".to_owned());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -119,7 +120,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let unix = match &unix_socket {
         Some(path) => {
             let _guard = runtime.enter();
-            Some(listen_unix(path, config.unixsocketperm())?)
+            Some(listen_unix(path, &config)?)
         }
         None => None,
     };
@@ -169,6 +170,19 @@ impl RunningServer {
         self.listeners.addresses()
     }
 
+    /// The Unix socket that the server listens on, if there is one.
+    pub fn unix_socket(&self) -> Option<&std::path::Path> {
+        self.unix_socket.as_deref()
+    }
+
+    /// Asks for a shutdown as a client does; [`Self::wait_for_shutdown`] then returns.
+    ///
+    /// # Errors
+    /// Why the server goes on.
+    pub fn shut_down(&self, options: ShutdownOptions) -> Result<(), String> {
+        self.engine.host().shut_down(options)
+    }
+
     /// Waits until a client asks for SHUTDOWN.
     pub async fn wait_for_shutdown(&self) {
         self.shutdown.notified().await;
@@ -183,6 +197,7 @@ impl RunningServer {
             let _ = thread.join();
         }
         if let Some(path) = self.unix_socket.take() {
+            tracing::info!("Removing the unix socket file.");
             let _ = std::fs::remove_file(path);
         }
     }
@@ -256,8 +271,13 @@ async fn run_cron(engine: Arc<Engine>) {
 }
 
 #[cfg(unix)]
-fn listen_unix(path: &std::path::Path, mode: u32) -> Result<tokio::net::UnixListener, ServerError> {
+fn listen_unix(
+    path: &std::path::Path,
+    config: &Config,
+) -> Result<tokio::net::UnixListener, ServerError> {
     use std::os::unix::fs::PermissionsExt;
+    let mode = config.unixsocketperm();
+    let group = String::from_utf8_lossy(&config.unixsocketgroup()).into_owned();
     let failed = |source| ServerError::Listen {
         address: path.to_string_lossy().into_owned(),
         source,
@@ -267,6 +287,15 @@ fn listen_unix(path: &std::path::Path, mode: u32) -> Result<tokio::net::UnixList
     let listener = tokio::net::UnixListener::bind(path).map_err(failed)?;
     if mode != 0 {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed)?;
+    }
+    if !group.is_empty() {
+        // A name or a number.
+        let named = nix::unistd::Group::from_name(&group).ok().flatten();
+        let id = named.map(|group| group.gid.as_raw());
+        let id = id
+            .or_else(|| group.parse().ok())
+            .ok_or_else(|| failed(std::io::Error::other(format!("there is no group {group}"))))?;
+        std::os::unix::fs::chown(path, None, Some(id)).map_err(failed)?;
     }
     Ok(listener)
 }
@@ -308,6 +337,7 @@ async fn accept_tcp(
                     refuse(stream, refusal);
                     continue;
                 }
+                tracing::debug!("Accepted {address}");
                 let _ = stream.set_nodelay(true);
                 keep_alive(&stream, engine.config().tcp_keepalive_seconds());
                 next = (next + 1) % senders.len();
@@ -338,6 +368,7 @@ async fn accept_unix(
                     refuse(stream, refusal);
                     continue;
                 }
+                tracing::debug!("Accepted connection to {path}");
                 next = (next + 1) % senders.len();
                 let _ = senders[next].send(Accepted::Unix(stream, path.clone()));
             }

@@ -263,6 +263,14 @@ impl TestServer {
         }
     }
 
+    /// Waits until the process has ended by itself, and answers its exit code; `None` when it has
+    /// not within the limit, or was ended by a signal.
+    pub fn wait_for_exit_code(&mut self, limit: Duration) -> Option<i32> {
+        self.wait_for_end(limit)?;
+        // It has ended, so this answers at once.
+        self.child.wait().ok()?.code()
+    }
+
     fn wait_until_ready(&mut self) -> io::Result<()> {
         let start = Instant::now();
         loop {

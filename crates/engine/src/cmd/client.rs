@@ -350,21 +350,12 @@ impl ClientType {
     }
 
     fn of(shared: &ClientShared) -> Self {
-        if is_subscriber(shared) {
+        if shared.is_subscribed() {
             ClientType::PubSub
         } else {
             ClientType::Normal
         }
     }
-}
-
-fn is_subscriber(shared: &ClientShared) -> bool {
-    let counts = [
-        &shared.channel_count,
-        &shared.pattern_count,
-        &shared.shard_channel_count,
-    ];
-    counts.iter().any(|count| count.load(Ordering::Relaxed) > 0)
 }
 
 fn client_list(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
@@ -399,7 +390,7 @@ fn client_list(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 ///
 /// The engine knows neither sockets nor the sizes of the driver's buffers beyond what the driver
 /// tells: the fields about them that it is not told are 0, and the descriptor is -1.
-fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
+pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
     let names = shared.names.lock().clone();
     let load = |count: &std::sync::atomic::AtomicUsize| count.load(Ordering::Relaxed);
     let age = (now_ms - shared.created_ms) / 1000;
@@ -452,7 +443,7 @@ fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
 fn flags(shared: &ClientShared) -> String {
     let letters = [
         ('O', shared.is_monitor.load(Ordering::Relaxed)),
-        ('P', is_subscriber(shared)),
+        ('P', shared.is_subscribed()),
         ('x', shared.queued_count.load(Ordering::Relaxed) >= 0),
         ('b', shared.is_blocked()),
         ('A', shared.is_killed()),

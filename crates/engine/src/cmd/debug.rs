@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use super::databases::count_keys;
 use super::object::{idle_seconds, reference_count};
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
+use crate::config::LogLevel;
 use crate::keyspace::{element_count, encoding};
 use crate::text::{parse_integer, parse_memory_size};
 use crate::value::ValueType;
@@ -410,7 +411,8 @@ fn pause_cron(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 fn log(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let text = String::from_utf8_lossy(cx.arg(2));
-    cx.engine().host.log(&format!("DEBUG LOG: {text}"));
+    let line = format!("DEBUG LOG: {text}");
+    cx.engine().host.log(LogLevel::Warning, &line);
     out.ok();
     Ok(())
 }

@@ -432,7 +432,10 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     let totals = engine.stats.totals();
     let rates = engine.rates();
     let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
-    page.field("total_connections_received", totals.connections_received);
+    page.field(
+        "total_connections_received",
+        engine.clients.received.load(Ordering::Relaxed),
+    );
     page.field("total_commands_processed", totals.commands_processed);
     page.field("instantaneous_ops_per_sec", rates.commands);
     page.field("total_net_input_bytes", totals.input_bytes);
@@ -479,6 +482,15 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.zeros(&["dump_payload_sanitizations"]);
     page.field("total_reads_processed", totals.reads_processed);
     page.field("total_writes_processed", totals.writes_processed);
+    let limits = &engine.client_limits;
+    page.field(
+        "client_query_buffer_limit_disconnections",
+        limits.query_disconnections.load(Ordering::Relaxed),
+    );
+    page.field(
+        "client_output_buffer_limit_disconnections",
+        limits.output_disconnections.load(Ordering::Relaxed),
+    );
 }
 
 fn replication(page: &mut Page, worker: &mut Worker) {

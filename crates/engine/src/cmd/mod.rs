@@ -3,7 +3,7 @@
 
 mod arguments;
 mod bitmap;
-mod client;
+pub(crate) mod client;
 mod command;
 mod config;
 mod connection;

@@ -163,10 +163,8 @@ impl ScriptHost for Host<'_, '_> {
     }
 
     fn log(&mut self, level: LogLevel, line: &[u8]) {
-        if level as u8 >= self.cx.worker.engine.config.log_level() as u8 {
-            let line = String::from_utf8_lossy(line);
-            self.cx.worker.engine.host.log(&line);
-        }
+        let line = String::from_utf8_lossy(line);
+        self.cx.worker.engine.host.log(level, &line);
     }
 
     fn interrupt(&mut self) -> Interruption {

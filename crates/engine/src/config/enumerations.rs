@@ -83,6 +83,8 @@ enumeration! {
         Notice = "notice",
         /// Only what is wrong.
         Warning = "warning",
+        /// Nothing at all.
+        Nothing = "nothing",
     }
 }
 
@@ -207,16 +209,23 @@ enumeration! {
 }
 
 enumeration! {
-    pub(super) enum LogFormat {
+    /// The form of a line in the log.
+    pub enum LogFormat {
+        /// Redis's own.
         Legacy = "legacy",
+        /// `name=value` pairs.
         Logfmt = "logfmt",
     }
 }
 
 enumeration! {
-    pub(super) enum LogTimestampFormat {
+    /// The form of the time in a line of the log.
+    pub enum LogTimestampFormat {
+        /// As in `31 Jan 2026 23:59:59.999`, local time.
         Legacy = "legacy",
+        /// As in `2026-01-31T23:59:59.999+01:00`.
         Iso8601 = "iso8601",
+        /// Milliseconds since 1970.
         Milliseconds = "milliseconds",
     }
 }

@@ -28,8 +28,8 @@ mod properties;
 pub use arguments::{CommandLine, parse_arguments};
 pub use directive::{Directive, DirectiveId, Flags, Kind};
 pub use enumerations::{
-    AclPubsubDefault, AppendFsync, LogLevel, MaxmemoryPolicy, ProtectedAction, ShutdownFlags,
-    Supervised, SyslogFacility,
+    AclPubsubDefault, AppendFsync, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy,
+    ProtectedAction, ShutdownFlags, Supervised, SyslogFacility,
 };
 pub use error::{ConfigError, ConfigFileError};
 pub use file::ConfigFileHost;

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use super::directive::DirectiveId;
 use super::enumerations::{
-    AclPubsubDefault, AppendFsync, LogLevel, MaxmemoryPolicy, ProtectedAction, ShutdownFlags,
-    Supervised,
+    AclPubsubDefault, AppendFsync, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy,
+    ProtectedAction, ShutdownFlags, Supervised, SyslogFacility,
 };
 use super::store::Config;
 use super::value::{OutputBufferLimit, SavePoint, Value};
@@ -137,6 +137,7 @@ switches! {
     replica_serve_stale_data = "replica-serve-stale-data";
     cluster_enabled = "cluster-enabled";
     import_mode = "import-mode";
+    syslog_enabled = "syslog-enabled";
     hide_user_data_from_log = "hide-user-data-from-log";
 }
 
@@ -149,6 +150,9 @@ enumerations! {
     enable_debug_command: ProtectedAction = "enable-debug-command";
     enable_module_command: ProtectedAction = "enable-module-command";
     supervised: Supervised = "supervised";
+    log_format: LogFormat = "log-format";
+    log_timestamp_format: LogTimestampFormat = "log-timestamp-format";
+    syslog_facility: SyslogFacility = "syslog-facility";
 }
 
 texts! {
@@ -160,6 +164,8 @@ texts! {
     appenddirname = "appenddirname";
     logfile = "logfile";
     pidfile = "pidfile";
+    syslog_ident = "syslog-ident";
+    unixsocketgroup = "unixsocketgroup";
     unixsocket = "unixsocket";
     proc_title_template = "proc-title-template";
     availability_zone = "availability-zone";

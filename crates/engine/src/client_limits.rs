@@ -1,0 +1,146 @@
+//! Clients that are closed for what they do or do not do: idling beyond `timeout`, leaving more
+//! replies unread than `client-output-buffer-limit` allows, sending more than
+//! `client-query-buffer-limit` without completing a request.
+//!
+//! Hard limits are looked at whenever a session's owner has sent or received something
+//! ([`Session`](crate::Session)); time passes without anybody doing anything, so idleness and soft
+//! limits are looked at once a second.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::client::ClientShared;
+use crate::config::{ClientClass, LogLevel};
+use crate::engine::Engine;
+
+/// Milliseconds between two looks at all clients.
+const PERIOD_MS: i64 = 1000;
+
+/// Bytes of replies that may wait for a client that has not given the password.
+const UNAUTHENTICATED_MAX_BYTES: u64 = 1024;
+
+/// How often clients were closed, for INFO, and when they were last looked at.
+#[derive(Default)]
+pub(crate) struct ClientLimits {
+    last_look_ms: AtomicI64,
+    pub(crate) output_disconnections: AtomicU64,
+    pub(crate) query_disconnections: AtomicU64,
+}
+
+impl ClientLimits {
+    /// CONFIG RESETSTAT.
+    pub(crate) fn reset(&self) {
+        self.output_disconnections.store(0, Ordering::Relaxed);
+        self.query_disconnections.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Closes the clients whose time is over, if it is time to look.
+    pub(crate) fn look_at_clients(&self) {
+        let now_ms = self.now_ms();
+        let last_ms = self.client_limits.last_look_ms.load(Ordering::Relaxed);
+        // A clock that was set back does not keep anybody alive.
+        if (0..PERIOD_MS).contains(&(now_ms - last_ms)) {
+            return;
+        }
+        let last_look_ms = &self.client_limits.last_look_ms;
+        last_look_ms.store(now_ms, Ordering::Relaxed);
+        let timeout_ms = self.config.timeout_seconds() as i64 * 1000;
+        let has_soft_limit = |class| {
+            let limit = self.config.output_buffer_limit(class);
+            limit.soft_bytes > 0
+        };
+        if timeout_ms == 0
+            && !has_soft_limit(ClientClass::Normal)
+            && !has_soft_limit(ClientClass::PubSub)
+        {
+            return;
+        }
+        for client in self.clients.all() {
+            if client.is_killed() {
+                continue;
+            }
+            if timeout_ms > 0 && is_idle(&client, now_ms, timeout_ms) {
+                self.host.log(LogLevel::Verbose, "Closing idle client");
+                client.kill();
+            } else if self.exceeds_soft_limit(&client, now_ms) {
+                self.close_for_output(&client);
+                client.kill();
+            }
+        }
+    }
+
+    /// Whether so many bytes of replies are more than the client may leave unread, now.
+    pub(crate) fn exceeds_hard_limit(&self, client: &ClientShared, waiting: u64) -> bool {
+        let limit = self.config.output_buffer_limit(class_of(client));
+        limit.hard_bytes > 0 && waiting >= limit.hard_bytes
+    }
+
+    /// Whether so many bytes of replies are too many for one that has not given the password.
+    pub(crate) fn exceeds_unauthenticated_limit(&self, waiting: u64) -> bool {
+        waiting > UNAUTHENTICATED_MAX_BYTES && !self.config.requirepass().is_empty()
+    }
+
+    /// Whether the client has left more unread than the soft limit for as long as it may.
+    fn exceeds_soft_limit(&self, client: &ClientShared, now_ms: i64) -> bool {
+        let limit = self.config.output_buffer_limit(class_of(client));
+        let waiting = client.output_buffer_bytes.load(Ordering::Relaxed) as u64
+            + client.mailbox.pushed_bytes() as u64;
+        let since = &client.soft_limit_since_ms;
+        if limit.soft_bytes == 0 || waiting < limit.soft_bytes {
+            since.store(0, Ordering::Relaxed);
+            return false;
+        }
+        match since.load(Ordering::Relaxed) {
+            0 => {
+                since.store(now_ms, Ordering::Relaxed);
+                false
+            }
+            since_ms => (now_ms - since_ms) / 1000 > limit.soft_seconds as i64,
+        }
+    }
+
+    /// Counts and logs that a client is closed because it does not read.
+    pub(crate) fn close_for_output(&self, client: &ClientShared) {
+        let count = &self.client_limits.output_disconnections;
+        count.fetch_add(1, Ordering::Relaxed);
+        let line = format!(
+            "Client {} closed for overcoming of output buffer limits.",
+            client.description(self.now_ms())
+        );
+        self.host.log(LogLevel::Warning, &line);
+    }
+
+    /// Counts and logs that a client is closed because it sends more than it may without completing
+    /// a request. `unread` is what it sent.
+    pub(crate) fn close_for_query(&self, client: &ClientShared, unread: &[u8]) {
+        /// Bytes of the input that are shown.
+        const SHOWN_BYTES: usize = 64;
+        let count = &self.client_limits.query_disconnections;
+        count.fetch_add(1, Ordering::Relaxed);
+        let line = format!(
+            "Closing client that reached max query buffer length: {} (qbuf initial bytes: \"{}\")",
+            client.description(self.now_ms()),
+            unread[..unread.len().min(SHOWN_BYTES)].escape_ascii()
+        );
+        self.host.log(LogLevel::Warning, &line);
+    }
+}
+
+/// Whether `timeout` concerns a client: those who wait for others may be silent.
+fn is_idle(client: &ClientShared, now_ms: i64, timeout_ms: i64) -> bool {
+    let idle_ms = now_ms - client.last_interaction_ms.load(Ordering::Relaxed);
+    // Redis counts whole seconds.
+    idle_ms / 1000 > timeout_ms / 1000
+        && !client.is_subscribed()
+        && !client.is_monitor.load(Ordering::Relaxed)
+        && !client.is_blocked()
+}
+
+fn class_of(client: &ClientShared) -> ClientClass {
+    if client.is_subscribed() {
+        ClientClass::PubSub
+    } else {
+        ClientClass::Normal
+    }
+}
