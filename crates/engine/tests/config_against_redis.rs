@@ -250,6 +250,8 @@ fn every_directive_takes_and_refuses_what_redis_does() {
             }
             let theirs = redis.config_set(&[name, value]);
             let ours = set(&config, &[name, value]);
+            // `loglevel nothing` came with Redis 7.2.
+            let ours = ours.map_err(|text| text.replace(", nothing", ""));
             assert_eq!(ours, theirs, "CONFIG SET {name} '{value}'");
             if name != "unixsocket" {
                 assert_eq!(
