@@ -8,16 +8,21 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use oxidis_resp::{Parsed, Protocol, RequestLimits, RequestParser, Source, Span, Writer};
+use smallvec::SmallVec;
 
 use crate::client::{Client, ReplyMode};
 use crate::command::dispatch::{self, Prepared};
 use crate::command::{Args, CommandError};
 use crate::engine::Engine;
+use crate::keyspace::Key;
 use crate::mailbox::Message;
 use crate::worker::Worker;
 
 /// Requests that are parsed, and whose keys are prefetched, before the first of them is executed.
 const BATCH_MAX: usize = 64;
+
+/// With fewer requests in a batch prefetching costs more than it saves.
+const PREFETCH_MIN: usize = 4;
 
 /// Replies that may gather before the owner is asked to send them, in bytes.
 const OUTPUT_SOFT_MAX_BYTES: usize = 1 << 20;
@@ -47,6 +52,12 @@ struct Request {
     /// Where its spans count from.
     base: usize,
     prepared: Result<Prepared, CommandError>,
+}
+
+/// Requests of a batch, one behind the other, that name the same key.
+struct Run {
+    hash: u64,
+    requests: std::ops::Range<usize>,
 }
 
 impl Session {
@@ -198,7 +209,7 @@ impl Session {
         output: &mut Vec<u8>,
     ) -> Progress {
         spans.clear();
-        let mut requests: smallvec::SmallVec<[Request; BATCH_MAX]> = smallvec::SmallVec::new();
+        let mut requests: SmallVec<[Request; BATCH_MAX]> = SmallVec::new();
         // Until a session is authenticated small limits hold, and the next request may lift them.
         let batch_max = if self.client.is_authenticated {
             BATCH_MAX
@@ -249,7 +260,9 @@ impl Session {
                 }
             }
         }
-        self.prefetch(worker, &requests);
+        if unescaped.is_none() {
+            self.prefetch(worker, &requests, input, spans);
+        }
         let last = requests.len();
         let mut consumed = 0;
         for (index, request) in requests.into_iter().enumerate() {
@@ -287,26 +300,63 @@ impl Session {
         Progress { consumed, needs }
     }
 
-    /// Brings what a batch will touch near: first every bucket, then every entry, so that the cache
-    /// misses of different requests overlap.
-    fn prefetch(&self, worker: &mut Worker, requests: &[Request]) {
-        if requests.len() < 4 {
+    /// Brings what a batch will touch near: first every bucket, then every entry, then what big
+    /// collections will look up, so that the cache misses of different requests overlap.
+    fn prefetch(&self, worker: &mut Worker, requests: &[Request], input: &[u8], spans: &[Span]) {
+        if requests.len() < PREFETCH_MIN {
             return;
         }
         let database = self.client.database;
-        let hashes = || {
-            requests
-                .iter()
-                .filter_map(|request| match &request.prepared {
-                    Ok(Prepared {
-                        hashed: (index, hash),
-                        ..
-                    }) if *index != 0 => Some(*hash),
-                    _ => None,
-                })
+        let mut runs: SmallVec<[Run; BATCH_MAX]> = SmallVec::new();
+        for (index, request) in requests.iter().enumerate() {
+            let Ok(prepared) = &request.prepared else {
+                continue;
+            };
+            let (argument, hash) = prepared.hashed;
+            if argument == 0 {
+                continue;
+            }
+            match runs.last_mut() {
+                Some(run) if run.hash == hash && run.requests.end == index => {
+                    run.requests.end = index + 1;
+                }
+                _ => runs.push(Run {
+                    hash,
+                    requests: index..index + 1,
+                }),
+            }
+        }
+        for run in &runs {
+            worker.view.prefetch_bucket(database, run.hash);
+        }
+        for run in &runs {
+            worker.view.prefetch_element(database, run.hash);
+        }
+        let args = |request: &Request| {
+            let span_range = request.first_span..request.first_span + request.span_count;
+            Args::spans(&input[request.base..], &spans[span_range])
         };
-        hashes().for_each(|hash| worker.view.prefetch_bucket(database, hash));
-        hashes().for_each(|hash| worker.view.prefetch_element(database, hash));
+        for run in runs.iter().filter(|run| run.requests.len() > 1) {
+            let run_requests = &requests[run.requests.clone()];
+            let elements: SmallVec<[&[u8]; BATCH_MAX]> = run_requests
+                .iter()
+                .filter_map(|request| {
+                    let prepared = request.prepared.as_ref().ok()?;
+                    let element = prepared.registered.command.element;
+                    let args = args(request);
+                    (element != 0 && element < args.len()).then(|| args.get(element))
+                })
+                .collect();
+            if let [_, _, ..] = elements[..]
+                && let Ok(prepared) = &run_requests[0].prepared
+            {
+                let key = Key {
+                    bytes: args(&run_requests[0]).get(prepared.hashed.0),
+                    hash: run.hash,
+                };
+                worker.view.prefetch_elements(database, key, &elements);
+            }
+        }
     }
 
     /// Executes one request given as arguments and appends its reply to `output`.

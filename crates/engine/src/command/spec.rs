@@ -516,6 +516,9 @@ pub struct Command {
     pub keys: &'static [KeySpec],
     /// Which stripes it locks.
     pub locks: Locks,
+    /// The argument that names the element which the command looks up first in the collection under
+    /// its key, 0 if there is none. A hint, for prefetching.
+    pub element: usize,
     /// ACL categories beside those that follow from the flags.
     pub categories: Categories,
     /// The version of Redis (or Valkey, then so noted in the summary) that first had it.
@@ -553,6 +556,7 @@ impl Command {
         flags: Flags::empty(),
         keys: &[],
         locks: Locks::Keys,
+        element: 0,
         categories: Categories::empty(),
         since: "1.0.0",
         group: Group::Generic,

@@ -62,6 +62,28 @@ pub(crate) fn element_count(entry: EntryRef<'_>) -> usize {
     }
 }
 
+/// Asks the processor for what looking these elements of a big collection up will touch.
+pub(crate) fn prefetch_elements(entry: EntryRef<'_>, elements: &[&[u8]]) {
+    match entry.kind() {
+        Kind::BoxedHash => {
+            if let HashRef::Table(table) = collection_ref::<Hash>(entry) {
+                table.prefetch(elements);
+            }
+        }
+        Kind::BoxedSet => {
+            if let SetRef::Table(table) = collection_ref::<Set>(entry) {
+                table.prefetch(elements);
+            }
+        }
+        Kind::BoxedSortedSet => {
+            if let SortedSetRef::Big(big) = collection_ref::<SortedSet>(entry) {
+                big.prefetch(elements);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What OBJECT ENCODING answers for the entry's value.
 pub(crate) fn encoding(entry: EntryRef<'_>) -> &'static str {
     match entry.value_type() {

@@ -15,6 +15,7 @@ use parking_lot::lock_api::RawMutex as _;
 use smallvec::SmallVec;
 
 use super::database::Database;
+use super::stored::prefetch_elements;
 use crate::blocking::Waiters;
 use crate::table::hash_bytes;
 use crate::transaction::Watchers;
@@ -308,6 +309,17 @@ impl View {
         self.lock_one(hash);
         if let Some(database) = self.stripe(hash).database(database) {
             database.prefetch_bucket(hash);
+        }
+        self.unlock();
+    }
+
+    /// Asks the processor for what looking these elements of the collection of a key up will touch,
+    /// under a short lock. The view must hold nothing.
+    pub(crate) fn prefetch_elements(&mut self, database: usize, key: Key<'_>, elements: &[&[u8]]) {
+        self.lock_one(key.hash);
+        let database = self.stripe(key.hash).database(database);
+        if let Some(entry) = database.and_then(|it| it.get(key.hash, key.bytes)) {
+            prefetch_elements(entry, elements);
         }
         self.unlock();
     }

@@ -265,6 +265,12 @@ impl<E: Element> Table<E> {
             };
             self.bucket_mut(index).insert(tag, raw);
         }
+        // The next buckets to be split are known: their cache misses can be over by then.
+        let next = new_index + 1 - (1usize << (new_index + 1).ilog2());
+        self.bucket(next)
+            .for_each(&mut |_, raw| prefetch(raw.as_ptr()));
+        let after = (next + 1).min(new_index);
+        prefetch(self.bucket_pointer(after).as_ptr().cast());
     }
 
     /// Shrinks by one bucket, moving its elements back to the bucket it was split from.
@@ -426,6 +432,17 @@ impl<E: Element> Table<E> {
     pub fn prefetch_bucket(&self, hash: u64) {
         if self.element_count > 0 {
             prefetch(self.bucket_pointer(self.bucket_index(hash)).as_ptr().cast());
+        }
+    }
+
+    /// Asks the processor for all that looking these hashes up will touch, first the buckets and then
+    /// the elements, so that the cache misses of different ones overlap.
+    pub fn prefetch(&self, hashes: &[u64]) {
+        for &hash in hashes {
+            self.prefetch_bucket(hash);
+        }
+        for &hash in hashes {
+            self.prefetch_element(hash);
         }
     }
 

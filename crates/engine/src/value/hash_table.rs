@@ -7,6 +7,8 @@
 use std::fmt;
 use std::ptr::NonNull;
 
+use smallvec::SmallVec;
+
 use super::block;
 use super::packed::{self, PackedItem, Prefix, data_of};
 use super::pages::{self, Identity, Pages, Place, ScanCursor};
@@ -127,6 +129,15 @@ impl HashTable {
     /// How many fields there are.
     pub fn len(&self) -> usize {
         self.pages.len() + self.blocks.len()
+    }
+
+    /// Asks the processor for what looking these fields up will touch, step by step for all of them
+    /// together, so that the cache misses of different ones overlap.
+    pub(crate) fn prefetch(&self, fields: &[&[u8]]) {
+        let hash_of = |element: &&[u8]| self.blocks.hash_of(element);
+        let hashes: SmallVec<[u64; 64]> = fields.iter().map(hash_of).collect();
+        self.blocks.prefetch(&hashes);
+        self.pages.prefetch(&hashes);
     }
 
     /// Whether there is no field.

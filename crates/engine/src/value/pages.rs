@@ -127,6 +127,13 @@ impl ScanCursor {
     }
 }
 
+/// Asks the processor for the first lines of a page; few pages have more.
+fn prefetch_lines(page: &[u8]) {
+    for line in page.chunks(CACHE_LINE).take(4) {
+        prefetch(line.as_ptr());
+    }
+}
+
 impl<const STRIDE: usize> Pages<STRIDE> {
     pub(super) fn new(seed: u64) -> Self {
         Self {
@@ -190,6 +197,25 @@ impl<const STRIDE: usize> Pages<STRIDE> {
             || self.entry_count >= self.page_count * load.entries
     }
 
+    /// Asks the processor for the pages of these hashes: first for where they are named, then for
+    /// themselves, so that the cache misses of different ones overlap.
+    pub(super) fn prefetch(&self, hashes: &[u64]) {
+        if self.entry_count == 0 {
+            return;
+        }
+        for &hash in hashes {
+            self.prefetch_name(self.page_index(hash));
+        }
+        for &hash in hashes {
+            prefetch_lines(self.page(self.page_index(hash)));
+        }
+    }
+
+    fn prefetch_name(&self, index: usize) {
+        let page = &self.chunks[index / CHUNK_PAGES].pages[index % CHUNK_PAGES];
+        prefetch(std::ptr::from_ref(page).cast());
+    }
+
     /// The place of `key`, whose hash is `hash`.
     pub(super) fn find(&self, hash: u64, key: PackedItem<'_>) -> Option<Place> {
         if self.entry_count == 0 {
@@ -198,9 +224,7 @@ impl<const STRIDE: usize> Pages<STRIDE> {
         let page = self.page_index(hash);
         let bytes = self.page(page);
         // The walk goes from line to line only as fast as it can read lengths.
-        for line in bytes.chunks(CACHE_LINE).take(4) {
-            prefetch(line.as_ptr());
-        }
+        prefetch_lines(bytes);
         let found = packed::find_item(bytes, key, STRIDE)?;
         Some(Place {
             page,
@@ -310,6 +334,10 @@ impl<const STRIDE: usize> Pages<STRIDE> {
             *bytes = moved;
             moved_count
         });
+        // The next pages to be split are known: their cache misses can be over by then.
+        let next = new_index + 1 - (1usize << (new_index + 1).ilog2());
+        prefetch_lines(self.page(next));
+        self.prefetch_name((next + 1).min(new_index));
     }
 
     /// Removes the last page, and moves its entries back to the page from which it was split.

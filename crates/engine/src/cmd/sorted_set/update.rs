@@ -19,6 +19,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         arity: -4,
         flags: STORE.union(FAST),
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
+        element: 3,
         since: "1.2.0",
         complexity: "O(log(N)) a member, N being the size of the set.",
         summary: "Adds members to a sorted set, or gives members of it other scores.",
@@ -33,6 +34,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(
             KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
         )],
+        element: 3,
         since: "1.2.0",
         complexity: "O(log(N)), N being the size of the set.",
         summary: "Adds a number to the score of a member, which is added if it is missing.",
@@ -45,6 +47,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         arity: -3,
         flags: WRITE.union(FAST),
         keys: &[KeySpec::first(REMOVE_FROM_KEY)],
+        element: 2,
         since: "1.2.0",
         complexity: "O(M*log(N)) for M members, N being the size of the set.",
         summary: "Removes members from a sorted set.",

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::member::{Handle, Member};
 use super::set::Upsert;
 use super::tree::Order;
@@ -23,6 +25,13 @@ impl BigSortedSet {
             order: Order::new(),
             members: Table::new(seed),
         }
+    }
+
+    /// Asks the processor for what looking these members up will touch.
+    pub(crate) fn prefetch(&self, members: &[&[u8]]) {
+        let hash_of = |member: &&[u8]| self.members.hash_of(member);
+        let hashes: SmallVec<[u64; 64]> = members.iter().map(hash_of).collect();
+        self.members.prefetch(&hashes);
     }
 
     pub(super) fn find(&self, member: &[u8]) -> Option<Handle> {
