@@ -196,6 +196,7 @@ impl Session {
                 break;
             }
         }
+        worker.measure_rest();
         spans.clear();
         worker.spans = spans;
         progress
@@ -223,6 +224,7 @@ impl Session {
         let mut at = 0;
         let mut needs = 0;
         let mut failure = None;
+        let mut previous = None;
         let mut unescaped = None;
         while requests.len() < batch_max && unescaped.is_none() {
             let first_span = spans.len();
@@ -238,7 +240,13 @@ impl Session {
                             Args::spans(buffer, request_spans)
                         }
                     };
-                    let prepared = dispatch::prepare(&worker.engine, args);
+                    let prepared = dispatch::prepare(&worker.engine, args, previous);
+                    if let (Ok(prepared), Source::Input) = (&prepared, source)
+                        && prepared.registered.is_plain
+                    {
+                        let name = request_spans[0].of(&input[at..]);
+                        previous = Some((name, prepared.registered));
+                    }
                     let base = at;
                     at += consumed;
                     requests.push(Request {
@@ -362,8 +370,9 @@ impl Session {
     /// Executes one request given as arguments and appends its reply to `output`.
     pub fn execute_arguments(&mut self, worker: &mut Worker, args: Args<'_>, output: &mut Vec<u8>) {
         worker.refresh();
-        let prepared = dispatch::prepare(&worker.engine, args);
+        let prepared = dispatch::prepare(&worker.engine, args, None);
         self.execute(worker, args, prepared, output);
+        worker.measure_rest();
     }
 
     #[inline]

@@ -26,10 +26,18 @@ pub(crate) struct Prepared {
     pub(crate) hashed: (usize, u64),
 }
 
-/// Looks a request's command up and hashes its key, where it has one at a fixed place.
+/// Looks a request's command up and hashes its key, where it has one at a fixed place. `previous` may
+/// be a name that means one command whatever follows: pipelined requests tend to repeat it.
 #[inline]
-pub(crate) fn prepare(engine: &Engine, args: Args<'_>) -> Result<Prepared, CommandError> {
-    let registered = engine.names.resolve(args)?;
+pub(crate) fn prepare(
+    engine: &Engine,
+    args: Args<'_>,
+    previous: Option<(&[u8], &'static Registered)>,
+) -> Result<Prepared, CommandError> {
+    let registered = match previous {
+        Some((name, registered)) if name == args.get(0) => registered,
+        _ => engine.names.resolve(args)?,
+    };
     Ok(Prepared {
         registered,
         hashed: hash_first_key(engine, registered, args),
@@ -347,11 +355,31 @@ fn lock_transaction(worker: &mut Worker, client: &Client) {
     }
 }
 
+/// A command with more arguments is timed by itself.
+const BRIEF_ARGUMENTS_MAX: usize = 8;
+
+/// A command with a longer reply, in bytes, is timed by itself.
+const BRIEF_REPLY_MAX: usize = 512;
+
+/// Whether the command will take less time than reading the clock costs, as a rule, and nobody wants
+/// to know exactly: it shares a reading with others; see [`Worker::measure`].
+#[inline]
+fn may_be_brief(cx: &Context<'_>) -> bool {
+    cx.registered.command.flags.contains(Flags::FAST)
+        && cx.args().len() <= BRIEF_ARGUMENTS_MAX
+        && cx.worker.shares_readings
+        && !cx.worker.engine.monitors.is_on()
+}
+
 /// Runs a handler under the locks that are held, writes its error if it fails, and counts.
 #[inline]
 fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     let position = out.position();
     let registered = cx.registered;
+    let may_be_brief = may_be_brief(cx);
+    if !may_be_brief {
+        cx.worker.measure_rest();
+    }
     // Inside a transaction `now_us` stands still, but time passes.
     let started_us = cx.worker.next_now_us;
     let dirty_before = cx.worker.dirty;
@@ -367,18 +395,26 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     if is_heard {
         collect(cx, dirty_before);
     }
-    let ended_us = cx.worker.engine.clock.now_us();
-    let duration_us = ended_us.saturating_sub(started_us).max(0);
-    let counters = &cx.worker.counters.commands[registered.id];
-    counters.calls.add(1);
-    counters.duration_us.add(duration_us as u64);
+    cx.worker.counters.commands[registered.id].calls.add(1);
     cx.worker.counters.commands_processed.add(1);
+    if may_be_brief {
+        let has_short_reply = out.position() <= position + BRIEF_REPLY_MAX;
+        if cx.worker.defer_measuring(registered) && has_short_reply {
+            return;
+        }
+    }
+    cx.worker.measure();
+    let ended_us = cx.worker.next_now_us;
+    let duration_us = ended_us.saturating_sub(started_us).max(0);
+    if !may_be_brief {
+        cx.worker.counters.commands[registered.id]
+            .duration_us
+            .add(duration_us as u64);
+    }
     let slow_us = cx.worker.engine.config.slowlog_log_slower_than_us();
     if cx.worker.engine.monitors.is_on() || slow_us >= 0 && duration_us >= slow_us {
         observe(cx, ended_us, duration_us);
     }
-    // The next command starts where this one ended: one reading of the clock for each.
-    cx.worker.next_now_us = ended_us;
 }
 
 /// Shows the command that just ran to those who watch commands.

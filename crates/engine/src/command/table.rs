@@ -14,6 +14,8 @@ pub struct Registered {
     pub command: &'static Command,
     /// `get`, or `config|get`.
     pub full_name: String,
+    /// Whether its name alone decides: it neither is a subcommand nor has any.
+    pub(crate) is_plain: bool,
     /// Subcommands by name.
     subcommands: HashMap<&'static [u8], usize>,
 }
@@ -56,6 +58,7 @@ impl CommandTable {
             id,
             command,
             full_name,
+            is_plain: container.is_none() && command.subcommands.is_empty(),
             subcommands: HashMap::new(),
         });
         let subcommands = command.subcommands.iter();
