@@ -33,13 +33,12 @@ pub(crate) struct Watched {
     pub(crate) database: usize,
     pub(crate) key: Vec<u8>,
     pub(crate) hash: u64,
-    /// Whether it was past its expiry, and still there, when WATCH was called: then its deletion
-    /// is no change.
-    pub(crate) was_expired: bool,
 }
 
 struct Watcher {
     is_dirty: Arc<AtomicBool>,
+    /// Whether what stood under the key was past its time, and still there, when WATCH was called
+    /// or SWAPDB put it there: then its deletion is no change.
     was_expired: bool,
 }
 
@@ -56,11 +55,12 @@ impl Watchers {
         self.by_key.is_empty()
     }
 
-    pub(crate) fn add(&mut self, watched: &Watched, is_dirty: Arc<AtomicBool>) {
+    /// Adds a watcher; `was_expired` says whether the key is there although its time is over.
+    pub(crate) fn add(&mut self, watched: &Watched, was_expired: bool, is_dirty: Arc<AtomicBool>) {
         let place = (watched.database, watched.key.clone());
         let watcher = Watcher {
             is_dirty,
-            was_expired: watched.was_expired,
+            was_expired,
         };
         self.by_key.entry(place).or_default().push(watcher);
     }
@@ -73,6 +73,15 @@ impl Watchers {
                 self.by_key.remove(&place);
             }
         }
+    }
+
+    /// Whether the time of what stands under the key was over for this watcher from the beginning.
+    pub(crate) fn was_expired(&self, watched: &Watched, is_dirty: &Arc<AtomicBool>) -> bool {
+        let watchers = self.by_key.get(&(watched.database, watched.key.clone()));
+        watchers
+            .into_iter()
+            .flatten()
+            .any(|watcher| Arc::ptr_eq(&watcher.is_dirty, is_dirty) && watcher.was_expired)
     }
 
     /// Marks the transactions that watch a key. `exists` says whether the key is there now.

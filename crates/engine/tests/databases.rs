@@ -54,6 +54,27 @@ fn watched_keys_change_when_databases_are_exchanged() {
 }
 
 #[test]
+fn a_watched_key_that_stays_absent_or_past_its_time_has_not_changed() {
+    #[track_caller]
+    fn check(before: &str, change: &str, is_executed: bool) {
+        let mut server = Server::new(1, &[]);
+        let (mut watcher, mut writer) = (server.connect(), server.connect());
+        server.run(&mut writer, before);
+        server.advance_ms(10);
+        server.run(&mut watcher, "select 1; watch k");
+        server.run(&mut writer, change);
+        let reply = server.run(&mut watcher, "multi; ping; exec");
+        let executed = "+OK +QUEUED *1 +PONG";
+        assert_eq!(reply == executed, is_executed, "{before}; {change}");
+    }
+    check("set k 0 px 1", "swapdb 0 1", true);
+    check("set k 0 px 1; select 1; set k 1 px 1", "swapdb 0 1", true);
+    check("select 1; set k 1 px 1", "swapdb 0 1", true);
+    check("set k 0 px 1; select 1; set k 1", "swapdb 0 1", false);
+    check("set k 0 px 1", "swapdb 0 1; select 1; set k 2", false);
+}
+
+#[test]
 fn waiters_are_served_by_what_comes_into_their_database() {
     #[track_caller]
     fn check(change: &str) {

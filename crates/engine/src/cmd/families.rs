@@ -7,6 +7,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::bitmap::COMMANDS,
     super::config::COMMANDS,
     super::client::COMMANDS,
+    super::cluster::COMMANDS,
     super::command::COMMANDS,
     super::connection::COMMANDS,
     super::databases::COMMANDS,

@@ -4,6 +4,7 @@
 mod arguments;
 mod bitmap;
 pub(crate) mod client;
+mod cluster;
 mod command;
 mod config;
 mod connection;

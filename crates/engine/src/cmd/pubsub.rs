@@ -2,11 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::client::Client;
+use oxidis_resp::Writer;
+
+use crate::client::{Client, ReplyMode};
 use crate::command::{
     Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec, Locks, Reply,
 };
 use crate::engine::Engine;
+use crate::mailbox::Message;
 use crate::pubsub::Kind;
 
 const SUBSCRIBING: Flags = Flags::PUBSUB
@@ -256,14 +259,27 @@ fn unsubscribe_from(cx: &mut Context<'_>, kind: Kind, out: &mut Reply<'_>) -> Co
     Ok(())
 }
 
+/// Confirms a subscription or its end. That is a push and no reply: CLIENT REPLY does not silence
+/// it, so it goes another way than the reply that will be dropped.
 fn confirm(client: &Client, word: &[u8], name: Option<&[u8]>, kind: Kind, out: &mut Reply<'_>) {
+    let count = client.subscriptions.count_for(kind);
+    if client.reply_mode == ReplyMode::On {
+        return write_confirmation(word, name, count, out);
+    }
+    let mut pushed = Vec::new();
+    let mut out = Writer::new(&mut pushed, client.protocol);
+    write_confirmation(word, name, count, &mut out);
+    client.shared.post(Message::Push(pushed.into()));
+}
+
+fn write_confirmation(word: &[u8], name: Option<&[u8]>, count: usize, out: &mut Reply<'_>) {
     out.push(3);
     out.bulk(word);
     match name {
         Some(name) => out.bulk(name),
         None => out.null(),
     }
-    out.integer(client.subscriptions.count_for(kind) as i64);
+    out.integer(count as i64);
 }
 
 fn note_counts(client: &Client) {

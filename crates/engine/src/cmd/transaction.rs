@@ -128,14 +128,13 @@ fn watch(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             database,
             key: key.bytes.to_vec(),
             hash: key.hash,
-            was_expired,
         };
         let is_dirty = cx.client.transaction.is_dirty.clone();
         cx.worker
             .view
             .stripe_mut(key.hash)
             .watchers
-            .add(&watched, is_dirty);
+            .add(&watched, was_expired, is_dirty);
         cx.client.transaction.watched.push(watched);
     }
     let count = cx.client.transaction.watched.len();
@@ -178,14 +177,15 @@ fn exec(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 /// Whether a watched key's time has come since WATCH, though nobody has deleted it yet.
 fn watched_expired(cx: &Context<'_>) -> bool {
     let now_ms = cx.now_ms();
-    cx.client.transaction.watched.iter().any(|watched| {
+    let transaction = &cx.client.transaction;
+    transaction.watched.iter().any(|watched| {
         let stripe = cx.worker.view.stripe(watched.hash);
         let entry = stripe
             .database(watched.database)
             .and_then(|database| database.get(watched.hash, &watched.key));
-        !watched.was_expired
-            && entry
-                .and_then(|entry| entry.expire_ms())
-                .is_some_and(|at| at <= now_ms)
+        entry
+            .and_then(|entry| entry.expire_ms())
+            .is_some_and(|at| at <= now_ms)
+            && !stripe.watchers.was_expired(watched, &transaction.is_dirty)
     })
 }

@@ -74,6 +74,9 @@ pub struct Arguments {
     /// How many units run side by side.
     #[arg(long, default_value_t = 2)]
     jobs: u16,
+    /// Where the ports of the first job start (each job uses 500), instead of where some are free.
+    #[arg(long)]
+    first_port: Option<u16>,
     /// Ask redis-server anew which tests it passes.
     #[arg(long)]
     fresh: bool,
@@ -135,6 +138,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         subject: &subject,
         skips: &skips,
         fresh: arguments.fresh,
+        first_port: arguments.first_port,
     };
     let mut verdicts = side_by_side(arguments.jobs, &units, |index, unit| {
         bench.judge(index, unit)
@@ -214,6 +218,7 @@ struct Bench<'a> {
     subject: &'a Path,
     skips: &'a Skips,
     fresh: bool,
+    first_port: Option<u16>,
 }
 
 impl Bench<'_> {
@@ -275,6 +280,7 @@ impl Bench<'_> {
             &Job {
                 folder: &folder,
                 index,
+                first_port: self.first_port,
                 config: config.collect(),
                 log: &log,
             },

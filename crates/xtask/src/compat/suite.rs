@@ -23,6 +23,7 @@ const ROUNDS_LIMIT: usize = 12;
 /// How many ports a unit may use from its first one; the suite's own ports lie before that.
 const PORTS_PER_JOB: u16 = 400;
 const PORTS_BEFORE: u16 = 32;
+const SLOT_PORTS: u16 = 500;
 
 /// Where the ports of the first slot start, and how many slots there are below the ports that the
 /// system hands out.
@@ -82,6 +83,8 @@ pub struct Job<'a> {
     pub folder: &'a Path,
     /// Keeps units that run side by side off each other's ports.
     pub index: u16,
+    /// Where the ports of the first job start, instead of where some are free.
+    pub first_port: Option<u16>,
     /// Extra directives for the server's configuration.
     pub config: Vec<(&'a str, &'a str)>,
     /// Where the suite's output is kept.
@@ -159,7 +162,7 @@ fn run_and_parse(job: &Job<'_>, unit: &str, without: &BTreeMap<String, String>) 
 
 fn run_once(job: &Job<'_>, unit: &str, without: &BTreeMap<String, String>) -> Result<String> {
     let log = File::create(job.log)?;
-    let base_port = free_slot(job.index)?;
+    let base_port = free_slot(job.first_port, job.index)?;
     let mut suite = Command::new("tclsh8.6");
     suite.current_dir(job.folder).arg("tests/test_helper.tcl");
     suite.args(["--single", unit, "--clients", "1", "--durable"]);
@@ -190,12 +193,14 @@ fn run_once(job: &Job<'_>, unit: &str, without: &BTreeMap<String, String>) -> Re
 
 /// The first port of a slot of which nothing is in use, as far as one can see. The suite may run at
 /// the same time elsewhere on this machine, so the search starts at a place of this process's own.
-fn free_slot(index: u16) -> Result<u16> {
+fn free_slot(first_port: Option<u16>, index: u16) -> Result<u16> {
+    if let Some(first_port) = first_port {
+        return Ok(first_port + PORTS_BEFORE + index * SLOT_PORTS);
+    }
     let start =
         u16::try_from(std::process::id() % u32::from(PORT_SLOTS))? + index * (PORT_SLOTS / 2);
     let is_free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    let slots = (0..PORT_SLOTS)
-        .map(|step| FIRST_PORT + (start + step) % PORT_SLOTS * (PORTS_PER_JOB + 100));
+    let slots = (0..PORT_SLOTS).map(|step| FIRST_PORT + (start + step) % PORT_SLOTS * SLOT_PORTS);
     slots
         .into_iter()
         .find(|&base| (base - PORTS_BEFORE..base + PORTS_BEFORE).all(is_free))

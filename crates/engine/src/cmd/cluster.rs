@@ -1,0 +1,309 @@
+//! CLUSTER and its kin, as a server that stands alone has them: the rows are there, so that COMMAND
+//! shows what clients look for, and every one of them answers that this is no cluster.
+
+use crate::command::{
+    Categories, Command, CommandError, CommandResult, Context, Flags, Group, Reply,
+};
+
+const STALE: Flags = Flags::STALE;
+const ADMIN: Flags = Flags::ADMIN.union(STALE);
+const CHANGING: Flags = Flags::NO_ASYNC_LOADING.union(ADMIN);
+const CONNECTION: Flags = Flags::FAST.union(Flags::LOADING).union(STALE);
+const VARYING: &[&str] = &["nondeterministic_output"];
+
+const ROW: Command = Command {
+    group: Group::Cluster,
+    since: "3.0.0",
+    handler: refuse,
+    ..Command::DEFAULT
+};
+
+/// The family's rows.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        name: "asking",
+        arity: 1,
+        flags: Flags::FAST,
+        categories: Categories::CONNECTION,
+        summary: "Says that the next command follows an -ASK redirection.",
+        ..ROW
+    },
+    Command {
+        name: "cluster",
+        arity: -2,
+        complexity: "That of the subcommand",
+        summary: "Looks at the cluster and manages it.",
+        subcommands: SUBCOMMANDS,
+        ..ROW
+    },
+    Command {
+        name: "readonly",
+        arity: 1,
+        flags: CONNECTION,
+        categories: Categories::CONNECTION,
+        summary: "Lets the connection read from a replica of the cluster.",
+        ..ROW
+    },
+    Command {
+        name: "readwrite",
+        arity: 1,
+        flags: CONNECTION,
+        categories: Categories::CONNECTION,
+        summary: "Sends the connection's reads to the masters of the cluster again.",
+        ..ROW
+    },
+];
+
+const SUBCOMMANDS: &[Command] = &[
+    Command {
+        name: "addslots",
+        arity: -3,
+        flags: CHANGING,
+        complexity: "O(N) in the number of slots",
+        summary: "Gives slots to this node.",
+        syntax: "slot:integer [slot:integer ...]",
+        ..ROW
+    },
+    Command {
+        name: "addslotsrange",
+        arity: -4,
+        flags: CHANGING,
+        since: "7.0.0",
+        complexity: "O(N) in the number of slots",
+        summary: "Gives ranges of slots to this node.",
+        syntax: "(start-slot:integer end-slot:integer) [(start-slot:integer end-slot:integer) ...]",
+        ..ROW
+    },
+    Command {
+        name: "bumpepoch",
+        arity: 2,
+        flags: CHANGING,
+        summary: "Advances the configuration epoch of the cluster.",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "count-failure-reports",
+        arity: 3,
+        flags: ADMIN,
+        complexity: "O(N) in the number of reports",
+        summary: "Counts the reports that a node has failed.",
+        syntax: "node-id:string",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "countkeysinslot",
+        arity: 3,
+        flags: STALE,
+        summary: "Counts the keys of a slot.",
+        syntax: "slot:integer",
+        ..ROW
+    },
+    Command {
+        name: "delslots",
+        arity: -3,
+        flags: CHANGING,
+        complexity: "O(N) in the number of slots",
+        summary: "Takes slots from this node.",
+        syntax: "slot:integer [slot:integer ...]",
+        ..ROW
+    },
+    Command {
+        name: "delslotsrange",
+        arity: -4,
+        flags: CHANGING,
+        since: "7.0.0",
+        complexity: "O(N) in the number of slots",
+        summary: "Takes ranges of slots from this node.",
+        syntax: "(start-slot:integer end-slot:integer) [(start-slot:integer end-slot:integer) ...]",
+        ..ROW
+    },
+    Command {
+        name: "failover",
+        arity: -2,
+        flags: CHANGING,
+        summary: "Makes a replica take its master's place.",
+        syntax: "[FORCE|TAKEOVER]",
+        ..ROW
+    },
+    Command {
+        name: "flushslots",
+        arity: 2,
+        flags: CHANGING,
+        summary: "Takes all slots from this node.",
+        ..ROW
+    },
+    Command {
+        name: "forget",
+        arity: 3,
+        flags: CHANGING,
+        summary: "Removes a node from the nodes that this one knows.",
+        syntax: "node-id:string",
+        ..ROW
+    },
+    Command {
+        name: "getkeysinslot",
+        arity: 4,
+        flags: STALE,
+        complexity: "O(N) in the number of keys asked for",
+        summary: "Lists keys of a slot.",
+        syntax: "slot:integer count:integer",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "help",
+        arity: 2,
+        flags: Flags::LOADING.union(STALE),
+        since: "5.0.0",
+        summary: "Explains the subcommands.",
+        ..ROW
+    },
+    Command {
+        name: "info",
+        arity: 2,
+        flags: STALE,
+        summary: "Answers the state of the cluster.",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "keyslot",
+        arity: 3,
+        flags: STALE,
+        complexity: "O(N) in the length of the key",
+        summary: "Answers the slot of a key.",
+        syntax: "key:string",
+        ..ROW
+    },
+    Command {
+        name: "links",
+        arity: 2,
+        flags: STALE,
+        since: "7.0.0",
+        complexity: "O(N) in the number of nodes",
+        summary: "Lists the connections between this node and others.",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "meet",
+        arity: -4,
+        flags: CHANGING,
+        summary: "Makes this node join another one.",
+        syntax: "ip:string port:integer [cluster-bus-port:integer]",
+        ..ROW
+    },
+    Command {
+        name: "myid",
+        arity: 2,
+        flags: STALE,
+        summary: "Answers the identifier of this node.",
+        ..ROW
+    },
+    Command {
+        name: "myshardid",
+        arity: 2,
+        flags: STALE,
+        since: "7.2.0",
+        summary: "Answers the identifier of this node's shard.",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "nodes",
+        arity: 2,
+        flags: STALE,
+        complexity: "O(N) in the number of nodes",
+        summary: "Answers what this node knows of all nodes.",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "replicas",
+        arity: 3,
+        flags: ADMIN,
+        since: "5.0.0",
+        complexity: "O(N) in the number of replicas",
+        summary: "Lists the replicas of a master.",
+        syntax: "node-id:string",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "replicate",
+        arity: 3,
+        flags: CHANGING,
+        summary: "Makes this node a replica of another one.",
+        syntax: "node-id:string",
+        ..ROW
+    },
+    Command {
+        name: "reset",
+        arity: -2,
+        flags: Flags::NOSCRIPT.union(ADMIN),
+        complexity: "O(N) in the number of nodes",
+        summary: "Makes this node forget the cluster.",
+        syntax: "[HARD|SOFT]",
+        ..ROW
+    },
+    Command {
+        name: "saveconfig",
+        arity: 2,
+        flags: CHANGING,
+        summary: "Writes what this node knows of the cluster to its file.",
+        ..ROW
+    },
+    Command {
+        name: "set-config-epoch",
+        arity: 3,
+        flags: CHANGING,
+        summary: "Sets the configuration epoch of a new node.",
+        syntax: "config-epoch:integer",
+        ..ROW
+    },
+    Command {
+        name: "setslot",
+        arity: -4,
+        flags: CHANGING,
+        summary: "Says to which node a slot belongs, or moves.",
+        syntax: "slot:integer (IMPORTING node-id:string|MIGRATING node-id:string|NODE node-id:string|STABLE)",
+        ..ROW
+    },
+    Command {
+        name: "shards",
+        arity: 2,
+        flags: STALE,
+        since: "7.0.0",
+        complexity: "O(N) in the number of nodes",
+        summary: "Answers which slots and nodes belong together.",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "slaves",
+        arity: 3,
+        flags: ADMIN,
+        complexity: "O(N) in the number of replicas",
+        summary: "Lists the replicas of a master.",
+        syntax: "node-id:string",
+        tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "slots",
+        arity: 2,
+        flags: STALE,
+        complexity: "O(N) in the number of nodes",
+        summary: "Answers which node has which slots.",
+        tips: VARYING,
+        ..ROW
+    },
+];
+
+fn refuse(_: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    Err(CommandError::text(
+        "ERR This instance has cluster support disabled",
+    ))
+}
