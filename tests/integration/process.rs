@@ -50,19 +50,34 @@ fn read(path: &Path) -> String {
 }
 
 #[test]
+fn a_verbose_log_tells_how_the_server_began() {
+    let server = server(&["--loglevel", "verbose"]);
+    let log = server.log();
+    for line in [
+        "- oO0OoO0OoO0Oo Oxidis is starting",
+        "- Configuration loaded",
+        "- Server initialized",
+        "* Ready to accept connections tcp",
+    ] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+}
+
+#[test]
 fn the_log_is_a_file_that_may_be_rotated_and_its_level_may_change() {
     let server = server(&["--logfile", "redis.log", "--enable-debug-command", "yes"]);
     let file = server.dir().join("redis.log");
     let mut client = server.client();
     let log = read(&file);
-    for line in [
-        "Oxidis is starting",
-        "Configuration loaded",
-        "* Server initialized",
-        "* Ready to accept connections tcp",
-    ] {
-        assert!(log.contains(line), "{line}: {log}");
-    }
+    let notices: Vec<&str> = log.lines().filter(|line| line.contains(" * ")).collect();
+    let [ready] = notices[..] else {
+        panic!("one line says that the server runs: {log}");
+    };
+    let try_it = format!("try `redis-cli -p {}`", server.port());
+    assert!(
+        ready.contains("* Ready to accept connections tcp") && ready.contains(&try_it),
+        "{ready}"
+    );
     let first = log.lines().next().expect("a line");
     assert!(
         first.starts_with(&format!("{}:M ", server.pid())),

@@ -69,19 +69,21 @@ fn seed() -> u64 {
         .finish()
 }
 
+/// What the log of a redis-server begins with; who does not ask for more than notices gets one line, in
+/// [`log_ready`].
 fn log_beginning(line: &CommandLine) {
-    tracing::warn!("oO0OoO0OoO0Oo Oxidis is starting oO0OoO0OoO0Oo");
-    tracing::warn!(
+    tracing::debug!("oO0OoO0OoO0Oo Oxidis is starting oO0OoO0OoO0Oo");
+    tracing::debug!(
         "Oxidis version={OXIDIS_VERSION}, Redis version={REDIS_VERSION}, bits={}, pid={}, just started",
         usize::BITS,
         std::process::id()
     );
     if line.config_file.is_none() && line.options.is_empty() && !line.read_stdin {
-        tracing::warn!(
+        tracing::debug!(
             "Warning: no config file specified, using the default config. `oxidis FILE` reads one."
         );
     } else {
-        tracing::warn!("Configuration loaded");
+        tracing::debug!("Configuration loaded");
     }
 }
 
@@ -114,7 +116,7 @@ fn log_failure(error: &ServerError) {
 
 fn log_ready(config: &Config, server: &RunningServer) {
     let pid = std::process::id();
-    if shows_logo(config) {
+    if config.always_show_logo() {
         // Not a line of the log, but what stands before its lines.
         tracing::info!("{}", logo(config.port(), pid));
     }
@@ -131,14 +133,14 @@ fn log_ready(config: &Config, server: &RunningServer) {
             "WARNING: maxmemory is less than 1MB ({maxmemory} bytes): is that really what you want?"
         );
     }
-    tracing::info!("Server initialized");
+    tracing::debug!("Server initialized");
     if let Some(address) = server.addresses().first() {
+        // Programs that start a redis-server wait for the first four words.
         tracing::info!(
-            "Oxidis {OXIDIS_VERSION} listens on {address}: try `redis-cli -p {port}` or \
-             `oxidis cli -p {port}`. PID: {pid}",
+            "Ready to accept connections tcp: Oxidis {OXIDIS_VERSION} listens on {address}; try \
+             `redis-cli -p {port}` or `oxidis cli -p {port}`",
             port = server.port(),
         );
-        tracing::info!("Ready to accept connections tcp");
     }
     if let Some(path) = server.unix_socket() {
         tracing::info!(
@@ -146,15 +148,6 @@ fn log_ready(config: &Config, server: &RunningServer) {
             path.display()
         );
     }
-}
-
-/// As in Redis: for a person who sits before it, or for who asks for it always.
-fn shows_logo(config: &Config) -> bool {
-    use std::io::IsTerminal;
-    config.always_show_logo()
-        || config.logfile().is_empty()
-            && !config.syslog_enabled()
-            && std::io::stdout().is_terminal()
 }
 
 /// An ox, and what one wants to know.
