@@ -12,6 +12,7 @@ use crate::config::{Config, LogLevel, RewriteScope};
 use crate::keyspace::{Database, Entry, Keyspace};
 use crate::observe::{Monitors, SlowLog};
 use crate::pause::Pause;
+use crate::persistence::Persistence;
 use crate::propagation::Propagation;
 use crate::pubsub::PubSub;
 use crate::random::Random;
@@ -143,6 +144,7 @@ pub struct Engine {
     /// DEBUG PAUSE-CRON.
     pub(crate) is_cron_paused: AtomicBool,
     pub(crate) pause: Pause,
+    pub(crate) persistence: Persistence,
     pub(crate) monitors: Monitors,
     pub(crate) slow_log: SlowLog,
     pub(crate) scripting: Scripting,
@@ -190,6 +192,7 @@ impl Engine {
             is_active_expire_off: AtomicBool::new(false),
             is_cron_paused: AtomicBool::new(false),
             pause: Pause::default(),
+            persistence: Persistence::default(),
             monitors: Monitors::default(),
             slow_log: SlowLog::default(),
             scripting: Scripting::new(options.interpreter),

@@ -16,6 +16,7 @@ mod keyspace;
 mod mailbox;
 mod observe;
 mod pause;
+mod persistence;
 mod propagation;
 mod pubsub;
 pub mod random;

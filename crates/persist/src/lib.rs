@@ -1,6 +1,6 @@
 //! How the data is written down: pure encoders and decoders, free of I/O.
 //!
-//! * `rdb`: whole data sets in Redis's RDB format.
+//! * `rdb`: Redis's RDB format: whole data sets, and the payloads of DUMP and RESTORE.
 
 mod rdb;
 

@@ -165,6 +165,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: set_disable_deny_scripts,
     },
     Subcommand {
+        name: "set-skip-checksum-validation",
+        arguments: (3, 3),
+        form: "SET-SKIP-CHECKSUM-VALIDATION (0|1)",
+        explanation: "Says whether the checksums of files and payloads are believed unseen.",
+        handler: set_skip_checksum_validation,
+    },
+    Subcommand {
         name: "reload",
         arguments: (2, 2),
         form: "RELOAD",
@@ -397,6 +404,13 @@ fn set_active_expire(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult
     let is_off = !switch(cx.arg(2));
     let flag = &cx.engine().is_active_expire_off;
     flag.store(is_off, Ordering::Relaxed);
+    out.ok();
+    Ok(())
+}
+
+fn set_skip_checksum_validation(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let skips = switch(cx.arg(2));
+    cx.engine().persistence.skip_checksum(skips);
     out.ok();
     Ok(())
 }

@@ -12,6 +12,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::connection::COMMANDS,
     super::databases::COMMANDS,
     super::debug::COMMANDS,
+    super::dump::COMMANDS,
     super::expire::COMMANDS,
     super::generic::COMMANDS,
     super::hash::COMMANDS,

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod databases;
 mod debug;
+mod dump;
 mod expire;
 mod families;
 mod generic;

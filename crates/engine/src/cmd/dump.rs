@@ -1,0 +1,189 @@
+//! DUMP and RESTORE: single values written down and made again, here or at another server.
+//!
+//! What a payload looks like is the codec's affair; see `snapshot`.
+
+use std::sync::Arc;
+
+use crate::command::{
+    Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group, KeyFlags,
+    KeySpec, Reply,
+};
+use crate::snapshot::{RestoreError, SaveOptions, SnapshotCodec, value_of};
+
+const ROW: Command = Command {
+    categories: Categories::KEYSPACE,
+    since: "2.6.0",
+    ..Command::DEFAULT
+};
+
+const RESTORED_KEY: &[KeySpec] = &[KeySpec::first(KeyFlags::OW.union(KeyFlags::UPDATE))];
+
+const RESTORE_ROW: Command = Command {
+    arity: -4,
+    flags: Flags::WRITE.union(Flags::DENYOOM),
+    keys: RESTORED_KEY,
+    categories: Categories::KEYSPACE.union(Categories::DANGEROUS),
+    complexity: "O(N) in the elements of the value, O(N log N) for sorted sets",
+    summary: "Makes a key from what DUMP has answered.",
+    syntax: "key ttl:integer serialized-value:string [REPLACE] [ABSTTL] [IDLETIME seconds:integer] [FREQ frequency:integer]",
+    handler: restore,
+    ..ROW
+};
+
+/// The family's rows.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        name: "dump",
+        arity: 2,
+        flags: Flags::READONLY,
+        keys: &[KeySpec::first(KeyFlags::RO.union(KeyFlags::ACCESS))],
+        complexity: "O(N) in the elements of the value",
+        summary: "Answers a value as bytes, for RESTORE.",
+        syntax: "key",
+        tips: &["nondeterministic_output"],
+        handler: dump,
+        ..ROW
+    },
+    Command {
+        name: "restore",
+        ..RESTORE_ROW
+    },
+    Command {
+        name: "restore-asking",
+        flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::ASKING),
+        since: "3.0.0",
+        group: Group::Server,
+        summary: "Makes a key from what DUMP has answered, while its slot is on its way to this server.",
+        ..RESTORE_ROW
+    },
+];
+
+fn codec(cx: &Context<'_>) -> Result<Arc<dyn SnapshotCodec>, CommandError> {
+    let codec = cx.engine().snapshot_codec.clone();
+    codec.ok_or(CommandError::text(
+        "ERR this engine was made without a format for values",
+    ))
+}
+
+fn dump(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let codec = codec(cx)?;
+    let options = SaveOptions {
+        compresses: cx.engine().config.rdbcompression(),
+    };
+    match cx.read(cx.key(1)) {
+        Some(entry) => out.bulk(&codec.dump(value_of(entry), options)),
+        None => out.null(),
+    }
+    Ok(())
+}
+
+/// What may stand behind the payload.
+#[derive(Default)]
+struct RestoreOptions {
+    replaces: bool,
+    /// The expiry is a time, not a duration.
+    is_absolute: bool,
+    idle_seconds: Option<i64>,
+    frequency: Option<u8>,
+}
+
+impl RestoreOptions {
+    fn parse(cx: &Context<'_>) -> Result<Self, CommandError> {
+        let mut options = Self::default();
+        let mut index = 4;
+        while index < cx.argc() {
+            let has_value = index + 1 < cx.argc();
+            if cx.arg_is(index, "REPLACE") {
+                options.replaces = true;
+            } else if cx.arg_is(index, "ABSTTL") {
+                options.is_absolute = true;
+            } else if cx.arg_is(index, "IDLETIME") && has_value && options.frequency.is_none() {
+                index += 1;
+                let seconds = cx.integer(index)?;
+                if seconds < 0 {
+                    return Err(CommandError::text(
+                        "ERR Invalid IDLETIME value, must be >= 0",
+                    ));
+                }
+                options.idle_seconds = Some(seconds);
+            } else if cx.arg_is(index, "FREQ") && has_value && options.idle_seconds.is_none() {
+                index += 1;
+                let frequency = u8::try_from(cx.integer(index)?);
+                options.frequency = Some(frequency.map_err(|_| {
+                    CommandError::text("ERR Invalid FREQ value, must be >= 0 and <= 255")
+                })?);
+            } else {
+                return Err(CommandError::Syntax);
+            }
+            index += 1;
+        }
+        Ok(options)
+    }
+
+    /// The access information of an entry, where the eviction policy goes by what was given.
+    fn access(&self, cx: &Context<'_>) -> Option<u32> {
+        let now_seconds = cx.now_us() / 1_000_000;
+        if cx.engine().config.maxmemory_policy().is_lfu() {
+            let minutes = (now_seconds / 60) as u32 & 0xffff;
+            let frequency = self.frequency?;
+            return Some(minutes << 8 | u32::from(frequency));
+        }
+        // The clock has 24 bits and wraps around.
+        let used_at = now_seconds.wrapping_sub(self.idle_seconds?);
+        Some(used_at as u32 & 0x00ff_ffff)
+    }
+}
+
+fn restore(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let options = RestoreOptions::parse(cx)?;
+    let key = cx.key(1);
+    cx.expire_if_needed(key);
+    let existed = cx.exists(key);
+    if existed && !options.replaces {
+        return Err(CommandError::text(
+            "BUSYKEY Target key name already exists.",
+        ));
+    }
+    let expire_ms = match cx.integer(2)? {
+        0 => None,
+        ttl @ 1.. if options.is_absolute => Some(ttl),
+        ttl @ 1.. => Some(cx.now_ms().saturating_add(ttl)),
+        _ => return Err(CommandError::text("ERR Invalid TTL value, must be >= 0")),
+    };
+    let verifies_checksum = !cx.engine().persistence.skips_checksum();
+    let value = codec(cx)?
+        .restore(cx.arg(3), verifies_checksum, &cx.limits())
+        .map_err(|error| match error {
+            RestoreError::Footer => {
+                CommandError::text("ERR DUMP payload version or checksum are wrong")
+            }
+            RestoreError::Data(_) => CommandError::text("ERR Bad data format"),
+        })?;
+    if expire_ms.is_some_and(|at| at <= cx.now_ms()) {
+        if existed {
+            cx.delete(key);
+            cx.changed(key, EventClass::GENERIC, "del");
+            cx.rewrite(&[b"DEL", key.bytes]);
+        }
+        out.ok();
+        return Ok(());
+    }
+    cx.store(key, value, expire_ms);
+    if let Some(access) = options.access(cx)
+        && let Some(entry) = cx.peek(key)
+    {
+        entry.set_access(access);
+    }
+    if let Some(at) = expire_ms
+        && !options.is_absolute
+    {
+        let at = at.to_string();
+        let mut command: Vec<&[u8]> = cx.args().iter().collect();
+        command[2] = at.as_bytes();
+        command.push(b"ABSTTL");
+        cx.rewrite(&command);
+    }
+    cx.changed(key, EventClass::GENERIC, "restore");
+    out.ok();
+    Ok(())
+}

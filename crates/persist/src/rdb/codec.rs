@@ -1,0 +1,65 @@
+//! RDB as the engine asks for it.
+
+use std::io::Read;
+
+use oxidis_engine::snapshot::{
+    LoadOptions, Loaded, RestoreError, SaveOptions, SnapshotCodec, SnapshotEntry, SnapshotError,
+};
+use oxidis_engine::value::{EncodingLimits, Value, ValueRef};
+
+use super::{RdbError, checksum, load, payload, save};
+
+/// The codec of RDB data sets and DUMP payloads.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rdb;
+
+impl SnapshotCodec for Rdb {
+    fn begin(&self, facts: &[(&str, String)], out: &mut Vec<u8>) {
+        save::begin(facts, out);
+    }
+
+    fn select(&self, database: usize, sizes: Option<(u64, u64)>, out: &mut Vec<u8>) {
+        save::select(database, sizes, out);
+    }
+
+    fn function(&self, code: &[u8], options: SaveOptions, out: &mut Vec<u8>) {
+        save::function(code, options, out);
+    }
+
+    fn entry(&self, entry: &SnapshotEntry<'_>, options: SaveOptions, out: &mut Vec<u8>) {
+        save::entry(entry, options, out);
+    }
+
+    fn end(&self, checksum_before: Option<u64>, out: &mut Vec<u8>) {
+        save::end(checksum_before, out);
+    }
+
+    fn checksum(&self, before: u64, bytes: &[u8]) -> u64 {
+        checksum::extend(before, bytes)
+    }
+
+    fn load(
+        &self,
+        source: &mut dyn Read,
+        options: &LoadOptions<'_>,
+        take: &mut dyn FnMut(Loaded<'_>) -> Result<(), String>,
+    ) -> Result<(), SnapshotError> {
+        load::load(source, options, take).map_err(|error| SnapshotError::new(error.to_string()))
+    }
+
+    fn dump(&self, value: ValueRef<'_>, options: SaveOptions) -> Vec<u8> {
+        payload::dump(value, options.compresses)
+    }
+
+    fn restore(
+        &self,
+        payload: &[u8],
+        verifies_checksum: bool,
+        limits: &EncodingLimits,
+    ) -> Result<Value, RestoreError> {
+        payload::restore(payload, verifies_checksum, limits).map_err(|error| match error {
+            RdbError::Footer => RestoreError::Footer,
+            error => RestoreError::Data(SnapshotError::new(error.to_string())),
+        })
+    }
+}

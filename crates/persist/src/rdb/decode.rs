@@ -1,0 +1,418 @@
+//! Values from RDB, in every form that any version of Redis up to 8 has written.
+//!
+//! What is read is written anew into our own forms, element by element; so every length, every order and
+//! every duplicate is checked on the way, which is what Redis does with `sanitize-dump-payload yes`.
+
+use oxidis_engine::text::parse_double_loosely;
+use oxidis_engine::value::packed::{IntegerText, PackedItem};
+use oxidis_engine::value::sorted_set::Upsert;
+use oxidis_engine::value::{EncodingLimits, Hash, List, Set, SortedSet, Value, intset};
+
+use super::codes::*;
+use super::reader::{Reader, Text};
+use super::{RdbError, intset as rdb_intset, listpack, ziplist};
+
+/// Reads a value of the type that stands before it.
+pub(super) fn value(
+    reader: &mut Reader<'_>,
+    code: u8,
+    limits: &EncodingLimits,
+) -> Result<Value, RdbError> {
+    let offset = reader.offset();
+    Ok(match code {
+        TYPE_STRING => Value::String(reader.text()?.into_vec()),
+        TYPE_LIST => Value::List(plain_list(reader, limits)?),
+        TYPE_LIST_ZIPLIST => {
+            let mut list = List::new();
+            push_node(reader, &mut list, Packing::Ziplist, limits)?;
+            Value::List(filled(reader, list)?)
+        }
+        TYPE_LIST_QUICKLIST | TYPE_LIST_QUICKLIST_2 => {
+            Value::List(quicklist(reader, code, limits)?)
+        }
+        TYPE_SET => Value::Set(plain_set(reader, limits)?),
+        TYPE_SET_INTSET => Value::Set(integers(reader, limits)?),
+        TYPE_SET_LISTPACK => Value::Set(packed_set(reader, limits)?),
+        TYPE_SORTED_SET | TYPE_SORTED_SET_2 => {
+            Value::SortedSet(plain_sorted_set(reader, code, limits)?)
+        }
+        TYPE_SORTED_SET_ZIPLIST => {
+            Value::SortedSet(packed_sorted_set(reader, Packing::Ziplist, limits)?)
+        }
+        TYPE_SORTED_SET_LISTPACK => {
+            Value::SortedSet(packed_sorted_set(reader, Packing::Listpack, limits)?)
+        }
+        TYPE_HASH => Value::Hash(plain_hash(reader, limits)?),
+        TYPE_HASH_ZIPMAP => Value::Hash(packed_hash(reader, Packing::Zipmap, limits)?),
+        TYPE_HASH_ZIPLIST => Value::Hash(packed_hash(reader, Packing::Ziplist, limits)?),
+        TYPE_HASH_LISTPACK => Value::Hash(packed_hash(reader, Packing::Listpack, limits)?),
+        TYPE_HASH_EXPIRES_EARLY | TYPE_HASH_EXPIRES => {
+            Value::Hash(plain_hash_with_expiries(reader, code, limits)?)
+        }
+        TYPE_HASH_LISTPACK_EXPIRES_EARLY | TYPE_HASH_LISTPACK_EXPIRES => {
+            Value::Hash(packed_hash_with_expiries(reader, code, limits)?)
+        }
+        TYPE_STREAM | TYPE_STREAM_2 | TYPE_STREAM_3 => {
+            return Err(RdbError::Unsupported {
+                what: "a stream",
+                offset,
+            });
+        }
+        TYPE_MODULE | TYPE_MODULE_2 => {
+            return Err(RdbError::Module {
+                name: module_name(reader.length()?),
+                offset,
+            });
+        }
+        _ => return Err(RdbError::Unknown { code, offset }),
+    })
+}
+
+/// The name of a module's type: nine characters of six bits each above ten bits of version (`module.c`).
+pub(super) fn module_name(id: u64) -> String {
+    const CHARACTERS: &[u8; 64] =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    (0..9)
+        .map(|place| char::from(CHARACTERS[(id >> (58 - 6 * place)) as usize & 63]))
+        .collect()
+}
+
+/// In what many strings are put together.
+#[derive(Clone, Copy)]
+enum Packing {
+    Listpack,
+    Ziplist,
+    Zipmap,
+}
+
+impl Packing {
+    fn read<'b>(
+        self,
+        reader: &Reader<'_>,
+        bytes: &'b [u8],
+    ) -> Result<Vec<PackedItem<'b>>, RdbError> {
+        let (items, what) = match self {
+            Packing::Listpack => (listpack::read(bytes), "Listpack integrity check failed"),
+            Packing::Ziplist => (
+                ziplist::read_ziplist(bytes),
+                "Ziplist integrity check failed",
+            ),
+            Packing::Zipmap => (ziplist::read_zipmap(bytes), "Zipmap integrity check failed"),
+        };
+        items.ok_or_else(|| reader.corrupt(what))
+    }
+}
+
+/// A collection that must not be empty.
+trait Filled {
+    fn is_empty(&self) -> bool;
+}
+
+impl Filled for List {
+    fn is_empty(&self) -> bool {
+        List::is_empty(self)
+    }
+}
+
+impl Filled for Vec<PackedItem<'_>> {
+    fn is_empty(&self) -> bool {
+        Vec::is_empty(self)
+    }
+}
+
+fn filled<T: Filled>(reader: &Reader<'_>, collection: T) -> Result<T, RdbError> {
+    match collection.is_empty() {
+        true => Err(RdbError::Empty {
+            offset: reader.offset(),
+        }),
+        false => Ok(collection),
+    }
+}
+
+// Lists.
+
+fn plain_list(reader: &mut Reader<'_>, limits: &EncodingLimits) -> Result<List, RdbError> {
+    let mut list = List::new();
+    for _ in 0..reader.count()? {
+        list.push_back(&reader.text()?, limits);
+    }
+    Ok(list)
+}
+
+fn quicklist(reader: &mut Reader<'_>, code: u8, limits: &EncodingLimits) -> Result<List, RdbError> {
+    let mut list = List::new();
+    for _ in 0..reader.count()? {
+        if code == TYPE_LIST_QUICKLIST {
+            push_node(reader, &mut list, Packing::Ziplist, limits)?;
+            continue;
+        }
+        match reader.length()? {
+            NODE_PLAIN => {
+                let element = reader.text()?;
+                if element.is_empty() {
+                    return Err(reader.corrupt("empty node of a list"));
+                }
+                list.push_back(&element, limits);
+            }
+            NODE_PACKED => push_node(reader, &mut list, Packing::Listpack, limits)?,
+            _ => return Err(reader.corrupt("Quicklist integrity check failed")),
+        }
+    }
+    filled(reader, list)
+}
+
+/// Appends the elements of one node; it may be empty.
+fn push_node(
+    reader: &mut Reader<'_>,
+    list: &mut List,
+    packing: Packing,
+    limits: &EncodingLimits,
+) -> Result<(), RdbError> {
+    let bytes = reader.text()?;
+    let mut text = IntegerText::new();
+    for item in packing.read(reader, &bytes)? {
+        list.push_back(item.as_bytes(&mut text), limits);
+    }
+    Ok(())
+}
+
+// Sets.
+
+fn plain_set(reader: &mut Reader<'_>, limits: &EncodingLimits) -> Result<Set, RdbError> {
+    let count = reader.count()?;
+    let mut set = Set::new();
+    for index in 0..count {
+        let member = reader.text()?;
+        if index == 0 {
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            set.expect_members(&member, count, limits);
+        }
+        if !set.insert(&member, limits) {
+            return Err(reader.corrupt("Duplicate set members detected"));
+        }
+    }
+    Ok(set)
+}
+
+fn integers(reader: &mut Reader<'_>, limits: &EncodingLimits) -> Result<Set, RdbError> {
+    let bytes = reader.text()?;
+    let read = rdb_intset::read(&bytes).filter(|(_, integers)| !integers.is_empty());
+    let (width, integers) = read.ok_or(reader.corrupt("Intset integrity check failed"))?;
+    // What stands behind our width is what stands behind Redis's header.
+    let mut ours = Vec::with_capacity(1 + integers.len());
+    ours.push(width as u8);
+    ours.extend_from_slice(integers);
+    if intset::len(&ours) <= limits.set_max_intset_entries {
+        return Ok(Set::Intset(ours));
+    }
+    let mut set = Set::new();
+    set.expect_members(b"0", intset::len(&ours), limits);
+    for integer in intset::iter(&ours) {
+        set.insert_item(PackedItem::Integer(integer), limits);
+    }
+    Ok(set)
+}
+
+fn packed_set(reader: &mut Reader<'_>, limits: &EncodingLimits) -> Result<Set, RdbError> {
+    let bytes = reader.text()?;
+    let items = filled(reader, Packing::Listpack.read(reader, &bytes)?)?;
+    let mut set = Set::Packed(Vec::new());
+    for item in items {
+        if !set.insert_item(item, limits) {
+            return Err(reader.corrupt("Set listpack integrity check failed"));
+        }
+    }
+    Ok(set)
+}
+
+// Hashes.
+
+fn set_field(
+    reader: &Reader<'_>,
+    hash: &mut Hash,
+    field: &[u8],
+    value: &[u8],
+    limits: &EncodingLimits,
+) -> Result<(), RdbError> {
+    match hash.set(field, value, limits) {
+        true => Ok(()),
+        false => Err(reader.corrupt("Duplicate hash fields detected")),
+    }
+}
+
+fn expect_fields(hash: &mut Hash, count: u64, limits: &EncodingLimits) {
+    hash.expect_fields(usize::try_from(count).unwrap_or(usize::MAX), limits);
+}
+
+fn plain_hash(reader: &mut Reader<'_>, limits: &EncodingLimits) -> Result<Hash, RdbError> {
+    let count = reader.count()?;
+    let mut hash = Hash::new();
+    expect_fields(&mut hash, count, limits);
+    for _ in 0..count {
+        let (field, value) = (reader.text()?, reader.text()?);
+        set_field(reader, &mut hash, &field, &value, limits)?;
+    }
+    Ok(hash)
+}
+
+fn packed_hash(
+    reader: &mut Reader<'_>,
+    packing: Packing,
+    limits: &EncodingLimits,
+) -> Result<Hash, RdbError> {
+    let bytes = reader.text()?;
+    let items = filled(reader, packing.read(reader, &bytes)?)?;
+    let pairs = items.chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return Err(reader.corrupt("field without a value"));
+    }
+    let mut hash = Hash::new();
+    expect_fields(&mut hash, pairs.len() as u64, limits);
+    let (mut field_text, mut value_text) = (IntegerText::new(), IntegerText::new());
+    for pair in pairs {
+        let field = pair[0].as_bytes(&mut field_text);
+        let value = pair[1].as_bytes(&mut value_text);
+        set_field(reader, &mut hash, field, value, limits)?;
+    }
+    Ok(hash)
+}
+
+/// A hash whose fields may expire: their times stand before them.
+fn plain_hash_with_expiries(
+    reader: &mut Reader<'_>,
+    code: u8,
+    limits: &EncodingLimits,
+) -> Result<Hash, RdbError> {
+    let offset = reader.offset();
+    if code == TYPE_HASH_EXPIRES {
+        // The earliest of the times, from which the others are counted.
+        reader.array::<8>()?;
+    }
+    let count = reader.count()?;
+    let mut hash = Hash::new();
+    expect_fields(&mut hash, count, limits);
+    for _ in 0..count {
+        if reader.length()? != 0 {
+            return Err(RdbError::Unsupported {
+                what: "a hash field that expires",
+                offset,
+            });
+        }
+        let (field, value) = (reader.text()?, reader.text()?);
+        set_field(reader, &mut hash, &field, &value, limits)?;
+    }
+    Ok(hash)
+}
+
+/// The same as a listpack of field, value and time.
+fn packed_hash_with_expiries(
+    reader: &mut Reader<'_>,
+    code: u8,
+    limits: &EncodingLimits,
+) -> Result<Hash, RdbError> {
+    let offset = reader.offset();
+    if code == TYPE_HASH_LISTPACK_EXPIRES {
+        reader.array::<8>()?;
+    }
+    let bytes = reader.text()?;
+    let items = filled(reader, Packing::Listpack.read(reader, &bytes)?)?;
+    let triples = items.chunks_exact(3);
+    if !triples.remainder().is_empty() {
+        return Err(reader.corrupt("field without a value"));
+    }
+    let mut hash = Hash::new();
+    expect_fields(&mut hash, triples.len() as u64, limits);
+    let (mut field_text, mut value_text) = (IntegerText::new(), IntegerText::new());
+    for triple in triples {
+        let field = triple[0].as_bytes(&mut field_text);
+        let value = triple[1].as_bytes(&mut value_text);
+        match triple[2] {
+            PackedItem::Integer(0) => set_field(reader, &mut hash, field, value, limits)?,
+            PackedItem::Integer(1..) => {
+                return Err(RdbError::Unsupported {
+                    what: "a hash field that expires",
+                    offset,
+                });
+            }
+            _ => return Err(reader.corrupt("invalid expiry of a hash field")),
+        }
+    }
+    Ok(hash)
+}
+
+// Sorted sets.
+
+fn plain_sorted_set(
+    reader: &mut Reader<'_>,
+    code: u8,
+    limits: &EncodingLimits,
+) -> Result<SortedSet, RdbError> {
+    let count = reader.count()?;
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if count > limits.zset_max_listpack_entries {
+        let mut sorted_set = SortedSet::with_hint(count, 0, limits);
+        for _ in 0..count {
+            let (member, score) = scored_member(reader, code)?;
+            if sorted_set.insert(&member, score, limits) != Upsert::Added {
+                return Err(reader.corrupt(DUPLICATE_MEMBERS));
+            }
+        }
+        return Ok(sorted_set);
+    }
+    // Few: which form they take depends on the longest.
+    let mut pairs: Vec<(Text<'_>, f64)> = Vec::new();
+    for _ in 0..count {
+        pairs.push(scored_member(reader, code)?);
+    }
+    few_members(reader, pairs, limits)
+}
+
+fn scored_member<'a>(reader: &mut Reader<'a>, code: u8) -> Result<(Text<'a>, f64), RdbError> {
+    let member = reader.text()?;
+    let score = match code {
+        TYPE_SORTED_SET => reader.double_text()?,
+        _ => reader.double()?,
+    };
+    Ok((member, score))
+}
+
+const DUPLICATE_MEMBERS: &str = "Duplicate zset fields detected";
+
+fn few_members<M: AsRef<[u8]>>(
+    reader: &Reader<'_>,
+    pairs: Vec<(M, f64)>,
+    limits: &EncodingLimits,
+) -> Result<SortedSet, RdbError> {
+    let mut members: Vec<&[u8]> = pairs.iter().map(|(member, _)| member.as_ref()).collect();
+    members.sort_unstable();
+    if members.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(reader.corrupt(DUPLICATE_MEMBERS));
+    }
+    Ok(SortedSet::from_pairs(pairs, limits))
+}
+
+fn packed_sorted_set(
+    reader: &mut Reader<'_>,
+    packing: Packing,
+    limits: &EncodingLimits,
+) -> Result<SortedSet, RdbError> {
+    let bytes = reader.text()?;
+    let items = filled(reader, packing.read(reader, &bytes)?)?;
+    let chunks = items.chunks_exact(2);
+    if !chunks.remainder().is_empty() {
+        return Err(reader.corrupt("member without a score"));
+    }
+    let mut pairs = Vec::with_capacity(chunks.len());
+    for pair in chunks {
+        let score = match pair[1] {
+            PackedItem::Integer(n) => Some(n as f64),
+            PackedItem::Bytes(text) if !text.is_empty() => {
+                parse_double_loosely(text).filter(|score| !score.is_nan())
+            }
+            _ => None,
+        };
+        let score = score.ok_or(reader.corrupt("invalid score"))?;
+        pairs.push((pair[0].to_vec(), score));
+    }
+    few_members(reader, pairs, limits)
+}

@@ -1,0 +1,149 @@
+//! Values as RDB has them: for each type the form that redis-server 7.0 writes for what it keeps
+//! alike.
+
+use oxidis_engine::text::DoubleText;
+use oxidis_engine::value::packed::PackedItem;
+use oxidis_engine::value::{
+    HashRef, ListItem, ListRef, SetRef, SortedSetRef, StringRef, ValueRef, intset as our_intset,
+};
+
+use super::codes::{
+    NODE_PACKED, NODE_PLAIN, TYPE_HASH, TYPE_HASH_LISTPACK, TYPE_LIST_QUICKLIST_2, TYPE_SET,
+    TYPE_SET_INTSET, TYPE_SORTED_SET_2, TYPE_SORTED_SET_LISTPACK, TYPE_STRING,
+};
+use super::intset;
+use super::listpack::ListpackWriter;
+use super::writer::Writer;
+
+/// A node of a list takes elements until it has so many bytes: Redis's default.
+const NODE_LEN: usize = 8 * 1024;
+
+/// An element from this length on stands alone, out of any listpack: those end at a gigabyte.
+const PLAIN_FROM: usize = 1 << 29;
+
+/// The code of the type that the value is written as.
+pub(super) fn type_of(value: ValueRef<'_>) -> u8 {
+    match value {
+        ValueRef::String(_) => TYPE_STRING,
+        ValueRef::List(_) => TYPE_LIST_QUICKLIST_2,
+        ValueRef::Set(SetRef::Intset(_)) => TYPE_SET_INTSET,
+        // Redis 7.0 knows no listpacks of sets.
+        ValueRef::Set(_) => TYPE_SET,
+        ValueRef::Hash(HashRef::Packed(_)) => TYPE_HASH_LISTPACK,
+        ValueRef::Hash(_) => TYPE_HASH,
+        ValueRef::SortedSet(SortedSetRef::Packed(_)) => TYPE_SORTED_SET_LISTPACK,
+        ValueRef::SortedSet(_) => TYPE_SORTED_SET_2,
+    }
+}
+
+/// Writes a value, whose type stands before already.
+pub(super) fn value(writer: &mut Writer<'_>, value: ValueRef<'_>) {
+    match value {
+        ValueRef::String(StringRef::Integer(n)) => writer.integer(n),
+        ValueRef::String(StringRef::Bytes { bytes, .. }) => writer.text(bytes),
+        ValueRef::List(list) => write_list(writer, list),
+        ValueRef::Set(SetRef::Intset(bytes)) => {
+            let integers = bytes.get(1..).unwrap_or_default();
+            writer.text(&intset::write(our_intset::width(bytes), integers));
+        }
+        ValueRef::Set(set) => {
+            writer.length(set.len() as u64);
+            set.iter().for_each(|member| write_item(writer, member));
+        }
+        ValueRef::Hash(hash @ HashRef::Packed(_)) => {
+            let mut listpack = ListpackWriter::new();
+            for (field, value) in hash.iter() {
+                push_item(&mut listpack, field);
+                push_item(&mut listpack, value);
+            }
+            writer.text(&listpack.finish());
+        }
+        ValueRef::Hash(hash) => {
+            writer.length(hash.len() as u64);
+            for (field, value) in hash.iter() {
+                write_item(writer, field);
+                write_item(writer, value);
+            }
+        }
+        ValueRef::SortedSet(sorted_set @ SortedSetRef::Packed(_)) => {
+            let mut listpack = ListpackWriter::new();
+            for (member, score) in sorted_set.iter() {
+                listpack.push(member);
+                listpack.push(&DoubleText::new(score));
+            }
+            writer.text(&listpack.finish());
+        }
+        ValueRef::SortedSet(sorted_set) => {
+            writer.length(sorted_set.len() as u64);
+            for (member, score) in sorted_set.iter() {
+                writer.text(member);
+                writer.bytes(&score.to_le_bytes());
+            }
+        }
+    }
+}
+
+fn write_item(writer: &mut Writer<'_>, item: PackedItem<'_>) {
+    match item {
+        PackedItem::Bytes(bytes) => writer.text(bytes),
+        PackedItem::Integer(n) => writer.integer(n),
+        PackedItem::Double(_) => debug_assert!(false, "only sorted sets have scores"),
+    }
+}
+
+fn push_item(listpack: &mut ListpackWriter, item: PackedItem<'_>) {
+    match item {
+        PackedItem::Bytes(bytes) => listpack.push(bytes),
+        PackedItem::Integer(n) => listpack.push_integer(n),
+        PackedItem::Double(_) => debug_assert!(false, "only sorted sets have scores"),
+    }
+}
+
+/// Writes the nodes of a list: how many there are, then each.
+fn write_list(writer: &mut Writer<'_>, list: ListRef<'_>) {
+    // How many nodes there are is known when they are all there, and stands before them.
+    let mut nodes = Vec::new();
+    let mut count = 0;
+    let mut node_writer = Writer {
+        out: &mut nodes,
+        compresses: writer.compresses,
+    };
+    let mut listpack = ListpackWriter::new();
+    for item in list.iter() {
+        if let ListItem::Bytes(bytes) = item
+            && bytes.len() >= PLAIN_FROM
+        {
+            count += finish_node(&mut node_writer, &mut listpack);
+            node_writer.length(NODE_PLAIN);
+            node_writer.text(bytes);
+            count += 1;
+            continue;
+        }
+        // An integer takes ten bytes at most.
+        let len = match item {
+            ListItem::Bytes(bytes) => bytes.len(),
+            ListItem::Integer(_) => 10,
+        };
+        if listpack.len() + len > NODE_LEN {
+            count += finish_node(&mut node_writer, &mut listpack);
+        }
+        match item {
+            ListItem::Bytes(bytes) => listpack.push(bytes),
+            ListItem::Integer(n) => listpack.push_integer(n),
+        }
+    }
+    count += finish_node(&mut node_writer, &mut listpack);
+    writer.length(count);
+    writer.bytes(&nodes);
+}
+
+/// Writes a node, unless there is nothing in it; answers how many nodes that were.
+fn finish_node(writer: &mut Writer<'_>, listpack: &mut ListpackWriter) -> u64 {
+    if listpack.count() == 0 {
+        return 0;
+    }
+    let finished = std::mem::replace(listpack, ListpackWriter::new());
+    writer.length(NODE_PACKED);
+    writer.text(&finished.finish());
+    1
+}

@@ -1,0 +1,34 @@
+//! Redis's RDB format: whole data sets, and single values as DUMP and RESTORE have them.
+//!
+//! Written is version 10 (that of Redis 7.0) in the forms which redis-server 7.0 writes itself; read is
+//! everything that any version up to 12 (that of Redis 8) has written. Read in this order:
+//!
+//! * `codes`: the numbers of the format. `reader`, `writer`: bytes, lengths, strings.
+//! * `listpack`, `ziplist`, `intset`: many strings in one. `lzf`, `checksum`: what they say.
+//! * `decode`, `encode`: values. `skip`: passing over them.
+//! * `payload`: DUMP and RESTORE. `load`, `save`: whole data sets.
+//! * `codec`: all of it as the engine asks for it.
+//!
+//! The facts of the format are from Redis's `rdb.h`, `rdb.c` and the sources that the rooms name.
+
+mod checksum;
+mod codec;
+mod codes;
+mod decode;
+mod encode;
+mod error;
+mod intset;
+mod listpack;
+mod load;
+mod lzf;
+mod payload;
+mod reader;
+mod save;
+mod skip;
+#[cfg(test)]
+mod tests;
+mod writer;
+mod ziplist;
+
+pub use codec::Rdb;
+pub use error::RdbError;

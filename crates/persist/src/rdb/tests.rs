@@ -1,0 +1,374 @@
+//! Values and data sets written and read again, and what is wrong with those that are wrong.
+
+use oxidis_engine::snapshot::{
+    LoadOptions, Loaded, LoadedEntry, SaveOptions, SnapshotCodec, SnapshotEntry,
+};
+use oxidis_engine::value::{EncodingLimits, Hash, List, Set, SortedSet, Value, ValueRef};
+use proptest::prelude::*;
+
+use super::codes::*;
+use super::{Rdb, RdbError, checksum, load, payload};
+
+const COMPRESSED: SaveOptions = SaveOptions { compresses: true };
+const PLAIN: SaveOptions = SaveOptions { compresses: false };
+
+/// What a value holds, in an order of its own.
+fn contents(value: &Value) -> (&'static str, Vec<Vec<u8>>) {
+    let sorted = |mut items: Vec<Vec<u8>>| {
+        items.sort();
+        items
+    };
+    let items = match value.as_ref() {
+        ValueRef::String(string) => vec![string.to_vec()],
+        ValueRef::List(list) => list.iter().map(|item| item.to_vec()).collect(),
+        ValueRef::Set(set) => sorted(set.iter().map(|member| member.to_vec()).collect()),
+        ValueRef::Hash(hash) => sorted(
+            hash.iter()
+                .map(|(field, value)| [field.to_vec(), value.to_vec()].concat())
+                .collect(),
+        ),
+        ValueRef::SortedSet(set) => set
+            .iter()
+            .map(|(member, score)| [member.to_vec(), score.to_le_bytes().to_vec()].concat())
+            .collect(),
+    };
+    (value.value_type().name(), items)
+}
+
+fn word() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..80),
+        any::<i64>().prop_map(|n| n.to_string().into_bytes()),
+        (-300i64..300).prop_map(|n| n.to_string().into_bytes()),
+        (16_000usize..17_000).prop_map(|len| vec![b'x'; len]),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let words = || {
+        prop_oneof![
+            3 => prop::collection::btree_set(word(), 1..20),
+            1 => prop::collection::btree_set(any::<i16>().prop_map(|n| n.to_string().into_bytes()), 1..700),
+        ]
+    };
+    let limits = EncodingLimits::default;
+    prop_oneof![
+        word().prop_map(Value::String),
+        words().prop_map(move |words| {
+            let mut list = List::new();
+            words
+                .iter()
+                .for_each(|word| list.push_back(word, &limits()));
+            Value::List(list)
+        }),
+        words().prop_map(move |words| {
+            let mut set = Set::new();
+            for word in &words {
+                set.insert(word, &limits());
+            }
+            Value::Set(set)
+        }),
+        words().prop_map(move |words| {
+            let mut hash = Hash::new();
+            for word in &words {
+                hash.set(word, b"value", &limits());
+            }
+            Value::Hash(hash)
+        }),
+        (words(), any::<f64>()).prop_map(move |(words, score)| {
+            let score = if score.is_nan() { f64::INFINITY } else { score };
+            let pairs = words.into_iter().map(|word| (word, score)).collect();
+            Value::SortedSet(SortedSet::from_pairs(pairs, &limits()))
+        }),
+    ]
+}
+
+fn restore(payload: &[u8]) -> Result<Value, RdbError> {
+    payload::restore(payload, true, &EncodingLimits::default())
+}
+
+/// The value of a payload that consists of this type and these bytes.
+fn decoded(code: u8, bytes: &[u8]) -> Result<Value, RdbError> {
+    let mut payload = vec![code];
+    payload.extend_from_slice(bytes);
+    payload.extend_from_slice(&[12, 0]);
+    let sum = checksum::extend(0, &payload);
+    payload.extend_from_slice(&sum.to_le_bytes());
+    restore(&payload)
+}
+
+/// Everything that a file holds.
+fn load_all(mut bytes: &[u8], verifies_checksum: bool) -> Result<Vec<LoadedEntry>, RdbError> {
+    let mut entries = Vec::new();
+    let options = LoadOptions {
+        limits: &EncodingLimits::default(),
+        verifies_checksum,
+    };
+    load::load(&mut bytes, &options, &mut |loaded| {
+        if let Loaded::Entry(entry) = loaded {
+            entries.push(entry);
+        }
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+type Entries = Vec<(usize, Vec<u8>, Option<i64>, Value)>;
+
+fn save_all(entries: &Entries, options: SaveOptions) -> Vec<u8> {
+    let mut out = Vec::new();
+    Rdb.begin(
+        &[
+            ("redis-ver", "8.0.6".to_owned()),
+            ("redis-bits", "64".to_owned()),
+        ],
+        &mut out,
+    );
+    Rdb.function(b"#!lua name=example\n", options, &mut out);
+    let mut selected = None;
+    for (database, key, expire_ms, value) in entries {
+        if selected != Some(*database) {
+            selected = Some(*database);
+            Rdb.select(*database, Some((1, 0)), &mut out);
+        }
+        let entry = SnapshotEntry {
+            database: *database,
+            key,
+            expire_ms: *expire_ms,
+            idle_seconds: expire_ms.map(|at| at as u64),
+            frequency: expire_ms.map(|at| at as u8),
+            value: value.as_ref(),
+        };
+        Rdb.entry(&entry, options, &mut out);
+    }
+    let sum = Rdb.checksum(0, &out);
+    Rdb.end(Some(sum), &mut out);
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_data_set_that_is_written_is_read(
+        entries in prop::collection::vec(
+            (0usize..300, word(), prop::option::of(0i64..1 << 50), value()), 0..10),
+        compresses: bool,
+    ) {
+        let bytes = save_all(&entries, SaveOptions { compresses });
+        let loaded = load_all(&bytes, true).expect("our own bytes");
+        prop_assert_eq!(loaded.len(), entries.len());
+        for (entry, (database, key, expire_ms, value)) in loaded.iter().zip(&entries) {
+            prop_assert_eq!(entry.database, *database);
+            prop_assert_eq!(&entry.key, key);
+            prop_assert_eq!(entry.expire_ms, *expire_ms);
+            prop_assert_eq!(entry.idle_seconds, expire_ms.map(|at| at as u64));
+            prop_assert_eq!(entry.frequency, expire_ms.map(|at| at as u8));
+            prop_assert_eq!(contents(&entry.value), contents(value));
+        }
+    }
+
+    /// A file that is cut anywhere, or has one byte changed, is refused: the checksum sees to that.
+    #[test]
+    fn a_damaged_file_is_refused(
+        entries in prop::collection::vec(
+            (0usize..3, word(), prop::option::of(0i64..1 << 50), value()), 1..4),
+        at: prop::sample::Index,
+        bits in 1u8..,
+    ) {
+        let mut bytes = save_all(&entries, COMPRESSED);
+        let at = at.index(bytes.len());
+        prop_assert!(load_all(&bytes[..at], true).is_err());
+        bytes[at] ^= bits;
+        // A version that is not this one is one all the same.
+        let is_version = (MAGIC.len()..MAGIC.len() + 4).contains(&at);
+        prop_assert!(is_version || load_all(&bytes, true).is_err());
+        // Whether it is an error without the checksum is up to the byte.
+        let _ = load_all(&bytes, false);
+    }
+
+    #[test]
+    fn a_payload_that_is_dumped_is_restored(value in value(), compresses: bool) {
+        let restored = restore(&payload::dump(value.as_ref(), compresses)).expect("our own bytes");
+        prop_assert_eq!(contents(&restored), contents(&value));
+    }
+
+    /// Changed bytes under a checksum that fits them: an error, or some value of a size that the bytes
+    /// justify.
+    #[test]
+    fn a_changed_payload_is_an_error_or_a_value(
+        value in value(),
+        compresses: bool,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = payload::dump(value.as_ref(), compresses);
+        bytes.truncate(bytes.len() - 10);
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let code = bytes[0];
+        let end = cut.map_or(bytes.len(), |cut| 1 + cut.index(bytes.len()));
+        let bytes = bytes.get(1..end).unwrap_or_default();
+        if let Ok(value) = decoded(code, bytes) {
+            let held: usize = contents(&value).1.iter().map(|item| item.len()).sum();
+            prop_assert!(held <= 100 * (bytes.len() + 1));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_loader_panic(
+        version in 1u32..14,
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut file = format!("REDIS{version:04}").into_bytes();
+        file.extend_from_slice(&bytes);
+        // Whether it is an error is up to the bytes.
+        let _ = load_all(&file, false);
+        if let [code, rest @ ..] = &bytes[..] {
+            let _ = decoded(*code % 26, rest);
+        }
+    }
+
+    /// Passing over a value ends where reading it does.
+    #[test]
+    fn a_value_is_passed_over_as_it_is_read(value in value()) {
+        let bytes = payload::dump(value.as_ref(), true);
+        let mut reader = super::reader::Reader::new(&bytes[1..], 0);
+        prop_assert_eq!(super::skip::value(&mut reader, bytes[0]), Ok(()));
+        prop_assert_eq!(1 + reader.position() + 10, bytes.len());
+    }
+}
+
+#[test]
+fn errors_say_where() {
+    let error = |bytes: &[u8]| load_all(bytes, false).map(drop).expect_err("broken");
+    assert_eq!(error(b"RED"), RdbError::Magic);
+    assert_eq!(error(b"RUDIS0010"), RdbError::Magic);
+    assert_eq!(error(b"REDIS0013"), RdbError::Version(13));
+    assert_eq!(error(b"REDIS0010"), RdbError::Truncated { offset: 9 });
+    assert_eq!(
+        error(b"REDIS0010\x63\x01k"),
+        RdbError::Unknown {
+            code: 0x63,
+            offset: 9
+        }
+    );
+    assert_eq!(
+        error(b"REDIS0010\x07\x01k\x81\x00\x00\x00\x00\x00\x00\x04\x00\x00\xff"),
+        RdbError::Module {
+            name: "AAAAAAAAB".to_owned(),
+            offset: 12
+        }
+    );
+}
+
+#[test]
+fn a_key_without_elements_is_passed_over() {
+    let bytes = b"REDIS0004\x02\x01k\x00\x00\x01a\x01b\xff";
+    let loaded = load_all(bytes, true).expect("one key");
+    assert_eq!(loaded.len(), 1);
+    assert_eq!(loaded[0].key, b"a");
+}
+
+#[test]
+fn what_is_not_a_key_is_told_of() {
+    let bytes = b"REDIS0009\xfa\x04name\x05value\xf5\x04code\xf6\x03lib\x03lua\x00\x04more\
+        \xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x05\x05\x01x\x00\xf4\x01\x02\x03\xfb\x02\x01\xff\0\0\0\0\0\0\0\0";
+    let mut told = Vec::new();
+    let options = LoadOptions {
+        limits: &EncodingLimits::default(),
+        verifies_checksum: true,
+    };
+    let mut source = &bytes[..];
+    load::load(&mut source, &options, &mut |loaded| {
+        match loaded {
+            Loaded::Fact { name, value } => told.push([name, b"=", value].concat()),
+            Loaded::Function { code } => told.push(code.to_vec()),
+            Loaded::ModuleData { name } => told.push(name.as_bytes().to_vec()),
+            Loaded::Sizes { keys, volatile } => told.push(vec![keys as u8, volatile as u8]),
+            _ => {}
+        }
+        Ok(())
+    })
+    .expect("well-formed");
+    assert_eq!(
+        told,
+        [
+            b"name=value".to_vec(),
+            b"code".to_vec(),
+            b"#!lua name=lib\nmore".to_vec(),
+            b"AAAAAAAAB".to_vec(),
+            vec![2, 1]
+        ]
+    );
+}
+
+#[test]
+fn the_footer_must_fit() {
+    let mut payload = payload::dump(Value::Integer(5).as_ref(), false);
+    assert!(restore(&payload).is_ok());
+    assert!(matches!(restore(&payload[..9]), Err(RdbError::Footer)));
+    let version_at = payload.len() - 10;
+    payload[version_at] = 13;
+    assert!(matches!(restore(&payload), Err(RdbError::Footer)));
+    let unchecked = payload::restore(&payload, false, &EncodingLimits::default());
+    assert!(matches!(unchecked, Err(RdbError::Footer)));
+    payload[version_at] = 12;
+    assert!(matches!(restore(&payload), Err(RdbError::Footer)));
+    assert!(payload::restore(&payload, false, &EncodingLimits::default()).is_ok());
+}
+
+#[test]
+fn a_collection_has_no_element_twice_and_a_score_is_a_number() {
+    for (code, bytes) in [
+        (TYPE_SET, &b"\x02\x01a\x01a"[..]),
+        (TYPE_HASH, b"\x02\x01a\x01x\x01a\x01y"),
+        (TYPE_SORTED_SET, b"\x02\x01a\x011\x01a\x012"),
+        (TYPE_SORTED_SET, b"\x01\x01a\xfd"),
+        (TYPE_SORTED_SET, b"\x01\x01a\x01x"),
+        (TYPE_SORTED_SET_2, b"\x01\x01a\0\0\0\0\0\0\xf8\x7f"),
+        (TYPE_SET_INTSET, b"\x08\x02\0\0\0\0\0\0\0"),
+    ] {
+        assert!(
+            matches!(decoded(code, bytes), Err(RdbError::Corrupt { .. })),
+            "{code} {bytes:?}"
+        );
+    }
+    let score = decoded(TYPE_SORTED_SET, b"\x03\x01a\x031.5\x01b\xfe\x01c\xff").expect("scores");
+    let Value::SortedSet(set) = score else {
+        panic!("a sorted set")
+    };
+    let scores: Vec<f64> = set.as_ref().iter().map(|(_, score)| score).collect();
+    assert_eq!(scores, [f64::NEG_INFINITY, 1.5, f64::INFINITY]);
+}
+
+#[test]
+fn a_hash_that_may_have_expiries_and_has_none_is_a_hash() {
+    let plain = decoded(TYPE_HASH_EXPIRES, b"\0\0\0\0\0\0\0\0\x01\x00\x01f\x01v").expect("a hash");
+    let early = decoded(TYPE_HASH_EXPIRES_EARLY, b"\x01\x00\x01f\x01v").expect("a hash");
+    let mut listpack = super::listpack::ListpackWriter::new();
+    listpack.push(b"f");
+    listpack.push(b"v");
+    listpack.push_integer(0);
+    let listpack = listpack.finish();
+    let mut packed = vec![listpack.len() as u8];
+    packed.extend_from_slice(&listpack);
+    let early_packed = decoded(TYPE_HASH_LISTPACK_EXPIRES_EARLY, &packed).expect("a hash");
+    for hash in [plain, early, early_packed] {
+        assert_eq!(contents(&hash), ("hash", vec![b"fv".to_vec()]));
+    }
+    assert!(matches!(
+        decoded(TYPE_HASH_EXPIRES, b"\0\0\0\0\0\0\0\0\x01\x01\x01f\x01v"),
+        Err(RdbError::Unsupported { .. })
+    ));
+}
+
+#[test]
+fn long_strings_are_compressed_if_that_is_wanted() {
+    let value = Value::String(vec![b'x'; 10_000]);
+    let compressed = Rdb.dump(value.as_ref(), COMPRESSED);
+    let plain = Rdb.dump(value.as_ref(), PLAIN);
+    assert!(compressed.len() < 200 && plain.len() > 10_000);
+}
