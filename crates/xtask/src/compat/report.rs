@@ -1,6 +1,6 @@
 //! Prints what a compat run found: a table by unit, then every test that failed.
 
-use super::run::UnitVerdict;
+use super::run::{UnitVerdict, percent};
 
 /// How many lines of a failing test's output are shown.
 const SHOWN_LINES: usize = 6;
@@ -8,8 +8,8 @@ const SHOWN_LINES: usize = 6;
 /// Prints the table.
 pub fn print(verdicts: &[UnitVerdict]) {
     println!(
-        "\n{:<28} {:>13} {:>8} {:>8} {:>8}",
-        "unit", "redis passes", "passing", "skipped", "failing"
+        "\n{:<28} {:>13} {:>8} {:>8} {:>8} {:>9}",
+        "unit", "redis passes", "passed", "skipped", "failed", "percent"
     );
     let mut sums = [0; 4];
     for verdict in verdicts {
@@ -50,9 +50,10 @@ pub fn print(verdicts: &[UnitVerdict]) {
 }
 
 fn print_row(name: &str, row: [usize; 4]) {
+    let [expected, passing, skipped, failing] = row;
     println!(
-        "{name:<28} {:>13} {:>8} {:>8} {:>8}",
-        row[0], row[1], row[2], row[3]
+        "{name:<28} {expected:>13} {passing:>8} {skipped:>8} {failing:>8} {:>9.1}",
+        percent(passing, expected)
     );
 }
 

@@ -13,14 +13,6 @@ use crate::workspace;
 /// The version whose suite is run.
 pub const VERSION: &str = "7.0.15";
 
-/// What is changed in a helper of the suite: where, what, into what. Since 7.2 a small list is a
-/// listpack, while the suite of 7.0.15 asks after nearly every push whether it is a quicklist.
-const LIST_ENCODING: (&str, &str, &str) = (
-    "tests/support/test.tcl",
-    "assert_match $enc $val",
-    "if {$enc eq {quicklist} && $val eq {listpack}} return; assert_match $enc $val",
-);
-
 /// Where everything that is not kept lies.
 pub fn work_folder() -> PathBuf {
     workspace::root().join("compat/work")
@@ -176,10 +168,6 @@ pub fn lay_out(source: &Path, name: &str, server: &Path) -> Result<PathBuf> {
     fs::create_dir_all(folder.join("src"))?;
     copy_tree(&source.join("tests"), &folder.join("tests"))?;
     fs::copy(source.join("redis.conf"), folder.join("redis.conf"))?;
-    let (helper, text, replacement) = LIST_ENCODING;
-    let helper = folder.join(helper);
-    let adjusted = fs::read_to_string(&helper)?.replace(text, replacement);
-    fs::write(&helper, adjusted)?;
     let server = fs::canonicalize(server).with_context(|| server.display().to_string())?;
     link(&server, &folder.join("src/redis-server"))?;
     for tool in [

@@ -6,13 +6,22 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-/// After so many seconds without progress a unit is taken to hang.
-const HANG_SECONDS: u32 = 60;
+/// After so many seconds without progress a test is taken to hang. On redis-server itself the
+/// longest takes 10 s where two units share two busy cores.
+const HANG_SECONDS: u32 = 40;
+
+/// After so many seconds a unit is not run once more, and one that still runs is ended.
+const UNIT_LIMIT: Duration = Duration::from_secs(240);
+
+/// How often it is looked whether a unit has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How many lines are shown of a run in which no test ran.
 const SHOWN_LINES: usize = 12;
@@ -109,8 +118,9 @@ pub fn run_unit(
     let mut lost = lost.clone();
     let mut culprits = lost.clone();
     let mut rounds = 0;
+    let deadline = Instant::now() + UNIT_LIMIT;
     loop {
-        let parsed = run_and_parse(job, unit, &culprits)?;
+        let parsed = run_and_parse(job, unit, &culprits, deadline)?;
         lost.extend(parsed.culprit);
         let mut found = lost.clone();
         for (test, outcome) in &parsed.result.tests {
@@ -126,7 +136,10 @@ pub fn run_unit(
         let others_failed = parsed.result.failed().any(|test| !found.contains_key(test))
             || parsed.hung
             || !parsed.result.troubles.is_empty();
-        let is_last = found.is_empty() || !others_failed || rounds == ROUNDS_LIMIT;
+        let is_last = found.is_empty()
+            || !others_failed
+            || rounds == ROUNDS_LIMIT
+            || Instant::now() >= deadline;
         culprits.extend(found);
         if is_last {
             let mut result = parsed.result;
@@ -140,9 +153,14 @@ pub fn run_unit(
     }
 }
 
-fn run_and_parse(job: &Job<'_>, unit: &str, without: &BTreeMap<String, String>) -> Result<Parsed> {
+fn run_and_parse(
+    job: &Job<'_>,
+    unit: &str,
+    without: &BTreeMap<String, String>,
+    deadline: Instant,
+) -> Result<Parsed> {
     for _ in 0..START_ATTEMPTS {
-        let output = run_once(job, unit, without)?;
+        let output = run_once(job, unit, without, deadline)?;
         if output.contains("address already in use") {
             continue;
         }
@@ -160,7 +178,12 @@ fn run_and_parse(job: &Job<'_>, unit: &str, without: &BTreeMap<String, String>) 
     bail!("other programs keep taking the suite's ports")
 }
 
-fn run_once(job: &Job<'_>, unit: &str, without: &BTreeMap<String, String>) -> Result<String> {
+fn run_once(
+    job: &Job<'_>,
+    unit: &str,
+    without: &BTreeMap<String, String>,
+    deadline: Instant,
+) -> Result<String> {
     let log = File::create(job.log)?;
     let base_port = free_slot(job.first_port, job.index)?;
     let mut suite = Command::new("tclsh8.6");
@@ -185,10 +208,33 @@ fn run_once(job: &Job<'_>, unit: &str, without: &BTreeMap<String, String>) -> Re
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
-    suite
-        .status()
+    // The suite's servers are in its group and end with it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut suite, 0);
+    let mut suite = suite
+        .spawn()
         .context("tclsh8.6 cannot be run (Debian: apt-get install tcl)")?;
-    Ok(String::from_utf8_lossy(&fs::read(job.log)?).into_owned())
+    let is_ended = wait_until(&mut suite, deadline)?;
+    let mut output = String::from_utf8_lossy(&fs::read(job.log)?).into_owned();
+    if !is_ended {
+        output.push_str("\n[exception]: the unit was ended because it took too long\n");
+    }
+    Ok(output)
+}
+
+/// Waits for the suite to end, and ends it and its servers when the time is over; answers whether it
+/// ended by itself.
+fn wait_until(suite: &mut Child, deadline: Instant) -> Result<bool> {
+    while suite.try_wait()?.is_none() {
+        if Instant::now() >= deadline {
+            let group = format!("-{}", suite.id());
+            Command::new("kill").args(["-9", "--", &group]).status()?;
+            suite.wait()?;
+            return Ok(false);
+        }
+        thread::sleep(POLL_INTERVAL);
+    }
+    Ok(true)
 }
 
 /// The first port of a slot of which nothing is in use, as far as one can see. The suite may run at
@@ -270,7 +316,7 @@ fn parse(output: &str) -> Parsed {
         }
     }
     Parsed {
-        hung: output.contains("[TIMEOUT]"),
+        hung: output.contains("[TIMEOUT]") || output.contains("[exception]: the unit was ended"),
         result,
         culprit,
     }
