@@ -82,6 +82,11 @@ pub trait Host: Send + Sync {
     /// Lets the thread that calls sleep (DEBUG SLEEP). Where nobody's time passes, it does not.
     fn sleep(&self, _duration: std::time::Duration) {}
 
+    /// Serves other sessions of this thread while a script on it is busy, for which the thread's own
+    /// worker cannot be used: their commands are refused, but for those that are allowed. Called every
+    /// few milliseconds from inside the script.
+    fn serve_while_busy(&self, _engine: &Arc<Engine>) {}
+
     /// Writes a line to the process's log, if lines of its level are kept.
     fn log(&self, _level: LogLevel, _message: &str) {}
 

@@ -61,7 +61,9 @@ impl Worker {
                     ..Default::default()
                 };
             }
-            self.expire_in_stripe(&mut cycle);
+            if !self.expire_in_stripe(&mut cycle) {
+                break true;
+            }
             cycle.next_stripe += 1;
             let now_us = self.engine.clock.now_us();
             if now_us >= cycle.ends_us {
@@ -80,11 +82,14 @@ impl Worker {
         !is_over
     }
 
-    /// Looks at the next buckets of one stripe.
-    fn expire_in_stripe(&mut self, cycle: &mut ExpireCycle) {
+    /// Looks at the next buckets of one stripe; answers whether a busy script let it.
+    fn expire_in_stripe(&mut self, cycle: &mut ExpireCycle) -> bool {
         let now_ms = self.now_ms();
         let mut expired: Vec<(Vec<u8>, u64)> = Vec::new();
-        self.view.lock_index(cycle.next_stripe);
+        if !self.lock_stripe(cycle.next_stripe) {
+            self.gave_up = false;
+            return false;
+        }
         let seed = self.view.keyspace().seed();
         for index in 0..self.view.stripe_at(cycle.next_stripe).database_count() {
             let database = self
@@ -114,5 +119,6 @@ impl Worker {
             self.engine.propagation.append(&deletions, false);
         }
         self.view.unlock();
+        true
     }
 }

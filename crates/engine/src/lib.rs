@@ -5,6 +5,7 @@
 //! command), `cmd` (the commands), `keyspace` and [`value`] (what they work on).
 
 mod blocking;
+mod busy;
 mod client;
 mod client_limits;
 mod cmd;

@@ -442,13 +442,7 @@ impl Session {
         let Some(blocked) = self.client.blocked.take() else {
             return;
         };
-        for blocked_key in &blocked.blocking.keys {
-            let key = worker.view.key(&blocked_key.key);
-            worker.view.lock_one(key.hash);
-            let waiters = &mut worker.view.stripe_mut(key.hash).waiters;
-            waiters.remove(blocked.database, key.bytes, &blocked);
-            worker.view.unlock();
-        }
+        worker.leave_queues(blocked);
     }
 
     /// Takes the session out of the engine. Call it before dropping it.

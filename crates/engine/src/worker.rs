@@ -10,6 +10,7 @@ use std::sync::Arc;
 use oxidis_resp::Span;
 use smallvec::SmallVec;
 
+use crate::blocking::Blocked;
 use crate::command::{EventClass, Registered};
 use crate::engine::{Engine, Garbage, GarbageKind};
 use crate::expire::ExpireCycle;
@@ -72,6 +73,10 @@ pub struct Worker {
     pub(crate) garbage: Vec<Entry>,
     pub(crate) garbage_databases: Vec<Database>,
     pub(crate) expire_cycle: ExpireCycle,
+    /// Whether the command that runs had to do without a stripe that a busy script has.
+    pub(crate) gave_up: bool,
+    /// Sessions that wait no more, but are still in queues that a busy script has locked.
+    pub(crate) left: Vec<Arc<Blocked>>,
     /// Buffers that live on from batch to batch.
     pub(crate) spans: Vec<Span>,
 }
@@ -101,6 +106,8 @@ impl Worker {
             garbage: Vec::new(),
             garbage_databases: Vec::new(),
             expire_cycle: ExpireCycle::default(),
+            gave_up: false,
+            left: Vec::new(),
             spans: Vec::new(),
             engine: engine.clone(),
         }
@@ -120,9 +127,13 @@ impl Worker {
         if generation != self.config_generation {
             let slow_us = self.engine.config.slowlog_log_slower_than_us();
             self.shares_readings = !(0..SLOW_ENOUGH_US).contains(&slow_us);
-            self.config_generation = generation;
             self.limits = own_limits(&self.engine);
-            self.refresh_events();
+            if self.refresh_events() {
+                self.config_generation = generation;
+            }
+        }
+        if !self.left.is_empty() {
+            self.leave_rest();
         }
     }
 
@@ -158,19 +169,24 @@ impl Worker {
         }
     }
 
-    /// When the event `new` becomes wanted, entries that were added before are no news.
+    /// When the event `new` becomes wanted, entries that were added before are no news. Answers
+    /// whether all of them could be told so.
     #[cold]
-    fn refresh_events(&mut self) {
+    fn refresh_events(&mut self) -> bool {
         let wants_new = EventClass::NEW.is_in(self.engine.config.notify_keyspace_events());
         if wants_new && !self.wants_new {
             for index in 0..self.view.keyspace().stripe_count() {
-                self.view.lock_index(index);
+                if !self.lock_stripe(index) {
+                    self.gave_up = false;
+                    return false;
+                }
                 let stripe = self.view.stripe_at_mut(index);
                 stripe.databases_mut().for_each(Database::forget_newest);
                 self.view.unlock();
             }
         }
         self.wants_new = wants_new;
+        true
     }
 
     /// Milliseconds since 1970, of the command that runs.

@@ -4,20 +4,19 @@
 //! input buffer and reply into its one output buffer, and keep for themselves only the part of a
 //! request that is still to be completed and the part of the replies that the socket did not take.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use oxidis_engine::{Engine, Session, Worker};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use parking_lot::Mutex;
 use tokio::time::Sleep;
 
-/// Bytes that are read at a time.
-const READ_SIZE: usize = 64 * 1024;
+use crate::transport::{Drive, Transport};
+use crate::worker::{READ_SIZE, WorkerState, forget_connection, with_worker, with_worker_if_any};
 
 /// Replies beyond which the output buffer of a worker is not kept.
 const OUTPUT_KEEP_MAX: usize = 1 << 20;
@@ -25,43 +24,19 @@ const OUTPUT_KEEP_MAX: usize = 1 << 20;
 /// How often a connection looks again at a long deadline, so that a clock that was set is noticed.
 const DEADLINE_STEP_MAX_MS: i64 = 60_000;
 
-/// What the connections of one thread share.
-pub(crate) struct WorkerState {
-    pub(crate) worker: Worker,
-    input: Box<[u8]>,
-    output: Vec<u8>,
+/// A connection as it is served past the runtime.
+pub(crate) trait Served {
+    /// Makes what progress can be made at once. Does nothing on the connection that is being
+    /// served already, further up the stack.
+    fn serve_now(&self, state: &mut WorkerState);
 }
 
-thread_local! {
-    /// This thread's worker; set once when the thread starts.
-    pub(crate) static WORKER: RefCell<Option<WorkerState>> = const { RefCell::new(None) };
-}
+/// A connection as a task of the runtime, which ends when the connection does.
+pub(crate) struct Task<T: Transport>(Arc<Mutex<Connection<T>>>);
 
-/// Gives this thread its worker.
-pub(crate) fn install_worker(engine: &Arc<Engine>) {
-    let state = WorkerState {
-        worker: Worker::new(engine),
-        input: vec![0; READ_SIZE].into_boxed_slice(),
-        output: Vec::new(),
-    };
-    WORKER.with(|worker| *worker.borrow_mut() = Some(state));
-}
-
-/// Runs `body` with this thread's worker.
-pub(crate) fn with_worker<R>(body: impl FnOnce(&mut WorkerState) -> R) -> R {
-    WORKER.with(|worker| {
-        let mut worker = worker.borrow_mut();
-        body(
-            worker
-                .as_mut()
-                .expect("a thread that runs connections has a worker"),
-        )
-    })
-}
-
-/// A connection as a future that ends when the connection does.
-pub(crate) struct Connection<S> {
-    stream: S,
+/// A connection.
+pub(crate) struct Connection<T: Transport> {
+    transport: T,
     session: Session,
     engine: Arc<Engine>,
     /// The beginning of a request that is not complete, or requests that wait for the session to
@@ -74,6 +49,8 @@ pub(crate) struct Connection<S> {
     sent: usize,
     deadline: Option<Pin<Box<Sleep>>>,
     is_at_end: bool,
+    /// Wakes the task, when something was done past it.
+    waker: Option<Waker>,
 }
 
 /// What came of one attempt to make progress.
@@ -83,10 +60,10 @@ enum Step {
     Ended,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(crate) fn new(stream: S, session: Session, engine: Arc<Engine>) -> Self {
+impl<T: Transport> Connection<T> {
+    pub(crate) fn new(transport: T, session: Session, engine: Arc<Engine>) -> Self {
         Connection {
-            stream,
+            transport,
             session,
             engine,
             unread: Vec::new(),
@@ -95,25 +72,69 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             sent: 0,
             deadline: None,
             is_at_end: false,
+            waker: None,
+        }
+    }
+
+    /// The task of the connection, and the same connection for being served past it.
+    pub(crate) fn into_task(self) -> (Task<T>, Arc<dyn Served>)
+    where
+        T: 'static,
+    {
+        let connection = Arc::new(Mutex::new(self));
+        (Task(connection.clone()), connection)
+    }
+
+    /// Makes all the progress that can be made; ready when the connection is to end.
+    fn advance(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) -> Poll<()> {
+        loop {
+            let mut progressed = matches!(self.deliver(drive, state), Step::Progressed);
+            match self.flush(drive, &state.worker) {
+                Step::Ended => return Poll::Ready(()),
+                Step::Progressed => progressed = true,
+                Step::Waits => {}
+            }
+            let has_nothing_to_say = self.unsent.is_empty() || self.session.is_killed();
+            if self.is_at_end || self.session.should_close() && has_nothing_to_say {
+                return Poll::Ready(());
+            }
+            if self.exceeds_output_limit() {
+                return Poll::Ready(());
+            }
+            if !self.session.should_close() {
+                progressed |= matches!(self.check_deadline(drive), Step::Progressed);
+                match self.receive(drive, state) {
+                    Step::Ended => return Poll::Ready(()),
+                    Step::Progressed => progressed = true,
+                    Step::Waits => {}
+                }
+            }
+            if !progressed {
+                self.session
+                    .note_buffers(self.unread.len(), self.unsent.len() - self.sent);
+                return Poll::Pending;
+            }
         }
     }
 
     /// Takes what other sessions sent.
-    fn deliver(&mut self, cx: &mut Context<'_>) -> Step {
+    fn deliver(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) -> Step {
+        let Drive::Task(cx) = drive else {
+            return Step::Waits;
+        };
         if !self.session.poll_mailbox(cx.waker()) {
             return Step::Waits;
         }
-        with_worker(|state| {
-            let mut output = std::mem::take(&mut state.output);
-            self.session.deliver(&mut state.worker, &mut output);
-            self.send(cx, &state.worker, &mut output);
-            state.output = output;
-        });
+        self.session.deliver(&mut state.worker, &mut state.output);
+        self.send(drive, &state.worker, &mut state.output);
         Step::Progressed
     }
 
     /// Ends the wait of a blocked session when its time is over.
-    fn check_deadline(&mut self, cx: &mut Context<'_>) -> Step {
+    fn check_deadline(&mut self, drive: &mut Drive<'_, '_>) -> Step {
+        let Drive::Task(cx) = drive else {
+            return Step::Waits;
+        };
         let Some(deadline_ms) = self.session.deadline_ms() else {
             self.deadline = None;
             return Step::Waits;
@@ -139,11 +160,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes replies: what was kept first, then `output`, of which the rest is kept. Leaves
     /// `output` empty.
-    fn send(&mut self, cx: &mut Context<'_>, worker: &Worker, output: &mut Vec<u8>) {
+    fn send(&mut self, drive: &mut Drive<'_, '_>, worker: &Worker, output: &mut Vec<u8>) {
         if self.unsent.is_empty() {
             let mut sent = 0;
             while sent < output.len() {
-                match Pin::new(&mut self.stream).poll_write(cx, &output[sent..]) {
+                match drive.send(&mut self.transport, &output[sent..]) {
                     Poll::Ready(Ok(0) | Err(_)) => {
                         self.is_at_end = true;
                         break;
@@ -168,14 +189,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Writes what was kept.
-    fn flush(&mut self, cx: &mut Context<'_>) -> Step {
+    fn flush(&mut self, drive: &mut Drive<'_, '_>, worker: &Worker) -> Step {
         if self.unsent.is_empty() {
             return Step::Waits;
         }
         let sent_before = self.sent;
         let mut step = Step::Waits;
         while self.sent < self.unsent.len() {
-            match Pin::new(&mut self.stream).poll_write(cx, &self.unsent[self.sent..]) {
+            match drive.send(&mut self.transport, &self.unsent[self.sent..]) {
                 Poll::Ready(Ok(0) | Err(_)) => return Step::Ended,
                 Poll::Ready(Ok(count)) => self.sent += count,
                 Poll::Pending => break,
@@ -184,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let bytes = self.sent - sent_before;
         if bytes > 0 {
-            with_worker(|state| self.session.note_sent(&state.worker, bytes));
+            self.session.note_sent(worker, bytes);
         }
         if self.sent == self.unsent.len() {
             self.unsent = Vec::new();
@@ -194,24 +215,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Reads, and lets the session execute what is complete.
-    fn receive(&mut self, cx: &mut Context<'_>) -> Step {
+    fn receive(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) -> Step {
         if self.unread.is_empty() {
-            return self.receive_fresh(cx);
+            return self.receive_fresh(drive, state);
         }
         let is_blocked = self.session.is_blocked();
         if self.needs == 0 && !is_blocked {
             // Requests that were left when the session blocked, or had much to send.
-            self.process_unread(cx);
+            self.process_unread(drive, state);
             return Step::Progressed;
         }
         let old_len = self.unread.len();
         self.unread
             .resize(old_len + self.needs.clamp(READ_SIZE, 1 << 20), 0);
-        let mut buffer = ReadBuf::new(&mut self.unread[old_len..]);
-        let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
-        let count = buffer.filled().len();
+        let received = drive.receive(&mut self.transport, &mut self.unread[old_len..]);
+        let count = match received {
+            Poll::Ready(Ok(count)) => count,
+            _ => 0,
+        };
         self.unread.truncate(old_len + count);
-        match with_worker(|state| self.after_read(&state.worker, polled, count)) {
+        match self.after_receiving(received, &state.worker) {
             Step::Progressed => {}
             step => return step,
         }
@@ -220,28 +243,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.needs = self.needs.saturating_sub(count);
         if self.needs == 0 && !is_blocked {
-            self.process_unread(cx);
+            self.process_unread(drive, state);
         }
         Step::Progressed
     }
 
-    fn process_unread(&mut self, cx: &mut Context<'_>) {
-        let unread = std::mem::take(&mut self.unread);
-        let rest = with_worker(|state| {
-            let mut output = std::mem::take(&mut state.output);
-            let progress = self
-                .session
-                .process(&mut state.worker, &unread, &mut output);
-            self.needs = progress.needs;
-            self.send(cx, &state.worker, &mut output);
-            state.output = output;
-            progress.consumed
-        });
-        self.keep(unread, rest);
-    }
-
-    /// Keeps what the session has not consumed of a buffer of our own.
-    fn keep(&mut self, mut unread: Vec<u8>, consumed: usize) {
+    fn process_unread(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) {
+        let mut unread = std::mem::take(&mut self.unread);
+        let consumed = self.process(drive, &mut state.worker, &unread, &mut state.output);
         if consumed == 0 {
             self.unread = unread;
         } else if consumed < unread.len() {
@@ -251,35 +260,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Reads into the worker's buffer, when nothing is kept.
-    fn receive_fresh(&mut self, cx: &mut Context<'_>) -> Step {
-        with_worker(|state| {
-            let mut buffer = ReadBuf::new(&mut state.input);
-            let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
-            let count = buffer.filled().len();
-            match self.after_read(&state.worker, polled, count) {
-                Step::Progressed => {}
-                step => return step,
-            }
-            if self.session.is_blocked() {
-                self.unread.extend_from_slice(&state.input[..count]);
-                self.needs = 0;
-                return Step::Progressed;
-            }
-            let mut output = std::mem::take(&mut state.output);
-            let input = &state.input[..count];
-            let progress = self.session.process(&mut state.worker, input, &mut output);
-            self.needs = progress.needs;
-            self.unread.extend_from_slice(&input[progress.consumed..]);
-            self.send(cx, &state.worker, &mut output);
-            state.output = output;
-            Step::Progressed
-        })
+    fn receive_fresh(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) -> Step {
+        let received = drive.receive(&mut self.transport, &mut state.input);
+        let count = match received {
+            Poll::Ready(Ok(count)) => count,
+            _ => 0,
+        };
+        match self.after_receiving(received, &state.worker) {
+            Step::Progressed => {}
+            step => return step,
+        }
+        if self.session.is_blocked() {
+            self.unread.extend_from_slice(&state.input[..count]);
+            self.needs = 0;
+            return Step::Progressed;
+        }
+        let input = &state.input[..count];
+        let consumed = self.process(drive, &mut state.worker, input, &mut state.output);
+        self.unread.extend_from_slice(&state.input[consumed..count]);
+        Step::Progressed
     }
 
-    fn after_read(&self, worker: &Worker, polled: Poll<io::Result<()>>, count: usize) -> Step {
-        match polled {
+    /// Lets the session execute what is complete in `input`, and sends the replies by way of
+    /// `output`; answers how much was consumed.
+    #[inline]
+    fn process(
+        &mut self,
+        drive: &mut Drive<'_, '_>,
+        worker: &mut Worker,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> usize {
+        let progress = self.session.process(worker, input, output);
+        self.needs = progress.needs;
+        self.send(drive, worker, output);
+        progress.consumed
+    }
+
+    fn after_receiving(&self, received: Poll<io::Result<usize>>, worker: &Worker) -> Step {
+        match received {
             Poll::Pending => Step::Waits,
-            Poll::Ready(Ok(())) if count > 0 => {
+            Poll::Ready(Ok(count)) if count > 0 => {
                 self.session.note_received(worker, count);
                 Step::Progressed
             }
@@ -294,55 +315,50 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Connection<S> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        loop {
-            let mut progressed = matches!(this.deliver(cx), Step::Progressed);
-            match this.flush(cx) {
-                Step::Ended => return Poll::Ready(()),
-                Step::Progressed => progressed = true,
-                Step::Waits => {}
-            }
-            let has_nothing_to_say = this.unsent.is_empty() || this.session.is_killed();
-            if this.is_at_end || this.session.should_close() && has_nothing_to_say {
-                return Poll::Ready(());
-            }
-            if this.exceeds_output_limit() {
-                return Poll::Ready(());
-            }
-            if !this.session.should_close() {
-                progressed |= matches!(this.check_deadline(cx), Step::Progressed);
-                match this.receive(cx) {
-                    Step::Ended => return Poll::Ready(()),
-                    Step::Progressed => progressed = true,
-                    Step::Waits => {}
-                }
-            }
-            if !progressed {
-                this.session
-                    .note_buffers(this.unread.len(), this.unsent.len() - this.sent);
-                return Poll::Pending;
-            }
+impl<T: Transport> Served for Mutex<Connection<T>> {
+    fn serve_now(&self, state: &mut WorkerState) {
+        let Some(mut connection) = self.try_lock() else {
+            return;
+        };
+        if connection.is_at_end || connection.session.is_blocked() {
+            return;
+        }
+        if connection.advance(&mut Drive::Now, state).is_ready() {
+            connection.transport.end_now();
+            connection.is_at_end = true;
+        }
+        // The task learns what is left to do.
+        if let Some(waker) = connection.waker.take() {
+            waker.wake();
         }
     }
 }
 
-impl<S> Drop for Connection<S> {
+impl<T: Transport> Future for Task<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut connection = self.0.lock();
+        match &mut connection.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            waker => *waker = Some(cx.waker().clone()),
+        }
+        with_worker(|state| connection.advance(&mut Drive::Task(cx), state))
+    }
+}
+
+impl<T: Transport> Drop for Task<T> {
+    fn drop(&mut self) {
+        forget_connection(self.0.lock().session.id());
+    }
+}
+
+impl<T: Transport> Drop for Connection<T> {
     fn drop(&mut self) {
         tracing::debug!(
             "Client closed connection {}",
             self.session.description(&self.engine)
         );
-        // At the end of a thread its worker may be gone before its connections.
-        let _ = WORKER.try_with(|worker| {
-            if let Ok(mut worker) = worker.try_borrow_mut()
-                && let Some(state) = worker.as_mut()
-            {
-                self.session.close(&mut state.worker);
-            }
-        });
+        with_worker_if_any(|state| self.session.close(&mut state.worker));
     }
 }

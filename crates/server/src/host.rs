@@ -1,26 +1,28 @@
 //! What the engine asks of the process around it.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
-use oxidis_engine::{Garbage, Host, ShutdownOptions};
+use oxidis_engine::{Engine, Garbage, Host, ShutdownOptions};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::configuration::{self, path_of, reason_of};
 use crate::log;
 use crate::process::{self, Allocator};
+use crate::worker;
 
 /// The process of a server: frees garbage on a thread of its own, and knows its memory.
 pub struct ProcessHost {
     garbage: Mutex<Sender<Garbage>>,
-    shutdown: std::sync::Arc<Notify>,
+    shutdown: Arc<Notify>,
     allocator: Allocator,
 }
 
 impl ProcessHost {
     /// A host whose garbage goes to a thread that this starts, and whose SHUTDOWN wakes `shutdown`.
-    pub fn new(shutdown: std::sync::Arc<Notify>, allocator: Allocator) -> std::io::Result<Self> {
+    pub fn new(shutdown: Arc<Notify>, allocator: Allocator) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         std::thread::Builder::new()
             .name("oxidis-lazyfree".to_owned())
@@ -53,6 +55,10 @@ impl Host for ProcessHost {
 
     fn sleep(&self, duration: std::time::Duration) {
         std::thread::sleep(duration);
+    }
+
+    fn serve_while_busy(&self, engine: &Arc<Engine>) {
+        worker::serve_while_busy(engine);
     }
 
     fn log(&self, level: LogLevel, message: &str) {

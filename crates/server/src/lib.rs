@@ -1,6 +1,7 @@
 //! The server: it drives an engine with connections, time and signals.
 //!
 //! * `server`: starting and stopping: the workers, their threads, the listeners.
+//! * `worker`: a worker thread. `transport`: sockets as connections use them.
 //! * `connection`: one client connection, from readiness to replies.
 //! * `clock`: the time of day for the engine.
 //! * `listeners`: the addresses that are listened on. `observer`: what CONFIG SET changes outside the engine.
@@ -25,6 +26,8 @@ mod observer;
 pub mod process;
 pub mod run;
 mod server;
+mod transport;
+mod worker;
 
 pub use clock::SystemClock;
 pub use host::ProcessHost;

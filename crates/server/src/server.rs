@@ -3,19 +3,19 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oxidis_engine::config::Config;
-use oxidis_engine::{Clock, Engine, EngineOptions, Session, ShutdownOptions};
-use tokio::net::{TcpListener, TcpStream};
+use oxidis_engine::{Clock, Engine, EngineOptions, ShutdownOptions};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::configuration::path_of;
-use crate::connection::{Connection, install_worker, with_worker};
 use crate::host::ProcessHost;
 use crate::listeners::{Listeners, NewListener};
 use crate::observer::ServerObserver;
 use crate::process::Allocator;
+use crate::worker;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +58,12 @@ pub struct RunningServer {
     unix_socket: Option<std::path::PathBuf>,
 }
 
+/// How long a stop waits for a script that was told to end: what it does in native code does not
+/// look up. Its thread is left alone then; it ends with the process.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A connection on its way to its worker.
-enum Accepted {
+pub(crate) enum Accepted {
     Tcp(std::net::TcpStream),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream, String),
@@ -105,8 +109,8 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
         let stopped = stopped.clone();
         let thread = std::thread::Builder::new().name(format!("oxidis-{index}"));
         threads.push(thread.spawn(move || {
-            install_worker(&engine);
-            runtime.block_on(run_worker(index, engine, receiver, stopped));
+            worker::install(&engine, receiver);
+            runtime.block_on(worker::run(index, engine, stopped));
         })?);
     }
     let unix_path = config.unixsocket();
@@ -192,9 +196,17 @@ impl RunningServer {
     pub fn stop(&mut self) {
         // Nobody receives any more when the threads have ended already.
         let _ = self.stop.send(true);
+        // A script that has written is waited for, as nobody may see half of what it does.
+        let may_leave = self.engine.stop_script(false) || self.engine.is_script_stopping();
+        let started = Instant::now();
         for thread in self.threads.drain(..) {
-            // A thread that panicked has said so.
-            let _ = thread.join();
+            while may_leave && !thread.is_finished() && started.elapsed() < STOP_PATIENCE {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if thread.is_finished() || !self.engine.is_script_stopping() {
+                // A thread that panicked has said so.
+                let _ = thread.join();
+            }
         }
         if let Some(path) = self.unix_socket.take() {
             tracing::info!("Removing the unix socket file.");
@@ -209,65 +221,9 @@ impl Drop for RunningServer {
     }
 }
 
-async fn wait_for_stop(mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn wait_for_stop(mut stopped: watch::Receiver<bool>) {
     // An error means that the server is gone, which is a stop too.
     let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-/// A worker thread: takes its connections, and if it is the first, does what is to be done
-/// regularly.
-async fn run_worker(
-    index: usize,
-    engine: Arc<Engine>,
-    mut accepted: mpsc::UnboundedReceiver<Accepted>,
-    stopped: watch::Receiver<bool>,
-) {
-    if index == 0 {
-        tokio::spawn(run_cron(engine.clone()));
-    }
-    let accept_engine = engine.clone();
-    let accepting = async move {
-        while let Some(accepted) = accepted.recv().await {
-            // A client that is gone already is no loss.
-            let _ = adopt(accepted, &accept_engine);
-        }
-    };
-    tokio::select! {
-        () = accepting => {}
-        () = wait_for_stop(stopped) => {}
-    }
-}
-
-/// Makes an accepted socket a connection of this thread.
-fn adopt(accepted: Accepted, engine: &Arc<Engine>) -> std::io::Result<()> {
-    match accepted {
-        Accepted::Tcp(stream) => {
-            let stream = TcpStream::from_std(stream)?;
-            let address = stream.peer_addr()?.to_string();
-            let local_address = stream.local_addr()?.to_string();
-            let session = Session::new(engine, address, local_address);
-            tokio::spawn(Connection::new(stream, session, engine.clone()));
-        }
-        #[cfg(unix)]
-        Accepted::Unix(stream, path) => {
-            let stream = tokio::net::UnixStream::from_std(stream)?;
-            let session = Session::new(engine, format!("{path}:0"), format!("{path}:0"));
-            tokio::spawn(Connection::new(stream, session, engine.clone()));
-        }
-    }
-    Ok(())
-}
-
-/// Does regularly what is to be done regularly.
-async fn run_cron(engine: Arc<Engine>) {
-    loop {
-        let hz = engine.config().hz().clamp(1, 500);
-        tokio::time::sleep(Duration::from_millis(u64::from(1000 / hz))).await;
-        // What is left over of a slice goes on after other tasks have had their turn.
-        while with_worker(|state| state.worker.run_cron()) {
-            tokio::task::yield_now().await;
-        }
-    }
 }
 
 #[cfg(unix)]

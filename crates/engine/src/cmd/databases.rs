@@ -152,12 +152,19 @@ pub(super) fn count_keys(worker: &mut Worker, database: usize) -> usize {
         .sum()
 }
 
-/// Runs `body` with a stripe locked; where all are locked already, they stay so.
-fn with_stripe<R>(worker: &mut Worker, index: usize, body: impl FnOnce(&mut Worker) -> R) -> R {
+/// Runs `body` with a stripe locked; where all are locked already, they stay so. Where a busy script
+/// has it, the answer is nothing and the command is about to fail.
+fn with_stripe<R: Default>(
+    worker: &mut Worker,
+    index: usize,
+    body: impl FnOnce(&mut Worker) -> R,
+) -> R {
     if worker.view.is_all() {
         return body(worker);
     }
-    worker.view.lock_index(index);
+    if !worker.lock_stripe(index) {
+        return R::default();
+    }
     let answer = body(worker);
     worker.view.unlock();
     answer

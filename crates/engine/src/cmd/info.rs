@@ -575,8 +575,8 @@ pub(super) fn sum_databases(worker: &mut Worker) -> Vec<DatabaseSum> {
     let mut sums = vec![DatabaseSum::default(); engine.databases];
     let holds_all = worker.view.is_all();
     for stripe in 0..engine.keyspace.stripe_count() {
-        if !holds_all {
-            worker.view.lock_index(stripe);
+        if !holds_all && !worker.lock_stripe(stripe) {
+            break;
         }
         let held = worker.view.stripe_at(stripe);
         for (index, sum) in sums.iter_mut().enumerate() {

@@ -16,6 +16,8 @@ pub(super) struct Host<'c, 'a> {
     is_out_of_memory: bool,
     has_written: bool,
     has_failed: bool,
+    /// Whether others have been told that it takes too long.
+    is_busy: bool,
     propagation_targets: u32,
     started_us: i64,
     /// What the session goes back to.
@@ -56,6 +58,7 @@ impl<'c, 'a> Host<'c, 'a> {
             is_out_of_memory,
             has_written: false,
             has_failed: false,
+            is_busy: false,
             propagation_targets: 3,
             started_us,
             database: cx.client.database,
@@ -92,6 +95,22 @@ impl<'c, 'a> Host<'c, 'a> {
             return Some("-OOM command not allowed when used memory > 'maxmemory'.");
         }
         None
+    }
+
+    /// Tells the log that the script takes too long.
+    fn note_busy(&self) {
+        let engine = &self.cx.worker.engine;
+        let command = if engine.scripting.running.is_function() {
+            "FUNCTION KILL"
+        } else {
+            "SCRIPT KILL"
+        };
+        let elapsed_ms = (engine.clock.now_us() - self.started_us) / 1000;
+        let line = format!(
+            "Slow script detected: still in execution after {elapsed_ms} milliseconds. {command} \
+             ends it, if it has not written yet."
+        );
+        engine.host.log(LogLevel::Warning, &line);
     }
 
     /// Counts a command that was refused.
@@ -168,6 +187,14 @@ impl ScriptHost for Host<'_, '_> {
     }
 
     fn interrupt(&mut self) -> Interruption {
+        let engine = self.cx.worker.engine.clone();
+        if engine.is_script_busy() {
+            if !self.is_busy {
+                self.is_busy = true;
+                self.note_busy();
+            }
+            engine.host.serve_while_busy(&engine);
+        }
         if self.cx.worker.engine.scripting.running.is_stopping() {
             Interruption::Stop
         } else {

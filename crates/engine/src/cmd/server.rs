@@ -157,10 +157,16 @@ fn shutdown(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             "ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client",
         ));
     }
+    if options.save != Some(false) && cx.engine().is_script_busy() {
+        return Err(cx.engine().busy_error());
+    }
     let host = cx.engine().host.clone();
     match host.shut_down(options) {
         // There is no reply: the connection ends with the server.
-        Ok(()) => cx.client.close_after_reply = true,
+        Ok(()) => {
+            cx.engine().stop_script(options.save == Some(false));
+            cx.client.close_after_reply = true;
+        }
         Err(reason) => out.error(&format!("ERR {reason}")),
     }
     Ok(())

@@ -10,6 +10,7 @@ use super::context::{Mode, delete_expired, fail_transaction, note_command};
 use super::table::Registered;
 use super::{Args, BeginSearch, CommandError, Context, FindKeys, Flags, Group, Locks, Reply};
 use crate::blocking::{Blocked, BlockedState};
+use crate::busy::Busy;
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::keyspace::Key;
@@ -99,7 +100,10 @@ pub(crate) fn execute(
         out.simple("QUEUED");
         return;
     }
-    lock(worker, client, registered, args, prepared.hashed);
+    if lock(worker, client, registered, args, prepared.hashed).is_err() {
+        let error = worker.engine.busy_error();
+        return reject(worker, client, Some(registered), &error, out);
+    }
     let mut cx = Context::new(
         registered,
         args,
@@ -160,6 +164,9 @@ fn gates(
             registered.full_name.to_ascii_lowercase()
         )
         .into());
+    }
+    if worker.engine.is_script_busy() && !command.flags.contains(Flags::ALLOW_BUSY) {
+        return Err(worker.engine.busy_error());
     }
     Ok(())
 }
@@ -272,8 +279,9 @@ pub(crate) fn unwatch(worker: &mut Worker, client: &mut Client) {
             // Inside another command's locks: the watcher is found dead later, and is harmless.
             continue;
         }
-        if !holds {
-            worker.view.lock_one(watched.hash);
+        if !holds && worker.lock_one(watched.hash).is_err() {
+            // As above.
+            continue;
         }
         let stripe = worker.view.stripe_mut(watched.hash);
         stripe.watchers.remove(&watched, &transaction.is_dirty);
@@ -297,23 +305,24 @@ fn lock(
     registered: &Registered,
     args: Args<'_>,
     hashed: (usize, u64),
-) {
+) -> Result<(), Busy> {
     let command = registered.command;
     match command.locks {
-        Locks::Keys if hashed.0 != 0 => worker.view.lock_one(hashed.1),
-        Locks::Keys if command.keys.is_empty() => return,
+        Locks::Keys if hashed.0 != 0 => worker.lock_one(hashed.1)?,
+        Locks::Keys if command.keys.is_empty() => return Ok(()),
         Locks::Keys => {
             let hashes = key_hashes(worker, registered, args);
-            worker.view.lock_some(hashes.into_iter());
+            worker.lock_some(hashes.into_iter())?;
         }
-        Locks::Transaction => lock_transaction(worker, client),
-        Locks::All => worker.view.lock_all(),
-        Locks::Stepwise => return,
+        Locks::Transaction => lock_transaction(worker, client)?,
+        Locks::All => worker.lock_all()?,
+        Locks::Stepwise => return Ok(()),
     }
     if command.flags.contains(Flags::WRITE) && worker.view.has_transfer_waiters() {
         worker.view.unlock();
-        worker.view.lock_all();
+        worker.lock_all()?;
     }
+    Ok(())
 }
 
 fn key_hashes(worker: &Worker, registered: &Registered, args: Args<'_>) -> SmallVec<[u64; 16]> {
@@ -325,7 +334,7 @@ fn key_hashes(worker: &Worker, registered: &Registered, args: Args<'_>) -> Small
 }
 
 /// Locks the stripes of all queued commands and watched keys.
-fn lock_transaction(worker: &mut Worker, client: &Client) {
+fn lock_transaction(worker: &mut Worker, client: &Client) -> Result<(), Busy> {
     let transaction = &client.transaction;
     let needs_all = |queued: &Queued| {
         matches!(
@@ -334,7 +343,7 @@ fn lock_transaction(worker: &mut Worker, client: &Client) {
         )
     };
     if transaction.queue.iter().any(needs_all) {
-        return worker.view.lock_all();
+        return worker.lock_all();
     }
     let mut hashes: SmallVec<[u64; 32]> = transaction
         .watched
@@ -348,11 +357,12 @@ fn lock_transaction(worker: &mut Worker, client: &Client) {
             Args::owned(&queued.arguments),
         ));
     }
-    worker.view.lock_some(hashes.into_iter());
+    worker.lock_some(hashes.into_iter())?;
     if worker.view.has_transfer_waiters() {
         worker.view.unlock();
-        worker.view.lock_all();
+        worker.lock_all()?;
     }
+    Ok(())
 }
 
 /// A command with more arguments is timed by itself.
@@ -385,7 +395,10 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     let dirty_before = cx.worker.dirty;
     let is_heard = cx.worker.engine.propagation.is_heard();
     note_command(cx.client, registered);
-    let result = (registered.command.handler)(cx, out);
+    let mut result = (registered.command.handler)(cx, out);
+    if std::mem::take(&mut cx.worker.gave_up) {
+        result = Err(cx.worker.engine.busy_error());
+    }
     if let Err(error) = result {
         out.truncate(position);
         let counters = &cx.worker.counters.commands[registered.id];

@@ -9,14 +9,16 @@
 
 use std::cell::UnsafeCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RawMutex;
-use parking_lot::lock_api::RawMutex as _;
+use parking_lot::lock_api::{RawMutex as _, RawMutexTimed as _};
 use smallvec::SmallVec;
 
 use super::database::Database;
 use super::stored::prefetch_elements;
 use crate::blocking::Waiters;
+use crate::busy::Busy;
 use crate::table::hash_bytes;
 use crate::transaction::Watchers;
 
@@ -101,6 +103,29 @@ struct Cell {
 // SAFETY: the stripe is reached only by a `View` that holds the mutex.
 unsafe impl Sync for Cell {}
 
+impl Cell {
+    #[inline]
+    fn lock(&self, gives_up: &dyn Fn() -> bool) -> Result<(), Busy> {
+        if self.mutex.try_lock() {
+            return Ok(());
+        }
+        self.wait(gives_up)
+    }
+
+    /// Waits for the lock, until `gives_up`.
+    #[cold]
+    fn wait(&self, gives_up: &dyn Fn() -> bool) -> Result<(), Busy> {
+        /// How long to wait between two questions.
+        const STEP: Duration = Duration::from_millis(5);
+        while !self.mutex.try_lock_for(STEP) {
+            if gives_up() {
+                return Err(Busy);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// All stripes.
 pub(crate) struct Keyspace {
     cells: Box<[Cell]>,
@@ -180,43 +205,78 @@ impl View {
     }
 
     /// Locks the stripe of one key. The view must hold nothing.
+    ///
+    /// This and its kin ask `gives_up` now and then while they wait; when it says so, nothing is
+    /// locked.
     #[inline]
-    pub(crate) fn lock_one(&mut self, hash: u64) {
-        self.lock_index(self.keyspace.stripe_of(hash));
+    pub(crate) fn lock_one(&mut self, hash: u64, gives_up: &dyn Fn() -> bool) -> Result<(), Busy> {
+        self.lock_index(self.keyspace.stripe_of(hash), gives_up)
     }
 
     /// Locks stripe `index`. The view must hold nothing.
     #[inline]
-    pub(crate) fn lock_index(&mut self, index: usize) {
+    pub(crate) fn lock_index(
+        &mut self,
+        index: usize,
+        gives_up: &dyn Fn() -> bool,
+    ) -> Result<(), Busy> {
         assert!(matches!(self.locked, Locked::None), "a view locks once");
-        self.keyspace.cells[index].mutex.lock();
+        self.keyspace.cells[index].lock(gives_up)?;
         self.locked = Locked::One(index);
+        Ok(())
+    }
+
+    /// Locks stripe `index` if nobody has it; answers whether it did. The view must hold nothing.
+    #[inline]
+    fn try_lock_one(&mut self, hash: u64) -> bool {
+        assert!(matches!(self.locked, Locked::None), "a view locks once");
+        let index = self.keyspace.stripe_of(hash);
+        let is_free = self.keyspace.cells[index].mutex.try_lock();
+        if is_free {
+            self.locked = Locked::One(index);
+        }
+        is_free
     }
 
     /// Locks the stripes of some keys, in stripe order. The view must hold nothing.
-    pub(crate) fn lock_some(&mut self, hashes: impl Iterator<Item = u64>) {
+    pub(crate) fn lock_some(
+        &mut self,
+        hashes: impl Iterator<Item = u64>,
+        gives_up: &dyn Fn() -> bool,
+    ) -> Result<(), Busy> {
         assert!(matches!(self.locked, Locked::None), "a view locks once");
         let mut indices: SmallVec<[usize; 16]> =
             hashes.map(|hash| self.keyspace.stripe_of(hash)).collect();
         indices.sort_unstable();
         indices.dedup();
-        for &index in &indices {
-            self.keyspace.cells[index].mutex.lock();
+        for place in 0..indices.len() {
+            if self.keyspace.cells[indices[place]].lock(gives_up).is_err() {
+                indices.truncate(place);
+                self.locked = Locked::Some(indices);
+                self.unlock();
+                return Err(Busy);
+            }
         }
         self.locked = match indices[..] {
             [] => Locked::None,
             [index] => Locked::One(index),
             _ => Locked::Some(indices),
         };
+        Ok(())
     }
 
     /// Locks every stripe. The view must hold nothing.
-    pub(crate) fn lock_all(&mut self) {
+    pub(crate) fn lock_all(&mut self, gives_up: &dyn Fn() -> bool) -> Result<(), Busy> {
         assert!(matches!(self.locked, Locked::None), "a view locks once");
-        for cell in &self.keyspace.cells {
-            cell.mutex.lock();
+        for index in 0..self.keyspace.cells.len() {
+            if self.keyspace.cells[index].lock(gives_up).is_err() {
+                self.locked = Locked::Some((0..index).collect());
+                self.unlock();
+                return Err(Busy);
+            }
         }
         self.locked = Locked::All;
+        Ok(())
     }
 
     /// Unlocks whatever the view holds.
@@ -303,10 +363,13 @@ impl View {
         }
     }
 
-    /// Asks the processor for the bucket of a key, under a short lock. The view must hold nothing.
+    /// Asks the processor for the bucket of a key, under a short lock. The view must hold nothing. A
+    /// stripe that somebody has locked is not waited for, here and below.
     #[inline]
     pub(crate) fn prefetch_bucket(&mut self, database: usize, hash: u64) {
-        self.lock_one(hash);
+        if !self.try_lock_one(hash) {
+            return;
+        }
         if let Some(database) = self.stripe(hash).database(database) {
             database.prefetch_bucket(hash);
         }
@@ -316,7 +379,9 @@ impl View {
     /// Asks the processor for what looking these elements of the collection of a key up will touch,
     /// under a short lock. The view must hold nothing.
     pub(crate) fn prefetch_elements(&mut self, database: usize, key: Key<'_>, elements: &[&[u8]]) {
-        self.lock_one(key.hash);
+        if !self.try_lock_one(key.hash) {
+            return;
+        }
         let database = self.stripe(key.hash).database(database);
         if let Some(entry) = database.and_then(|it| it.get(key.hash, key.bytes)) {
             prefetch_elements(entry, elements);
@@ -327,7 +392,9 @@ impl View {
     /// Asks the processor for the entry of a key, under a short lock. The view must hold nothing.
     #[inline]
     pub(crate) fn prefetch_element(&mut self, database: usize, hash: u64) {
-        self.lock_one(hash);
+        if !self.try_lock_one(hash) {
+            return;
+        }
         if let Some(database) = self.stripe(hash).database(database) {
             database.prefetch_element(hash);
         }

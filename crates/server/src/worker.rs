@@ -1,0 +1,202 @@
+//! A worker thread: its worker, its connections, those that are on their way to it.
+//!
+//! All of it belongs to the thread and lies in its thread-local storage. While a script runs, the
+//! thread's worker is lent to it, and the runtime does nothing else; then a *stand-in*, a second
+//! worker, serves the other connections, called from inside the script ([`serve_while_busy`]). The
+//! engine sees to it that it executes nothing that needs a key.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use oxidis_engine::{Engine, Session, Worker};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+
+use crate::connection::{Connection, Served};
+use crate::server::{Accepted, wait_for_stop};
+use crate::transport::Transport;
+
+/// Bytes that are read at a time.
+pub(crate) const READ_SIZE: usize = 64 * 1024;
+
+/// The shortest time between two rounds of the stand-in.
+const ROUND_MIN: Duration = Duration::from_millis(10);
+
+/// What the connections of one thread share.
+pub(crate) struct WorkerState {
+    pub(crate) worker: Worker,
+    pub(crate) input: Box<[u8]>,
+    pub(crate) output: Vec<u8>,
+}
+
+impl WorkerState {
+    fn new(engine: &Arc<Engine>) -> Self {
+        WorkerState {
+            worker: Worker::new(engine),
+            input: vec![0; READ_SIZE].into_boxed_slice(),
+            output: Vec::new(),
+        }
+    }
+}
+
+/// Who serves while the thread's worker is lent to a script.
+struct StandIn {
+    state: WorkerState,
+    /// When the next round is due.
+    next: Instant,
+}
+
+thread_local! {
+    /// This thread's worker; set once when the thread starts.
+    static WORKER: RefCell<Option<WorkerState>> = const { RefCell::new(None) };
+    static STAND_IN: RefCell<Option<StandIn>> = const { RefCell::new(None) };
+    /// This thread's connections by the numbers of their sessions.
+    static CONNECTIONS: RefCell<HashMap<u64, Arc<dyn Served>>> = RefCell::default();
+    /// Connections on their way to this thread.
+    static ARRIVALS: RefCell<Option<mpsc::UnboundedReceiver<Accepted>>> = const { RefCell::new(None) };
+}
+
+/// Gives this thread its worker and its queue of new connections.
+pub(crate) fn install(engine: &Arc<Engine>, arrivals: mpsc::UnboundedReceiver<Accepted>) {
+    WORKER.with(|worker| *worker.borrow_mut() = Some(WorkerState::new(engine)));
+    ARRIVALS.with(|slot| *slot.borrow_mut() = Some(arrivals));
+}
+
+/// Runs `body` with this thread's worker.
+pub(crate) fn with_worker<R>(body: impl FnOnce(&mut WorkerState) -> R) -> R {
+    WORKER.with(|worker| {
+        let mut worker = worker.borrow_mut();
+        body(
+            worker
+                .as_mut()
+                .expect("a thread that runs connections has a worker"),
+        )
+    })
+}
+
+/// Runs `body` with this thread's worker, if there still is one: at the end of a thread it may be
+/// gone before the connections.
+pub(crate) fn with_worker_if_any(body: impl FnOnce(&mut WorkerState)) {
+    let _ = WORKER.try_with(|worker| {
+        if let Ok(mut worker) = worker.try_borrow_mut()
+            && let Some(state) = worker.as_mut()
+        {
+            body(state);
+        }
+    });
+}
+
+/// Takes a connection out of the thread's list.
+pub(crate) fn forget_connection(id: u64) {
+    // At the end of a thread the list may be gone first.
+    let _ = CONNECTIONS.try_with(|connections| {
+        if let Ok(mut connections) = connections.try_borrow_mut() {
+            connections.remove(&id);
+        }
+    });
+}
+
+/// What a worker's thread does: takes its connections, and if it is the first, does what is to be
+/// done regularly.
+pub(crate) async fn run(index: usize, engine: Arc<Engine>, stopped: watch::Receiver<bool>) {
+    if index == 0 {
+        tokio::spawn(run_cron(engine.clone()));
+    }
+    let accepting = async move {
+        while let Some(accepted) = poll_fn(poll_arrivals).await {
+            // A client that is gone already is no loss.
+            let _ = adopt(accepted, &engine);
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = wait_for_stop(stopped) => {}
+    }
+}
+
+fn poll_arrivals(cx: &mut Context<'_>) -> Poll<Option<Accepted>> {
+    ARRIVALS.with(|arrivals| match &mut *arrivals.borrow_mut() {
+        Some(arrivals) => arrivals.poll_recv(cx),
+        None => Poll::Ready(None),
+    })
+}
+
+/// Makes an accepted socket a connection of this thread.
+fn adopt(accepted: Accepted, engine: &Arc<Engine>) -> std::io::Result<()> {
+    match accepted {
+        Accepted::Tcp(stream) => {
+            let stream = TcpStream::from_std(stream)?;
+            let address = stream.peer_addr()?.to_string();
+            let local_address = stream.local_addr()?.to_string();
+            let session = Session::new(engine, address, local_address);
+            spawn(stream, session, engine);
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream, path) => {
+            let stream = tokio::net::UnixStream::from_std(stream)?;
+            let session = Session::new(engine, format!("{path}:0"), format!("{path}:0"));
+            spawn(stream, session, engine);
+        }
+    }
+    Ok(())
+}
+
+fn spawn(transport: impl Transport + 'static, session: Session, engine: &Arc<Engine>) {
+    let id = session.id();
+    let (task, served) = Connection::new(transport, session, engine.clone()).into_task();
+    CONNECTIONS.with(|connections| connections.borrow_mut().insert(id, served));
+    tokio::spawn(task);
+}
+
+/// Does regularly what is to be done regularly.
+async fn run_cron(engine: Arc<Engine>) {
+    loop {
+        let hz = engine.config().hz().clamp(1, 500);
+        tokio::time::sleep(Duration::from_millis(u64::from(1000 / hz))).await;
+        // What is left over of a slice goes on after other tasks have had their turn.
+        while with_worker(|state| state.worker.run_cron()) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A round of the stand-in: takes new connections, and serves all but the one whose script keeps
+/// the thread. Does nothing on threads that are no worker's, and if the last round was just now.
+pub(crate) fn serve_while_busy(engine: &Arc<Engine>) {
+    let is_worker = WORKER.with(|worker| worker.try_borrow().map_or(true, |it| it.is_some()));
+    if !is_worker {
+        return;
+    }
+    STAND_IN.with(|stand_in| {
+        let Ok(mut stand_in) = stand_in.try_borrow_mut() else {
+            return;
+        };
+        let started = Instant::now();
+        let stand_in = stand_in.get_or_insert_with(|| StandIn {
+            state: WorkerState::new(engine),
+            next: started,
+        });
+        if started < stand_in.next {
+            return;
+        }
+        while let Some(accepted) = next_arrival() {
+            // A client that is gone already is no loss.
+            let _ = adopt(accepted, engine);
+        }
+        let connections: Vec<_> =
+            CONNECTIONS.with(|connections| connections.borrow().values().cloned().collect());
+        for connection in connections {
+            connection.serve_now(&mut stand_in.state);
+        }
+        // With many connections a round takes long: the script is to progress, too.
+        stand_in.next = Instant::now() + ROUND_MIN.max(started.elapsed() * 4);
+    });
+}
+
+fn next_arrival() -> Option<Accepted> {
+    ARRIVALS.with(|arrivals| arrivals.borrow_mut().as_mut()?.try_recv().ok())
+}

@@ -1,0 +1,213 @@
+//! Scripts that never end: others are told BUSY, SCRIPT KILL and SHUTDOWN NOSAVE work, whichever
+//! thread the script keeps.
+
+use std::time::Duration;
+
+use oxidis_testkit::{Client, RawClient, Reply, ServerBuilder, TestServer};
+
+const BUSY: &str =
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.";
+const KILLED: &str = "Script killed by user with SCRIPT KILL";
+
+/// How many workers each test runs with.
+const WORKERS: [&str; 2] = ["1", "3"];
+
+fn server(workers: &str) -> TestServer {
+    ServerBuilder::oxidis()
+        .arguments(["--io-threads", workers, "--busy-reply-threshold", "30"])
+        .start()
+        .expect("the server starts")
+}
+
+/// Connections of which at least one is on each worker.
+fn clients(server: &TestServer) -> Vec<Client> {
+    (0..6).map(|_| server.client()).collect()
+}
+
+/// Starts a script; its reply is still to be read.
+fn start(server: &TestServer, request: &str) -> RawClient {
+    let mut client = server.raw_client();
+    client
+        .set_read_limit(Duration::from_secs(20))
+        .expect("a limit");
+    client.send(request).expect("sent");
+    let mut other = server.client();
+    for _ in 0..1000 {
+        if other.run("PING").text() == BUSY {
+            return client;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("the server is not busy");
+}
+
+#[test]
+fn others_are_told_and_may_kill_the_script() {
+    for workers in WORKERS {
+        let server = server(workers);
+        let mut old = clients(&server);
+        let mut runner = start(&server, "EVAL 'while true do end' 0\r\nECHO after\r\n");
+        let mut new = clients(&server);
+        for client in old.iter_mut().chain(&mut new) {
+            assert_eq!(client.run("PING").text(), BUSY);
+            assert_eq!(client.run("GET key").text(), BUSY);
+            assert_eq!(
+                client.run("NONSENSE").text(),
+                "ERR unknown command 'NONSENSE', with args beginning with: "
+            );
+            // What is allowed.
+            assert!(!client.run("HELLO 3").is_error());
+            assert_eq!(client.run("UNWATCH").text(), "OK");
+            assert_eq!(client.run("MULTI").text(), "OK");
+            assert_eq!(client.run("SET key value").text(), BUSY);
+            assert!(client.run("EXEC").text().starts_with("EXECABORT"));
+            assert!(client.run("SHUTDOWN").text().starts_with("BUSY"));
+            assert_eq!(client.run("RESET").text(), "RESET");
+        }
+        assert_eq!(new[0].run("SCRIPT KILL").text(), "OK");
+        let line = runner.read_line().expect("the script's reply");
+        let line = String::from_utf8_lossy(&line);
+        assert!(line.starts_with("-ERR") && line.contains(KILLED), "{line}");
+        assert_eq!(
+            runner.read_exactly(11).expect("a reply"),
+            b"$5\r\nafter\r\n"
+        );
+        for client in old.iter_mut().chain(&mut new) {
+            assert_eq!(client.run("PING").text(), "PONG");
+            assert!(client.run("SCRIPT KILL").text().starts_with("NOTBUSY"));
+        }
+        assert!(server.log().contains("Slow script detected"));
+    }
+}
+
+/// A script cannot keep others from killing it by catching errors, nor by being in a transaction.
+#[test]
+fn scripts_that_catch_errors_are_killed_too() {
+    let script =
+        "local f = function() while 1 do redis.call('ping') end end while 1 do pcall(f) end";
+    for workers in WORKERS {
+        for request in [
+            format!("EVAL \"{script}\" 0\r\n"),
+            format!("MULTI\r\nEVAL \"{script}\" 0\r\nEXEC\r\n"),
+        ] {
+            let server = server(workers);
+            let mut runner = start(&server, &request);
+            let mut client = server.client();
+            assert_eq!(client.run("SCRIPT KILL").text(), "OK");
+            let mut answer = Vec::new();
+            while !answer.starts_with(b"-") {
+                answer = runner.read_line().expect("an answer");
+            }
+            assert!(String::from_utf8_lossy(&answer).contains(KILLED));
+            assert_eq!(client.run("PING").text(), "PONG");
+        }
+    }
+}
+
+#[test]
+fn a_script_that_has_written_ends_only_with_the_server() {
+    for workers in WORKERS {
+        let mut server = server(workers);
+        let mut old = clients(&server);
+        let _runner = start(
+            &server,
+            "EVAL \"redis.call('set', KEYS[1], 'x') while true do end\" 1 key\r\n",
+        );
+        for client in &mut old {
+            assert!(client.run("SCRIPT KILL").text().starts_with("UNKILLABLE"));
+            assert_eq!(client.run("SHUTDOWN SAVE").text(), BUSY);
+        }
+        let mut last = server.raw_client();
+        last.send("SHUTDOWN NOSAVE\r\n").expect("sent");
+        assert_eq!(last.read_to_close().expect("closed"), b"");
+        assert_eq!(server.wait_for_exit_code(Duration::from_secs(20)), Some(0));
+    }
+}
+
+#[test]
+fn clients_may_leave_while_a_script_is_busy() {
+    for workers in WORKERS {
+        let server = server(workers);
+        let mut leaving: Vec<RawClient> = (0..6).map(|_| server.raw_client()).collect();
+        let mut killer = server.client();
+        let mut runner = start(&server, "EVAL 'while true do end' 0\r\n");
+        for client in &mut leaving {
+            client.send("QUIT\r\n").expect("sent");
+            assert_eq!(client.read_to_close().expect("closed"), b"+OK\r\n");
+        }
+        drop(leaving);
+        for _ in 0..6 {
+            drop(server.client());
+        }
+        assert_eq!(killer.run("SCRIPT KILL").text(), "OK");
+        assert!(runner.read_line().expect("an error").starts_with(b"-ERR"));
+        let is_gone = (0..1000).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            killer.run("CLIENT LIST").text().lines().count() == 2
+        });
+        assert!(is_gone, "{}", killer.run("CLIENT LIST").text());
+    }
+}
+
+/// Those who wait for a key, or half way through a request, go on afterwards as if nothing was.
+#[test]
+fn what_waits_goes_on_afterwards() {
+    for workers in WORKERS {
+        let server = server(workers);
+        let mut blocked: Vec<RawClient> = (0..4).map(|_| server.raw_client()).collect();
+        for client in &mut blocked {
+            client.send("BLPOP list 1\r\n").expect("sent");
+        }
+        let mut other = server.client();
+        let are_blocked = (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            other
+                .run("INFO clients")
+                .text()
+                .contains("blocked_clients:4\r\n")
+        });
+        assert!(are_blocked);
+        let mut halves: Vec<RawClient> = (0..4).map(|_| server.raw_client()).collect();
+        for client in &mut halves {
+            client.send("*2\r\n$4\r\nECHO\r\n$3\r\na").expect("sent");
+        }
+        let mut runner = start(&server, "EVAL 'while true do end' 0\r\n");
+        for client in &mut halves {
+            client.send("bc\r\nPI").expect("sent");
+            assert_eq!(
+                client.read_line().expect("an error"),
+                format!("-{BUSY}\r\n").as_bytes()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(1000));
+        assert_eq!(server.client().run("SCRIPT KILL").text(), "OK");
+        assert!(runner.read_line().expect("an error").starts_with(b"-ERR"));
+        for client in &mut blocked {
+            client.expect("", "*-1\r\n");
+        }
+        for client in &mut halves {
+            client.expect("NG\r\n", "+PONG\r\n");
+        }
+        // Nobody who was told that the time is over is served any more.
+        let mut client = server.client();
+        assert_eq!(client.run("RPUSH list value").text(), "1");
+        assert_eq!(client.run("LPOP list"), Reply::bulk("value"));
+    }
+}
+
+#[test]
+fn without_a_threshold_nobody_is_told() {
+    let server = server("2");
+    let mut client = server.client();
+    client.run("CONFIG SET lua-time-limit 0");
+    // It ends when its time is over; whoever comes in between waits.
+    let script = "local t = os.clock() repeat until os.clock() - t > 0.3 return 'done'";
+    let mut runner = server.raw_client();
+    runner
+        .send(format!("EVAL \"{script}\" 0\r\n"))
+        .expect("sent");
+    for _ in 0..20 {
+        assert_eq!(server.client().run("GET key"), Reply::NullBulk);
+    }
+    runner.expect("", "$4\r\ndone\r\n");
+}
