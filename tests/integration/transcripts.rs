@@ -70,4 +70,4 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(string list hash set sorted_set generic connection transaction blocking pubsub cluster);
+transcripts!(string list hash set sorted_set generic connection transaction blocking pubsub cluster hyperloglog);

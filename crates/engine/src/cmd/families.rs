@@ -16,6 +16,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::expire::COMMANDS,
     super::generic::COMMANDS,
     super::hash::COMMANDS,
+    super::hyperloglog::COMMANDS,
     super::info::COMMANDS,
     super::list::COMMANDS,
     super::list_blocking::COMMANDS,

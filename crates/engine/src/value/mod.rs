@@ -8,6 +8,7 @@ mod any;
 mod block;
 pub mod hash;
 mod hash_table;
+pub mod hyperloglog;
 pub mod intset;
 pub mod limits;
 pub mod list;
