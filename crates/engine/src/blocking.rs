@@ -35,6 +35,9 @@ pub struct Blocking {
     pub on_timeout: TimeoutReply,
     /// Whether serving the command takes other keys than the one that became ready.
     pub needs_other_keys: bool,
+    /// Whether the command is executed too when a key is gone, or holds another type than the
+    /// command is for.
+    pub wants_loss: bool,
 }
 
 /// One key that a command blocks on.
@@ -128,6 +131,8 @@ impl Blocked {
 pub(crate) struct Waiters {
     queues: HashMap<(usize, Vec<u8>), VecDeque<Arc<Blocked>>>,
     transfers: usize,
+    /// Waiters that want to know when their key is lost.
+    loss_watchers: usize,
 }
 
 impl Waiters {
@@ -142,6 +147,12 @@ impl Waiters {
         self.transfers
     }
 
+    /// Whether anyone wants to know when a key is lost.
+    #[inline]
+    pub(crate) fn watch_for_loss(&self) -> bool {
+        self.loss_watchers > 0
+    }
+
     /// Whether anyone may wait for a key.
     pub(crate) fn has(&self, database: usize, key: &[u8]) -> bool {
         !self.queues.is_empty() && self.queues.contains_key(&(database, key.to_vec()))
@@ -149,6 +160,7 @@ impl Waiters {
 
     pub(crate) fn add(&mut self, key: &[u8], blocked: Arc<Blocked>) {
         self.transfers += usize::from(blocked.blocking.needs_other_keys);
+        self.loss_watchers += usize::from(blocked.blocking.wants_loss);
         self.queues
             .entry((blocked.database, key.to_vec()))
             .or_default()
@@ -171,8 +183,12 @@ impl Waiters {
         };
         let before = queue.len();
         queue.retain(|other| !Arc::ptr_eq(other, blocked));
+        let removed = before - queue.len();
         if blocked.blocking.needs_other_keys {
-            self.transfers -= before - queue.len();
+            self.transfers -= removed;
+        }
+        if blocked.blocking.wants_loss {
+            self.loss_watchers -= removed;
         }
         if queue.is_empty() {
             self.queues.remove(&place);

@@ -5,7 +5,9 @@
 use std::io::Read;
 
 use crate::keyspace::{Entry, EntryRef, Key, collection_ref};
-use crate::value::{EncodingLimits, Hash, List, Set, SortedSet, Value, ValueRef, ValueType};
+use crate::value::{
+    EncodingLimits, Hash, List, Set, SortedSet, Stream, Value, ValueRef, ValueType,
+};
 use crate::worker::Worker;
 
 /// One key of a snapshot.
@@ -183,6 +185,7 @@ pub(crate) fn value_of(entry: EntryRef<'_>) -> ValueRef<'_> {
         ValueType::Set => ValueRef::Set(collection_ref::<Set>(entry)),
         ValueType::Hash => ValueRef::Hash(collection_ref::<Hash>(entry)),
         ValueType::SortedSet => ValueRef::SortedSet(collection_ref::<SortedSet>(entry)),
+        ValueType::Stream => ValueRef::Stream(collection_ref::<Stream>(entry)),
     }
 }
 

@@ -370,9 +370,18 @@ pub(super) fn empty(worker: &mut Worker, database: usize) -> u64 {
                 stripe.watchers.touch(database, &key, false);
             }
         }
+        let lost = if stripe.waiters.watch_for_loss() {
+            stripe.waiters.keys_of(database)
+        } else {
+            Vec::new()
+        };
         if taken.len() > 0 {
             count += taken.len() as u64;
             worker.garbage_databases.push(taken);
+        }
+        for key in lost {
+            let hash = crate::table::hash_bytes(seed, &key);
+            crate::command::context::note_ready(worker, database, Key { bytes: &key, hash });
         }
     }
     count

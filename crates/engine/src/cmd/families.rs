@@ -34,6 +34,13 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::sorted_set::POP_COMMANDS,
     super::sorted_set::RANGE_COMMANDS,
     super::sorted_set::UPDATE_COMMANDS,
+    super::stream::ADD_COMMANDS,
+    super::stream::CLAIM_COMMANDS,
+    super::stream::GROUP_COMMANDS,
+    super::stream::INFO_COMMANDS,
+    super::stream::PENDING_COMMANDS,
+    super::stream::RANGE_COMMANDS,
+    super::stream::READ_COMMANDS,
     super::string::COMMANDS,
     super::transaction::COMMANDS,
 ];

@@ -375,5 +375,6 @@ fn waiting(deadline_ms: Option<i64>, on_timeout: TimeoutReply) -> Blocking {
         deadline_ms,
         on_timeout,
         needs_other_keys: false,
+        wants_loss: false,
     }
 }

@@ -108,6 +108,7 @@ fn blocking_pop(
         deadline_ms,
         on_timeout: TimeoutReply::NullArray,
         needs_other_keys: false,
+        wants_loss: false,
     };
     cx.block(blocking, out)
 }
@@ -141,6 +142,7 @@ fn blmpop(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         deadline_ms,
         on_timeout: TimeoutReply::NullArray,
         needs_other_keys: false,
+        wants_loss: false,
     };
     cx.block(blocking, out)
 }
@@ -191,6 +193,7 @@ fn blocking_move(
         deadline_ms,
         on_timeout: TimeoutReply::NullArray,
         needs_other_keys: true,
+        wants_loss: false,
     };
     cx.block(blocking, out)
 }

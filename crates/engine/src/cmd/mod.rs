@@ -33,6 +33,7 @@ mod set;
 mod slow_log;
 mod sort;
 mod sorted_set;
+mod stream;
 mod string;
 #[cfg(test)]
 mod testing;

@@ -17,8 +17,8 @@ use crate::propagation::Propagated;
 use crate::random::Random;
 use crate::text::parse_integer;
 use crate::value::{
-    EncodingLimits, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, StringRef,
-    Value, ValueType,
+    EncodingLimits, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Stream,
+    StringRef, Value, ValueType,
 };
 use crate::worker::{ExpiredKey, ReadyKey, Worker};
 
@@ -426,6 +426,11 @@ impl<'a> Context<'a> {
         self.collection::<SortedSet>(key)
     }
 
+    /// The stream under a key, for reading.
+    pub fn stream(&self, key: Key<'_>) -> Result<Option<&Stream>, CommandError> {
+        self.collection::<Stream>(key)
+    }
+
     // Changing keys. None of these tells anyone: that is `changed`.
 
     /// Deletes the key now if its time is over.
@@ -541,6 +546,22 @@ impl<'a> Context<'a> {
         &'k mut self,
         key: Key<'k>,
     ) -> Result<CollectionMut<'k, SortedSet>, CommandError> {
+        self.collection_or_create(key)
+    }
+
+    /// The stream under a key, for changing it.
+    pub fn stream_mut<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<Option<CollectionMut<'k, Stream>>, CommandError> {
+        self.collection_mut(key, false)
+    }
+
+    /// The stream under a key, or an empty one, which gets the key even if it stays empty.
+    pub fn stream_or_create<'k>(
+        &'k mut self,
+        key: Key<'k>,
+    ) -> Result<CollectionMut<'k, Stream>, CommandError> {
         self.collection_or_create(key)
     }
 
@@ -778,6 +799,20 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Whether anyone hears what is propagated, so that it need not be put together otherwise.
+    pub fn is_propagated(&self) -> bool {
+        self.worker.engine.propagation.is_heard()
+    }
+
+    /// As [`Self::rewrite`], all commands at once. If there are none, nothing is propagated, whatever was
+    /// changed.
+    pub fn rewrite_all(&mut self, commands: Vec<Vec<Vec<u8>>>) {
+        if self.is_propagated() {
+            let rewritten = self.worker.rewritten.get_or_insert_default();
+            rewritten.extend(commands);
+        }
+    }
+
     // Blocking.
 
     /// Whether the command may block; if not it must answer as if its time were over.
@@ -888,7 +923,7 @@ pub(crate) fn signal(worker: &mut Worker, database: usize, key: Key<'_>) {
     if !stripe.watchers.is_empty() {
         stripe.watchers.touch(database, key.bytes, exists);
     }
-    if exists {
+    if exists || stripe.waiters.watch_for_loss() {
         note_ready(worker, database, key);
     }
 }

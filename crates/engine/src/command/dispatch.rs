@@ -572,13 +572,13 @@ fn serve_ready(worker: &mut Worker) {
             .of(ready.database, &ready.key);
         for blocked in waiters {
             let database = worker.view.stripe(ready.hash).database(ready.database);
-            let Some(entry) = database.and_then(|it| it.get(ready.hash, &ready.key)) else {
-                break;
-            };
+            let entry = database.and_then(|it| it.get(ready.hash, &ready.key));
             // A key of another type is not what the session waits for.
-            if awaited_type(blocked.registered.command.group)
-                .is_some_and(|awaited| awaited != entry.value_type())
-            {
+            let is_awaited = entry.is_some_and(|entry| {
+                awaited_type(blocked.registered.command.group)
+                    .is_none_or(|awaited| awaited == entry.value_type())
+            });
+            if !is_awaited && !blocked.blocking.wants_loss {
                 continue;
             }
             let is_served = serve(worker, &blocked, &ready.key);
@@ -600,6 +600,7 @@ fn awaited_type(group: Group) -> Option<ValueType> {
     match group {
         Group::List => Some(ValueType::List),
         Group::SortedSet => Some(ValueType::SortedSet),
+        Group::Stream => Some(ValueType::Stream),
         _ => None,
     }
 }

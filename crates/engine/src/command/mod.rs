@@ -20,7 +20,8 @@ pub use error::{CommandError, CommandResult};
 pub use names::CommandNames;
 pub use oxidis_resp::Writer as Reply;
 pub use spec::{
-    BeginSearch, Categories, Command, FindKeys, Flags, Group, Handler, KeyFlags, KeySpec, Locks,
+    BeginSearch, Categories, Command, FindKeys, Flags, Group, Handler, KeyFinder, KeyFlags,
+    KeySpec, Locks,
 };
 pub use syntax::{Argument, ArgumentKind, SyntaxError, parse_syntax};
 pub(crate) use table::printable;

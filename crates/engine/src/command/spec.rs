@@ -439,6 +439,10 @@ impl KeySpec {
     }
 }
 
+/// Calls a function with the index of each key among the arguments; answers `false` when they do not
+/// fit the command.
+pub type KeyFinder = fn(Args<'_>, &mut dyn FnMut(usize)) -> bool;
+
 /// Which stripes a command locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locks {
@@ -514,6 +518,8 @@ pub struct Command {
     pub flags: Flags,
     /// How its keys are found.
     pub keys: &'static [KeySpec],
+    /// Finds the keys instead of the specifications, where these can err.
+    pub key_finder: Option<KeyFinder>,
     /// Which stripes it locks.
     pub locks: Locks,
     /// The argument that names the element which the command looks up first in the collection under
@@ -555,6 +561,7 @@ impl Command {
         arity: 1,
         flags: Flags::empty(),
         keys: &[],
+        key_finder: None,
         locks: Locks::Keys,
         element: 0,
         categories: Categories::empty(),
@@ -610,6 +617,9 @@ impl Command {
     /// Calls `visit` with the index of each key among `arguments`. Answers `false` when they do
     /// not fit.
     pub fn find_keys(&self, arguments: Args<'_>, visit: &mut dyn FnMut(usize)) -> bool {
+        if let Some(finder) = self.key_finder {
+            return finder(arguments, visit);
+        }
         let mut fits = true;
         for spec in self.keys {
             fits &= spec.find(arguments, visit);

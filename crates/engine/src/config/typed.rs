@@ -278,6 +278,8 @@ impl Config {
             zset_max_listpack_value: number!("zset-max-listpack-value") as usize,
             list_max_listpack_size: number!("list-max-listpack-size"),
             list_compress_depth: number!("list-compress-depth"),
+            stream_node_max_bytes: number!("stream-node-max-bytes") as u64,
+            stream_node_max_entries: number!("stream-node-max-entries") as u64,
             hash_seed,
         }
     }

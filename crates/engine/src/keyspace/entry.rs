@@ -60,10 +60,11 @@ pub(crate) enum Kind {
     BoxedSet,
     BoxedHash,
     BoxedSortedSet,
+    BoxedStream,
 }
 
 impl Kind {
-    const ALL: [Kind; 16] = [
+    const ALL: [Kind; 17] = [
         Kind::Integer1,
         Kind::Integer2,
         Kind::Integer3,
@@ -80,6 +81,7 @@ impl Kind {
         Kind::BoxedSet,
         Kind::BoxedHash,
         Kind::BoxedSortedSet,
+        Kind::BoxedStream,
     ];
 
     pub(crate) fn value_type(self) -> ValueType {
@@ -95,6 +97,7 @@ impl Kind {
             Kind::PackedSet | Kind::PackedIntset | Kind::BoxedSet => ValueType::Set,
             Kind::PackedHash | Kind::BoxedHash => ValueType::Hash,
             Kind::PackedSortedSet | Kind::BoxedSortedSet => ValueType::SortedSet,
+            Kind::BoxedStream => ValueType::Stream,
         }
     }
 
@@ -117,6 +120,7 @@ impl Kind {
                 | Kind::BoxedSet
                 | Kind::BoxedHash
                 | Kind::BoxedSortedSet
+                | Kind::BoxedStream
         )
     }
 }
@@ -245,6 +249,7 @@ impl Entry {
             Value::Set(set) => Self::from_collection(key, set, expire_ms),
             Value::Hash(hash) => Self::from_collection(key, hash, expire_ms),
             Value::SortedSet(sorted_set) => Self::from_collection(key, sorted_set, expire_ms),
+            Value::Stream(stream) => Self::from_collection(key, stream, expire_ms),
         }
     }
 

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use super::entry::{EntryRef, Kind};
 use crate::value::StringRef;
 use crate::value::{
-    Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Value, ValueType,
+    Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Stream, Value, ValueType,
 };
 
 /// A collection type that entries hold: packed bytes inside the entry while small, boxed later.
@@ -59,6 +59,7 @@ pub(crate) fn element_count(entry: EntryRef<'_>) -> usize {
         ValueType::SortedSet => {
             <SortedSet as Collection>::count(collection_ref::<SortedSet>(entry))
         }
+        ValueType::Stream => <Stream as Collection>::count(collection_ref::<Stream>(entry)),
     }
 }
 
@@ -93,6 +94,7 @@ pub(crate) fn encoding(entry: EntryRef<'_>) -> &'static str {
         ValueType::Set => collection_ref::<Set>(entry).encoding(),
         ValueType::Hash => collection_ref::<Hash>(entry).encoding(),
         ValueType::SortedSet => collection_ref::<SortedSet>(entry).encoding(),
+        ValueType::Stream => collection_ref::<Stream>(entry).encoding(),
     }
 }
 
@@ -106,6 +108,7 @@ pub(crate) fn memory_usage(entry: EntryRef<'_>) -> usize {
         Kind::BoxedSortedSet => {
             size_of::<SortedSet>() + collection_ref::<SortedSet>(entry).memory_usage()
         }
+        Kind::BoxedStream => size_of::<Stream>() + collection_ref::<Stream>(entry).memory_usage(),
         // The block is all there is.
         _ => 0,
     };
@@ -125,6 +128,7 @@ pub(crate) fn to_value(entry: EntryRef<'_>) -> Value {
         ValueType::Set => Value::Set(to_collection(entry)),
         ValueType::Hash => Value::Hash(to_collection(entry)),
         ValueType::SortedSet => Value::SortedSet(to_collection(entry)),
+        ValueType::Stream => Value::Stream(to_collection(entry)),
     }
 }
 
@@ -220,6 +224,38 @@ impl Collection for Set {
     }
 }
 
+/// A stream is never packed: it has too much to remember even without entries. And it stays when it
+/// is empty.
+impl Collection for Stream {
+    type Ref<'a> = &'a Stream;
+    const TYPE: ValueType = ValueType::Stream;
+    const BOXED_KIND: Kind = Kind::BoxedStream;
+
+    fn empty() -> Self {
+        Stream::new()
+    }
+    fn packed(&self) -> Option<(Kind, &[u8])> {
+        None
+    }
+    fn from_packed(_: Kind, _: Vec<u8>) -> Self {
+        unreachable!("no entry holds a packed stream")
+    }
+    fn ref_from_packed(_: Kind, _: &[u8]) -> &Stream {
+        unreachable!("no entry holds a packed stream")
+    }
+    fn as_ref(&self) -> &Stream {
+        self
+    }
+    /// What it is made of, as freeing it takes so long.
+    fn count(stream: &Stream) -> usize {
+        let pending = stream.groups().map(|(_, group)| group.pending_len());
+        stream.block_count() + pending.sum::<usize>()
+    }
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
 /// Drops the box at `address`.
 ///
 /// # Safety
@@ -234,6 +270,7 @@ pub(super) unsafe fn drop_boxed(kind: Kind, address: NonNull<u8>) {
             Kind::BoxedSet => drop(Box::from_raw(address.cast::<Set>().as_ptr())),
             Kind::BoxedHash => drop(Box::from_raw(address.cast::<Hash>().as_ptr())),
             Kind::BoxedSortedSet => drop(Box::from_raw(address.cast::<SortedSet>().as_ptr())),
+            Kind::BoxedStream => drop(Box::from_raw(address.cast::<Stream>().as_ptr())),
             _ => debug_assert!(false, "an embedded value is not boxed"),
         }
     }

@@ -1,7 +1,7 @@
 //! Any value, whatever its type: what RENAME, COPY, RESTORE and the loaders carry about; and the
 //! string, which is too simple to have a room of its own.
 
-use super::{Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef};
+use super::{Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Stream};
 use crate::text::{IntegerText, parse_integer};
 
 /// The longest string for which OBJECT ENCODING answers `embstr`.
@@ -20,6 +20,8 @@ pub enum ValueType {
     Hash,
     /// A sorted set.
     SortedSet,
+    /// A stream.
+    Stream,
 }
 
 impl ValueType {
@@ -31,6 +33,7 @@ impl ValueType {
             ValueType::Set => "set",
             ValueType::Hash => "hash",
             ValueType::SortedSet => "zset",
+            ValueType::Stream => "stream",
         }
     }
 }
@@ -52,6 +55,8 @@ pub enum Value {
     Hash(Hash),
     /// A sorted set.
     SortedSet(SortedSet),
+    /// A stream.
+    Stream(Stream),
 }
 
 impl Value {
@@ -63,6 +68,7 @@ impl Value {
             Value::Set(_) => ValueType::Set,
             Value::Hash(_) => ValueType::Hash,
             Value::SortedSet(_) => ValueType::SortedSet,
+            Value::Stream(_) => ValueType::Stream,
         }
     }
 
@@ -76,6 +82,7 @@ impl Value {
             Value::Set(set) => ValueRef::Set(set.as_ref()),
             Value::Hash(hash) => ValueRef::Hash(hash.as_ref()),
             Value::SortedSet(sorted_set) => ValueRef::SortedSet(sorted_set.as_ref()),
+            Value::Stream(stream) => ValueRef::Stream(stream),
         }
     }
 }
@@ -101,6 +108,8 @@ pub enum ValueRef<'a> {
     Hash(HashRef<'a>),
     /// A sorted set.
     SortedSet(SortedSetRef<'a>),
+    /// A stream.
+    Stream(&'a Stream),
 }
 
 /// A string value as it is stored, borrowed.

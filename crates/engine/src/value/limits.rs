@@ -28,6 +28,10 @@ pub struct EncodingLimits {
     /// `list-compress-depth`: nodes at either end of a list that are never compressed; 0 means
     /// that none is.
     pub list_compress_depth: i64,
+    /// `stream-node-max-bytes`: bytes of a stream's block, as Redis would count them; 0 is no limit.
+    pub stream_node_max_bytes: u64,
+    /// `stream-node-max-entries`: entries of a stream's block; 0 is no limit.
+    pub stream_node_max_entries: u64,
     /// The seed of every hash table inside a value. It is no configuration of Redis's, but
     /// whoever may create a table needs it beside the thresholds.
     pub hash_seed: u64,
@@ -45,6 +49,8 @@ impl Default for EncodingLimits {
             zset_max_listpack_value: 64,
             list_max_listpack_size: -2,
             list_compress_depth: 0,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
             hash_seed: 0,
         }
     }

@@ -18,6 +18,7 @@ pub mod sampling;
 pub mod set;
 mod set_table;
 pub mod sorted_set;
+pub mod stream;
 
 pub use any::{StringRef, Value, ValueRef, ValueType};
 pub use hash::{Hash, HashRef};
@@ -27,3 +28,4 @@ pub use list::{List, ListItem, ListRef};
 pub use set::{Set, SetRef};
 pub use set_table::SetTable;
 pub use sorted_set::{SortedSet, SortedSetRef};
+pub use stream::{Stream, StreamId};

@@ -53,10 +53,7 @@ pub(super) fn value(
             Value::Hash(packed_hash_with_expiries(reader, code, limits)?)
         }
         TYPE_STREAM | TYPE_STREAM_2 | TYPE_STREAM_3 => {
-            return Err(RdbError::Unsupported {
-                what: "a stream",
-                offset,
-            });
+            Value::Stream(super::stream::read(reader, code)?)
         }
         TYPE_MODULE | TYPE_MODULE_2 => {
             return Err(RdbError::Module {

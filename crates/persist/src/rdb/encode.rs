@@ -9,7 +9,7 @@ use oxidis_engine::value::{
 
 use super::codes::{
     NODE_PACKED, NODE_PLAIN, TYPE_HASH, TYPE_HASH_LISTPACK, TYPE_LIST_QUICKLIST_2, TYPE_SET,
-    TYPE_SET_INTSET, TYPE_SORTED_SET_2, TYPE_SORTED_SET_LISTPACK, TYPE_STRING,
+    TYPE_SET_INTSET, TYPE_SORTED_SET_2, TYPE_SORTED_SET_LISTPACK, TYPE_STREAM_2, TYPE_STRING,
 };
 use super::intset;
 use super::listpack::ListpackWriter;
@@ -33,6 +33,7 @@ pub(super) fn type_of(value: ValueRef<'_>) -> u8 {
         ValueRef::Hash(_) => TYPE_HASH,
         ValueRef::SortedSet(SortedSetRef::Packed(_)) => TYPE_SORTED_SET_LISTPACK,
         ValueRef::SortedSet(_) => TYPE_SORTED_SET_2,
+        ValueRef::Stream(_) => TYPE_STREAM_2,
     }
 }
 
@@ -80,6 +81,7 @@ pub(super) fn value(writer: &mut Writer<'_>, value: ValueRef<'_>) {
                 writer.bytes(&score.to_le_bytes());
             }
         }
+        ValueRef::Stream(stream) => super::stream::write(writer, stream),
     }
 }
 
@@ -91,7 +93,7 @@ fn write_item(writer: &mut Writer<'_>, item: PackedItem<'_>) {
     }
 }
 
-fn push_item(listpack: &mut ListpackWriter, item: PackedItem<'_>) {
+pub(super) fn push_item(listpack: &mut ListpackWriter, item: PackedItem<'_>) {
     match item {
         PackedItem::Bytes(bytes) => listpack.push(bytes),
         PackedItem::Integer(n) => listpack.push_integer(n),

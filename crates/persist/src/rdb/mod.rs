@@ -5,7 +5,7 @@
 //!
 //! * `codes`: the numbers of the format. `reader`, `writer`: bytes, lengths, strings.
 //! * `listpack`, `ziplist`, `intset`: many strings in one. `lzf`, `checksum`: what they say.
-//! * `decode`, `encode`: values. `skip`: passing over them.
+//! * `decode`, `encode`: values; `stream`: the most intricate of them. `skip`: passing over them.
 //! * `payload`: DUMP and RESTORE. `load`, `save`: whole data sets.
 //! * `codec`: all of it as the engine asks for it.
 //!
@@ -25,6 +25,7 @@ mod payload;
 mod reader;
 mod save;
 mod skip;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -3,7 +3,10 @@
 use oxidis_engine::snapshot::{
     LoadOptions, Loaded, LoadedEntry, SaveOptions, SnapshotCodec, SnapshotEntry,
 };
-use oxidis_engine::value::{EncodingLimits, Hash, List, Set, SortedSet, Value, ValueRef};
+use oxidis_engine::value::stream::{EntryId, Pending};
+use oxidis_engine::value::{
+    EncodingLimits, Hash, List, Set, SortedSet, Stream, StreamId, Value, ValueRef,
+};
 use proptest::prelude::*;
 
 use super::codes::*;
@@ -31,8 +34,85 @@ fn contents(value: &Value) -> (&'static str, Vec<Vec<u8>>) {
             .iter()
             .map(|(member, score)| [member.to_vec(), score.to_le_bytes().to_vec()].concat())
             .collect(),
+        ValueRef::Stream(stream) => stream_contents(stream),
     };
     (value.value_type().name(), items)
+}
+
+fn stream_contents(stream: &Stream) -> Vec<Vec<u8>> {
+    let mut contents = Vec::new();
+    for block in stream.blocks() {
+        for entry in block.entries() {
+            let fields: Vec<_> = entry.fields.collect();
+            contents.push(format!("{} {} {fields:?}", entry.id, entry.is_deleted));
+        }
+        contents.push("end of block".to_owned());
+    }
+    let (first, last) = (stream.first_id(), stream.last_id());
+    let (deleted, added) = (stream.max_deleted_id(), stream.entries_added());
+    contents.push(format!("{first} {last} {deleted} {added} {}", stream.len()));
+    for (name, group) in stream.groups() {
+        let pending: Vec<_> = group
+            .pending()
+            .map(|(id, pending)| {
+                (
+                    id,
+                    group.consumer(pending.consumer).name(),
+                    pending.delivery_ms,
+                )
+            })
+            .collect();
+        let (last, read) = (group.last_id(), group.entries_read());
+        contents.push(format!("{name:?} {last} {read:?} {pending:?}"));
+    }
+    contents.into_iter().map(String::into_bytes).collect()
+}
+
+fn stream() -> impl Strategy<Value = Value> {
+    let pairs = prop_oneof![
+        4 => word().prop_map(|value| vec![b"field".to_vec(), value]),
+        1 => (word(), word(), word(), word()).prop_map(|(a, b, c, d)| vec![a, b, c, d]),
+    ];
+    let entry = (0u64..3, any::<u64>(), pairs, prop::bool::weighted(0.2));
+    let entries = prop::collection::vec(entry, 0..30);
+    let group = (
+        any::<bool>(),
+        prop::collection::vec((0..3u8, any::<i64>()), 0..8),
+    );
+    (entries, prop::collection::vec(group, 0..3)).prop_map(|(entries, groups)| {
+        let limits = EncodingLimits {
+            stream_node_max_entries: 7,
+            ..EncodingLimits::default()
+        };
+        let mut stream = Stream::new();
+        for (ms, seq, pairs, is_deleted) in entries {
+            let pairs: Vec<&[u8]> = pairs.iter().map(Vec::as_slice).collect();
+            let id = match ms {
+                0 => EntryId::Milliseconds(stream.last_id().ms),
+                ms => EntryId::Exactly(StreamId::new(stream.last_id().ms + ms, seq)),
+            };
+            if let Ok(id) = stream.append(id, &pairs, &limits)
+                && is_deleted
+            {
+                stream.delete(id);
+            }
+        }
+        for (index, (is_known, pending)) in (0u8..).zip(groups) {
+            let (name, last_id) = ([index], stream.last_id());
+            stream.create_group(&name, last_id, is_known.then_some(3));
+            let group = stream.group_mut(&name).unwrap();
+            for (seq, (consumer, delivery_ms)) in (0u64..).zip(pending) {
+                let (consumer, _) = group.find_or_create_consumer(&[consumer], delivery_ms);
+                let pending = Pending {
+                    consumer,
+                    delivery_ms,
+                    delivery_count: seq * seq * 1000,
+                };
+                group.set_pending(StreamId::new(1, seq), pending);
+            }
+        }
+        Value::Stream(stream)
+    })
 }
 
 fn word() -> impl Strategy<Value = Vec<u8>> {
@@ -54,6 +134,7 @@ fn value() -> impl Strategy<Value = Value> {
     let limits = EncodingLimits::default;
     prop_oneof![
         word().prop_map(Value::String),
+        stream(),
         words().prop_map(move |words| {
             let mut list = List::new();
             words

@@ -11,7 +11,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::keyspace::{EntryRef, collection_ref};
 use crate::value::packed::IntegerText;
-use crate::value::{Hash, List, Set, SortedSet, ValueType};
+use crate::value::{Hash, List, Set, SortedSet, Stream, ValueType};
 
 /// What an expiry, whenever it is, adds to the digest of a key.
 const EXPIRES: &[u8] = b"!!expire!!";
@@ -75,6 +75,15 @@ impl Digest {
                     self.add_pair(member, score_text(score).as_bytes());
                 }
             }
+            ValueType::Stream => {
+                for entry in collection_ref::<Stream>(entry).iter() {
+                    self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+                    for (field, value) in entry.fields {
+                        self.mix(field.as_bytes(&mut first));
+                        self.mix(value.as_bytes(&mut second));
+                    }
+                }
+            }
         }
         if entry.expire_ms().is_some() {
             self.add(EXPIRES);
@@ -94,6 +103,7 @@ fn type_number(value_type: ValueType) -> u32 {
         ValueType::Set => 2,
         ValueType::SortedSet => 3,
         ValueType::Hash => 4,
+        ValueType::Stream => 6,
     }
 }
 

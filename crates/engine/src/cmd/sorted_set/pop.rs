@@ -251,6 +251,7 @@ fn wait(
         deadline_ms,
         on_timeout: TimeoutReply::NullArray,
         needs_other_keys: false,
+        wants_loss: false,
     };
     cx.block(blocking, out)
 }

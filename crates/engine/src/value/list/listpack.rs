@@ -22,7 +22,7 @@
 use super::element::{Element, ListItem};
 
 /// What a listpack has beside its entries: total length, count and end byte.
-pub(super) const FRAME_LEN: usize = 7;
+pub(in crate::value) const FRAME_LEN: usize = 7;
 
 const STRING_12_BIT: u8 = 0b1110_0000;
 const STRING_32_BIT: u8 = 0b1111_0000;
@@ -32,7 +32,7 @@ const INTEGER_32_BIT: u8 = 0b1111_0011;
 const INTEGER_64_BIT: u8 = 0b1111_0100;
 
 /// How many bytes a string of `len` bytes takes.
-pub(super) fn string_len(len: usize) -> usize {
+pub(in crate::value) fn string_len(len: usize) -> usize {
     let entry_len = len
         + match len {
             0..64 => 1,
@@ -43,7 +43,7 @@ pub(super) fn string_len(len: usize) -> usize {
 }
 
 /// How many bytes an integer takes.
-pub(super) fn integer_len(integer: i64) -> usize {
+pub(in crate::value) fn integer_len(integer: i64) -> usize {
     1 + match integer {
         0..=127 => 1,
         -4096..=4095 => 2,

@@ -20,5 +20,9 @@ mod tests;
 
 pub use element::ListItem;
 pub use iter::Iter;
+pub(super) use listpack::{
+    FRAME_LEN as LISTPACK_FRAME_LEN, integer_len as listpack_integer_len,
+    string_len as listpack_string_len,
+};
 pub use quicklist::Quicklist;
 pub use sequence::{End, List, ListRef};
