@@ -9,7 +9,9 @@ use crate::client::Clients;
 use crate::client_limits::ClientLimits;
 use crate::command::CommandNames;
 use crate::config::{Config, LogLevel, RewriteScope};
-use crate::keyspace::{Database, Entry, Keyspace};
+use crate::eviction::EvictionTimes;
+use crate::keyspace::{Keyspace, Meters};
+use crate::lazy_free::{Garbage, LazyFree};
 use crate::observe::{Monitors, SlowLog};
 use crate::pause::Pause;
 use crate::persistence::Persistence;
@@ -27,28 +29,6 @@ pub trait Clock: Send + Sync {
     fn now_us(&self) -> i64;
 }
 
-/// Something to free that may take long: the driver gives it to a thread of its own.
-pub struct Garbage(pub(crate) GarbageKind);
-
-impl Garbage {
-    /// Whether freeing it may take long enough to be worth another thread.
-    pub fn is_large(&self) -> bool {
-        match &self.0 {
-            GarbageKind::Entries(entries) => {
-                entries.len() > 64 || entries.iter().any(|entry| entry.as_ref().is_large())
-            }
-            GarbageKind::Databases(databases) => databases.iter().any(|it| it.len() > 64),
-        }
-    }
-}
-
-pub(crate) enum GarbageKind {
-    /// Entries with big values.
-    Entries(Vec<Entry>),
-    /// Whole databases.
-    Databases(Vec<Database>),
-}
-
 /// What the process around the engine knows and does.
 pub trait Host: Send + Sync {
     /// Frees what may take long. The default does so at once.
@@ -56,10 +36,14 @@ pub trait Host: Send + Sync {
         drop(garbage);
     }
 
-    /// Heap bytes in use by the process, if it is known.
+    /// Heap bytes in use by the process; 0 if nobody knows, and then the engine estimates what its
+    /// data take. It must be quick: while there is a `maxmemory`, every request asks.
     fn used_memory_bytes(&self) -> u64 {
         0
     }
+
+    /// Told by a worker at the end of each batch of requests, for hosts that count memory by thread.
+    fn note_thread_memory(&self) {}
 
     /// Facts for INFO that only the process knows: section, field, value.
     fn information(&self) -> Vec<(&'static str, &'static str, String)> {
@@ -156,6 +140,8 @@ pub struct Engine {
     pub(crate) rejected_connections: AtomicU64,
     pub(crate) client_limits: ClientLimits,
     pub(crate) rates: Rates,
+    pub(crate) lazy_free: Arc<LazyFree>,
+    pub(crate) eviction_times: EvictionTimes,
     pub(crate) names: CommandNames,
     /// Heap bytes in use before there was any data.
     pub(crate) startup_memory_bytes: u64,
@@ -181,8 +167,9 @@ impl Engine {
             let _ = names.rename(&from, &to);
         }
         let startup_memory_bytes = options.host.used_memory_bytes();
+        let meters = Meters::new(startup_memory_bytes == 0);
         Arc::new(Engine {
-            keyspace: Arc::new(Keyspace::new(stripe_count, seed)),
+            keyspace: Arc::new(Keyspace::new(stripe_count, seed, meters)),
             pubsub: PubSub::default(),
             propagation: Propagation::default(),
             clients: Clients::default(),
@@ -204,6 +191,8 @@ impl Engine {
             rejected_connections: AtomicU64::new(0),
             client_limits: ClientLimits::default(),
             rates: Rates::default(),
+            lazy_free: Arc::default(),
+            eviction_times: EvictionTimes::default(),
             names,
             startup_memory_bytes,
             random: Mutex::new(random),
@@ -225,10 +214,13 @@ impl Engine {
         self.clock.now_us() / 1000
     }
 
-    /// Whether more memory is in use than `maxmemory` allows.
-    pub(crate) fn is_out_of_memory(&self) -> bool {
-        let maxmemory = self.config.maxmemory();
-        maxmemory > 0 && self.host.used_memory_bytes() > maxmemory
+    /// Heap bytes in use: the host's word, or what the data are estimated to take.
+    #[inline]
+    pub(crate) fn used_memory_bytes(&self) -> u64 {
+        match self.host.used_memory_bytes() {
+            0 => self.keyspace.metered_bytes(),
+            bytes => bytes,
+        }
     }
 
     /// Sessions that are open.
@@ -244,6 +236,8 @@ impl Engine {
     /// CONFIG RESETSTAT.
     pub(crate) fn reset_statistics(&self) {
         self.stats.reset();
+        self.lazy_free.reset();
+        self.eviction_times.reset();
         self.rejected_connections.store(0, Ordering::Relaxed);
         self.clients.received.store(0, Ordering::Relaxed);
         self.client_limits.reset();

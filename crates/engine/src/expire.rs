@@ -41,9 +41,10 @@ impl Worker {
         }
         self.engine.sample_rates();
         self.engine.look_at_clients();
+        let has_too_much = self.make_room_regularly();
         let is_paused = self.engine.pause.holds_writes(self.now_ms());
         if is_paused || self.engine.is_active_expire_off.load(Ordering::Relaxed) {
-            return false;
+            return has_too_much;
         }
         let mut cycle = std::mem::take(&mut self.expire_cycle);
         if cycle.ends_us == 0 {
@@ -79,7 +80,7 @@ impl Worker {
             cycle
         };
         self.free_garbage();
-        !is_over
+        !is_over || has_too_much
     }
 
     /// Looks at the next buckets of one stripe; answers whether a busy script let it.

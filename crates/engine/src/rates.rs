@@ -46,7 +46,7 @@ impl Engine {
         }
         window.add(now_ms, self.stats.totals());
         drop(window);
-        self.peak_memory_bytes(self.host.used_memory_bytes());
+        self.peak_memory_bytes(self.used_memory_bytes());
     }
 
     /// The rates of the last seconds; zero where nobody takes samples.

@@ -199,6 +199,7 @@ impl Session {
         worker.measure_rest();
         spans.clear();
         worker.spans = spans;
+        worker.engine.host.note_thread_memory();
         progress
     }
 

@@ -99,8 +99,6 @@ counters! {
     reads_processed,
     /// Writes to a socket.
     writes_processed,
-    /// Values freed off the request path.
-    lazyfreed_objects,
     /// Times a command that needed nothing was rejected with an error while queued.
     unexpected_error_replies,
 }

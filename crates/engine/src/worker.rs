@@ -12,9 +12,11 @@ use smallvec::SmallVec;
 
 use crate::blocking::Blocked;
 use crate::command::{EventClass, Registered};
-use crate::engine::{Engine, Garbage, GarbageKind};
+use crate::engine::Engine;
+use crate::eviction::{Evictor, MemoryRules};
 use crate::expire::ExpireCycle;
-use crate::keyspace::{Database, Entry, View};
+use crate::keyspace::{AccessRules, Database, Entry, EntryRef, View};
+use crate::lazy_free::Garbage;
 use crate::propagation::Propagated;
 use crate::random::Random;
 use crate::stats::WorkerCounters;
@@ -57,6 +59,16 @@ pub struct Worker {
     unmeasured: SmallVec<[usize; UNMEASURED_MAX]>,
     pub(crate) limits: Arc<EncodingLimits>,
     config_generation: u64,
+    /// The configuration's word on access information, as it was last looked at.
+    pub(crate) access_rules: AccessRules,
+    /// The configuration's word on memory, as it was last looked at.
+    pub(crate) memory_rules: MemoryRules,
+    /// What LFU counters draw from, also through `&self` of reading commands.
+    pub(crate) access_random: RefCell<Random>,
+    pub(crate) evictor: Evictor,
+    /// Whether there was no memory left when the request came, though everything was evicted that
+    /// may be.
+    pub(crate) is_out_of_memory: bool,
     /// Whether the event `new` was wanted when the configuration was last looked at.
     wants_new: bool,
     /// Changes that the command made.
@@ -72,6 +84,8 @@ pub struct Worker {
     /// Entries and databases to free once the locks are gone.
     pub(crate) garbage: Vec<Entry>,
     pub(crate) garbage_databases: Vec<Database>,
+    /// How many values of the garbage count as freed lazily.
+    pub(crate) lazily_freed: u64,
     pub(crate) expire_cycle: ExpireCycle,
     /// Whether the command that runs had to do without a stripe that a busy script has.
     pub(crate) gave_up: bool,
@@ -89,6 +103,11 @@ impl Worker {
         Worker {
             view: View::new(engine.keyspace.clone()),
             random: engine.fork_random(),
+            access_rules: engine.config.access_rules(),
+            memory_rules: MemoryRules::new(&engine.config),
+            access_random: RefCell::new(engine.fork_random()),
+            evictor: Evictor::default(),
+            is_out_of_memory: false,
             counters: engine.stats.register(),
             now_us: engine.clock.now_us(),
             next_now_us: 0,
@@ -105,6 +124,7 @@ impl Worker {
             rewritten: None,
             garbage: Vec::new(),
             garbage_databases: Vec::new(),
+            lazily_freed: 0,
             expire_cycle: ExpireCycle::default(),
             gave_up: false,
             left: Vec::new(),
@@ -128,6 +148,12 @@ impl Worker {
             let slow_us = self.engine.config.slowlog_log_slower_than_us();
             self.shares_readings = !(0..SLOW_ENOUGH_US).contains(&slow_us);
             self.limits = own_limits(&self.engine);
+            self.access_rules = self.engine.config.access_rules();
+            let memory_rules = MemoryRules::new(&self.engine.config);
+            if memory_rules != self.memory_rules {
+                self.memory_rules = memory_rules;
+                self.evictor.forget();
+            }
             if self.refresh_events() {
                 self.config_generation = generation;
             }
@@ -195,20 +221,34 @@ impl Worker {
         self.now_us / 1000
     }
 
+    /// What a new entry gets as access information.
+    #[inline]
+    pub(crate) fn new_access(&self) -> u32 {
+        self.access_rules.of_new(self.now_us)
+    }
+
+    /// Notes the use of an entry, for eviction, OBJECT IDLETIME and OBJECT FREQ.
+    #[inline]
+    pub(crate) fn touch(&self, entry: EntryRef<'_>) {
+        let old = entry.access();
+        let mut random = self.access_random.borrow_mut();
+        let new = self.access_rules.of_used(old, self.now_us, &mut random);
+        if new != old {
+            entry.set_access(new);
+        }
+    }
+
     /// Frees what commands have thrown away; call it without locks.
     #[inline]
     pub(crate) fn free_garbage(&mut self) {
-        if !self.garbage.is_empty() {
-            let garbage = std::mem::take(&mut self.garbage);
-            self.engine
-                .host
-                .reclaim(Garbage(GarbageKind::Entries(garbage)));
-        }
-        if !self.garbage_databases.is_empty() {
-            let garbage = std::mem::take(&mut self.garbage_databases);
-            self.engine
-                .host
-                .reclaim(Garbage(GarbageKind::Databases(garbage)));
+        if !self.garbage.is_empty() || !self.garbage_databases.is_empty() {
+            let garbage = Garbage::new(
+                std::mem::take(&mut self.garbage),
+                std::mem::take(&mut self.garbage_databases),
+                std::mem::take(&mut self.lazily_freed),
+                &self.engine.lazy_free,
+            );
+            self.engine.host.reclaim(garbage);
         }
     }
 }

@@ -180,9 +180,9 @@ fn setbit(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         }
     };
     let key = cx.key(1);
-    let string = cx.raw_string_or_create(key)?;
-    let has_grown = grow(string, offset);
-    let old = bits::is_set(string, offset);
+    let mut string = cx.raw_string_or_create(key)?;
+    let has_grown = grow(&mut string, offset);
+    let old = bits::is_set(&string, offset);
     if has_grown || old != bit {
         let byte = &mut string[bits::byte_of(offset)];
         if bit {
@@ -190,6 +190,7 @@ fn setbit(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         } else {
             *byte &= !bits::mask(offset);
         }
+        drop(string);
         cx.changed(key, EventClass::STRING, "setbit");
     }
     out.integer(old.into());

@@ -343,7 +343,12 @@ fn flush(
     if !is_known || cx.argc() > 2 {
         return Err(CommandError::Syntax);
     }
+    let is_lazy =
+        cx.arg_is(1, "ASYNC") || cx.argc() == 1 && cx.engine().config.lazyfree_lazy_user_flush();
     let flushed = databases.map(|database| empty(cx.worker, database)).sum();
+    if is_lazy {
+        cx.worker.lazily_freed += flushed;
+    }
     cx.count_changes(flushed);
     // Propagated even if nothing was there.
     let arguments: Vec<&[u8]> = cx.args().iter().collect();

@@ -165,21 +165,27 @@ const SAME_OBJECT: CommandError =
     CommandError::text("ERR source and destination objects are the same");
 
 fn del(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let is_lazy = cx.engine().config.lazyfree_lazy_user_del();
+    delete_all(cx, is_lazy, out)
+}
+
+/// What takes long to free is freed off the request path whichever command deletes it; only INFO
+/// tells them apart.
+fn unlink(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    delete_all(cx, true, out)
+}
+
+fn delete_all(cx: &mut Context<'_>, is_lazy: bool, out: &mut Reply<'_>) -> CommandResult {
     let mut deleted = 0;
     for index in 1..cx.argc() {
         let key = cx.key(index);
-        if cx.delete(key) {
+        if cx.delete_as(key, is_lazy) {
             cx.changed(key, EventClass::GENERIC, "del");
             deleted += 1;
         }
     }
     out.integer(deleted);
     Ok(())
-}
-
-/// What takes long to free is freed off the request path whichever command deletes it.
-fn unlink(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    del(cx, out)
 }
 
 fn exists(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {

@@ -6,7 +6,7 @@ use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group, KeyFlags,
     KeySpec, Reply,
 };
-use crate::keyspace::Key;
+use crate::keyspace::{Key, RawStringMut};
 use crate::value::StringRef;
 use crate::value::hyperloglog::{self, Invalid, MergedRegisters};
 
@@ -115,9 +115,9 @@ fn sparse_max_bytes(cx: &Context<'_>) -> usize {
 fn sketch_or_create<'a>(
     cx: &'a mut Context<'_>,
     key: Key<'_>,
-) -> Result<(&'a mut Vec<u8>, bool), CommandError> {
+) -> Result<(RawStringMut<'a>, bool), CommandError> {
     let is_new = sketch(cx, key)?.is_none();
-    let string = cx.raw_string_or_create(key)?;
+    let mut string = cx.raw_string_or_create(key)?;
     if is_new {
         *string = hyperloglog::empty();
     }
@@ -128,13 +128,16 @@ fn pfadd(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
     let args = cx.args();
     let sparse_max_bytes = sparse_max_bytes(cx);
-    let (string, is_new) = sketch_or_create(cx, key)?;
+    let (mut string, is_new) = sketch_or_create(cx, key)?;
     let mut changes = u64::from(is_new);
     for element in args.iter().skip(2) {
-        changes += u64::from(hyperloglog::add(string, element, sparse_max_bytes)?);
+        changes += u64::from(hyperloglog::add(&mut string, element, sparse_max_bytes)?);
     }
     if changes > 0 {
-        hyperloglog::forget_count(string);
+        hyperloglog::forget_count(&mut string);
+    }
+    drop(string);
+    if changes > 0 {
         cx.changed(key, EventClass::STRING, "pfadd");
         cx.count_changes(changes - 1);
     }
@@ -158,13 +161,14 @@ fn pfcount(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         out.integer(0);
         return Ok(());
     }
-    let string = cx.raw_string_or_create(key)?;
-    if let Some(count) = hyperloglog::cached_count(string) {
+    let mut string = cx.raw_string_or_create(key)?;
+    if let Some(count) = hyperloglog::cached_count(&string) {
         out.integer(count as i64);
         return Ok(());
     }
-    let count = hyperloglog::count(string)?;
-    hyperloglog::remember_count(string, count);
+    let count = hyperloglog::count(&string)?;
+    hyperloglog::remember_count(&mut string, count);
+    drop(string);
     // Who holds a copy of the data is to have the same bytes.
     cx.modified(key);
     cx.rewrite(&[b"PFCOUNT", key.bytes]);
@@ -183,12 +187,13 @@ fn pfmerge(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     }
     let key = cx.key(1);
     let sparse_max_bytes = sparse_max_bytes(cx);
-    let (string, _) = sketch_or_create(cx, key)?;
+    let (mut string, _) = sketch_or_create(cx, key)?;
     if is_any_dense {
-        hyperloglog::make_dense(string)?;
+        hyperloglog::make_dense(&mut string)?;
     }
-    hyperloglog::raise(string, &merged, sparse_max_bytes)?;
-    hyperloglog::forget_count(string);
+    hyperloglog::raise(&mut string, &merged, sparse_max_bytes)?;
+    hyperloglog::forget_count(&mut string);
+    drop(string);
     cx.changed(key, EventClass::STRING, "pfadd");
     out.ok();
     Ok(())
@@ -201,9 +206,10 @@ fn pfdebug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     };
     match cx.arg(1).to_ascii_lowercase().as_slice() {
         b"getreg" => {
-            let string = cx.raw_string_or_create(key)?;
-            let was_sparse = hyperloglog::make_dense(string)?;
-            let registers: Vec<u8> = hyperloglog::registers(string).collect();
+            let mut string = cx.raw_string_or_create(key)?;
+            let was_sparse = hyperloglog::make_dense(&mut string)?;
+            let registers: Vec<u8> = hyperloglog::registers(&string).collect();
+            drop(string);
             cx.count_changes(was_sparse.into());
             out.array(registers.len());
             for register in registers {
@@ -213,10 +219,12 @@ fn pfdebug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         b"decode" if is_dense => {
             return Err(CommandError::text("ERR HLL encoding is not sparse"));
         }
-        b"decode" => out.bulk(decode(cx.raw_string_or_create(key)?)?.as_bytes()),
+        b"decode" => out.bulk(decode(&cx.raw_string_or_create(key)?)?.as_bytes()),
         b"encoding" => out.simple(if is_dense { "dense" } else { "sparse" }),
         b"todense" => {
-            let was_sparse = hyperloglog::make_dense(cx.raw_string_or_create(key)?)?;
+            let mut string = cx.raw_string_or_create(key)?;
+            let was_sparse = hyperloglog::make_dense(&mut string)?;
+            drop(string);
             cx.count_changes(was_sparse.into());
             out.integer(was_sparse.into());
         }

@@ -331,7 +331,7 @@ fn clients(page: &mut Page, worker: &mut Worker) {
 }
 
 fn memory(page: &mut Page, worker: &mut Worker) {
-    let used = worker.engine.host.used_memory_bytes();
+    let used = worker.engine.used_memory_bytes();
     let peak = worker.engine.peak_memory_bytes(used);
     let startup = worker.engine.startup_memory_bytes;
     let table_bytes: usize = sum_databases(worker)
@@ -391,8 +391,9 @@ fn memory(page: &mut Page, worker: &mut Worker) {
     page.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     page.fact("mem_allocator");
     page.zeros(&["active_defrag_running"]);
-    page.field("lazyfree_pending_objects", 0);
-    page.field("lazyfreed_objects", engine.stats.totals().lazyfreed_objects);
+    let lazy_free = &engine.lazy_free;
+    page.field("lazyfree_pending_objects", lazy_free.pending_objects());
+    page.field("lazyfreed_objects", lazy_free.freed_objects());
 }
 
 fn persistence(page: &mut Page, worker: &mut Worker) {
@@ -454,6 +455,9 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.field("evicted_keys", totals.evicted_keys);
     page.zeros(&["evicted_clients"]);
     page.field("evicted_scripts", engine.scripting.evicted());
+    let (total_ms, current_ms) = engine.eviction_times.total_and_current_ms(worker.now_us);
+    page.field("total_eviction_exceeded_time", total_ms);
+    page.field("current_eviction_exceeded_time", current_ms);
     page.field("keyspace_hits", totals.keyspace_hits);
     page.field("keyspace_misses", totals.keyspace_misses);
     page.field("pubsub_channels", engine.pubsub.channel_count());

@@ -4,7 +4,7 @@ use super::info::{DatabaseSum, sum_databases};
 use crate::command::{
     Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec, Locks, Reply,
 };
-use crate::keyspace::memory_usage as entry_memory_usage;
+use crate::keyspace::{SLOT_BYTES, memory_usage as entry_memory_usage};
 use std::sync::atomic::Ordering;
 
 const ROW: Command = Command {
@@ -96,9 +96,6 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
     ..ROW
 }];
 
-/// Bytes of a table's bucket that an entry takes, at the usual load.
-const SLOT_BYTES: usize = 9;
-
 fn memory_usage(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let mut index = 3;
     while index < cx.argc() {
@@ -121,7 +118,7 @@ fn memory_usage(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 fn memory_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let sums = sum_databases(cx.worker);
     let engine = cx.engine();
-    let used = engine.host.used_memory_bytes();
+    let used = engine.used_memory_bytes();
     let peak = engine.peak_memory_bytes(used);
     let startup = engine.startup_memory_bytes;
     let clients = engine.clients.all();
@@ -199,7 +196,7 @@ fn memory_doctor(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     /// Below this a report would say nothing.
     const WORTH_A_REPORT_BYTES: u64 = 5 << 20;
     let engine = cx.engine();
-    let used = engine.host.used_memory_bytes();
+    let used = engine.used_memory_bytes();
     let peak = engine.peak_memory_bytes(used);
     let report = if used < WORTH_A_REPORT_BYTES {
         "There is too little in memory for a diagnosis.\n"

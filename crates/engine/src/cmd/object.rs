@@ -4,7 +4,7 @@ use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, KeyFlags, KeySpec, Reply,
 };
 use crate::config::MaxmemoryPolicy;
-use crate::keyspace::{EntryRef, encoding};
+use crate::keyspace::{EntryRef, access, encoding};
 use crate::value::StringRef;
 
 const ROW: Command = Command {
@@ -141,9 +141,7 @@ fn object_idletime(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 /// Seconds since a value was last used.
 pub(super) fn idle_seconds(cx: &Context<'_>, entry: EntryRef<'_>) -> i64 {
-    // The clock has 24 bits and wraps around after half a year.
-    let now = (cx.now_us() / 1_000_000) as u32;
-    i64::from(now.wrapping_sub(entry.access()) & 0x00ff_ffff)
+    i64::from(access::idle_seconds(entry.access(), cx.now_us()))
 }
 
 fn object_freq(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
@@ -158,7 +156,9 @@ fn object_freq(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
              time to adjust.",
         ));
     }
-    out.integer(i64::from(entry.access() & 0xff));
+    let rules = cx.worker.access_rules;
+    let frequency = rules.frequency(entry.access(), cx.now_us());
+    out.integer(i64::from(frequency));
     Ok(())
 }
 

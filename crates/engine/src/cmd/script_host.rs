@@ -35,7 +35,7 @@ impl<'c, 'a> Host<'c, 'a> {
         is_function: bool,
     ) -> Result<Self, CommandError> {
         let is_reading_command = cx.registered.command.flags.contains(Flags::READONLY);
-        let is_out_of_memory = cx.worker.engine.is_out_of_memory();
+        let is_out_of_memory = cx.worker.is_out_of_memory;
         if !flags.is_undeclared {
             if !flags.no_writes && is_reading_command {
                 return Err(CommandError::text(

@@ -708,7 +708,7 @@ fn append(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         }
         Some(string) => {
             check_length(cx, string.len().checked_add(suffix.len()))?;
-            let string = cx.raw_string_or_create(key)?;
+            let mut string = cx.raw_string_or_create(key)?;
             string.extend_from_slice(suffix);
             string.len()
         }
@@ -732,13 +732,14 @@ fn setrange(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         return Ok(());
     }
     check_length(cx, offset.checked_add(patch.len()))?;
-    let string = cx.raw_string_or_create(key)?;
+    let mut string = cx.raw_string_or_create(key)?;
     let end = offset + patch.len();
     if string.len() < end {
         string.resize(end, 0);
     }
     string[offset..end].copy_from_slice(patch);
     let length = string.len();
+    drop(string);
     cx.changed(key, EventClass::STRING, "setrange");
     out.integer(length as i64);
     Ok(())

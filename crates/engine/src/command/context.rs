@@ -12,7 +12,9 @@ use super::{CommandError, CommandResult, Reply};
 use crate::blocking::{Blocked, BlockedState, Blocking};
 use crate::client::Client;
 use crate::engine::Engine;
-use crate::keyspace::{Collection, CollectionMut, Entry, EntryRef, Key, collection_ref};
+use crate::keyspace::{
+    Collection, CollectionMut, Entry, EntryRef, Key, RawStringMut, access, collection_ref,
+};
 use crate::propagation::Propagated;
 use crate::random::Random;
 use crate::text::parse_integer;
@@ -346,11 +348,8 @@ impl<'a> Context<'a> {
     /// Notes the use of an entry, for eviction and OBJECT IDLETIME.
     #[inline]
     pub(crate) fn touch(&self, entry: EntryRef<'_>) {
-        if !self.client.no_touch {
-            let clock = (self.worker.now_us / 1_000_000) as u32 & 0x00ff_ffff;
-            if entry.access() != clock {
-                entry.set_access(clock);
-            }
+        if !self.client.no_touch || self.registered.command.name == "touch" {
+            self.worker.touch(entry);
         }
     }
 
@@ -569,12 +568,23 @@ impl<'a> Context<'a> {
     #[inline]
     pub fn set_string(&mut self, key: Key<'_>, bytes: &[u8], expire_ms: Option<i64>) {
         self.discard_big(key);
-        let access = self.access_clock();
-        let database = self.database_mut(key);
-        database.set_string(key.hash, key.bytes, bytes, expire_ms);
-        if let Some(entry) = database.get(key.hash, key.bytes) {
-            entry.set_access(access);
-        }
+        let keeps_access = self.client.no_touch && self.worker.access_rules.is_lfu;
+        let Worker {
+            view,
+            access_rules,
+            access_random,
+            now_us,
+            ..
+        } = self.worker;
+        let database = view.stripe_mut(key.hash).database_mut(self.client.database);
+        database.set_access_clock(access_rules.of_new(*now_us));
+        database.set_string(key.hash, key.bytes, bytes, expire_ms, |overwritten| {
+            if !keeps_access {
+                let random = access_random.get_mut();
+                let access = access_rules.of_used(overwritten.access(), *now_us, random);
+                overwritten.set_access(access);
+            }
+        });
     }
 
     /// Sets a string, keeping the key's expiry.
@@ -606,7 +616,7 @@ impl<'a> Context<'a> {
 
     /// The string under a key as a growable one; an empty one if the key is not there, which the
     /// caller must not leave empty.
-    pub fn raw_string_or_create(&mut self, key: Key<'_>) -> Result<&mut Vec<u8>, CommandError> {
+    pub fn raw_string_or_create(&mut self, key: Key<'_>) -> Result<RawStringMut<'_>, CommandError> {
         match self.writable_type(key) {
             Some(ValueType::String) => {}
             Some(_) => return Err(CommandError::WrongType),
@@ -622,18 +632,30 @@ impl<'a> Context<'a> {
     /// Stores any value, with this expiry or none, whatever was there.
     pub fn store(&mut self, key: Key<'_>, value: Value, expire_ms: Option<i64>) {
         let entry = Entry::from_value(key.bytes, value, expire_ms);
-        entry.as_ref().set_access(self.access_clock());
-        if let Some(old) = self.database_mut(key).insert(key.hash, entry) {
+        entry.as_ref().set_access(self.worker.new_access());
+        let is_lfu = self.worker.access_rules.is_lfu;
+        let database = self.database_mut(key);
+        // What is used often is, whatever is stored there.
+        if is_lfu && let Some(old) = database.get(key.hash, key.bytes) {
+            entry.as_ref().set_access(old.access());
+        }
+        if let Some(old) = database.insert(key.hash, entry) {
             self.discard(old);
         }
     }
 
     /// Deletes a key; answers whether it was there (and not expired).
     pub fn delete(&mut self, key: Key<'_>) -> bool {
+        let is_lazy = self.worker.engine.config.lazyfree_lazy_server_del();
+        self.delete_as(key, is_lazy)
+    }
+
+    /// As [`Self::delete`]; `is_lazy` says whether INFO counts the value as freed lazily.
+    pub(crate) fn delete_as(&mut self, key: Key<'_>, is_lazy: bool) -> bool {
         self.expire_if_needed(key);
         match self.take(key) {
             Some(entry) => {
-                self.discard(entry);
+                discard(self.worker, entry, is_lazy);
                 true
             }
             None => false,
@@ -664,6 +686,31 @@ impl<'a> Context<'a> {
         answer
     }
 
+    /// Makes a key look as if it had not been used for so long, where idle times are kept (as
+    /// RESTORE does).
+    pub fn set_idle_seconds(&mut self, key: Key<'_>, seconds: i64) {
+        let access = access::of_idle_seconds(self.worker.now_us, seconds);
+        if !self.worker.access_rules.is_lfu {
+            self.set_access(key, access);
+        }
+    }
+
+    /// Makes a key look as if it were used so often (a logarithmic count), where frequencies are
+    /// kept (as RESTORE does).
+    pub fn set_frequency(&mut self, key: Key<'_>, counter: u8) {
+        let rules = self.worker.access_rules;
+        if rules.is_lfu {
+            self.set_access(key, rules.of_frequency(self.worker.now_us, counter));
+        }
+    }
+
+    fn set_access(&mut self, key: Key<'_>, access: u32) {
+        let database = self.database_mut(key);
+        if let Some(entry) = database.get(key.hash, key.bytes) {
+            entry.set_access(access);
+        }
+    }
+
     /// Sets or removes the expiry of a key; answers whether the key is there.
     pub fn set_expire(&mut self, key: Key<'_>, expire_ms: Option<i64>) -> bool {
         self.expire_if_needed(key);
@@ -673,15 +720,11 @@ impl<'a> Context<'a> {
 
     #[inline]
     pub(crate) fn database_mut(&mut self, key: Key<'_>) -> &mut crate::keyspace::Database {
-        let clock = self.access_clock();
+        let access = self.worker.new_access();
         let database = self.client.database;
         let database = self.worker.view.stripe_mut(key.hash).database_mut(database);
-        database.set_access_clock(clock);
+        database.set_access_clock(access);
         database
-    }
-
-    fn access_clock(&self) -> u32 {
-        (self.worker.now_us / 1_000_000) as u32 & 0x00ff_ffff
     }
 
     /// Throws a big value under the key away before it is overwritten, so that it is freed later.
@@ -711,9 +754,11 @@ impl<'a> Context<'a> {
         None
     }
 
-    /// Frees an entry: at once if it is small, without the locks if not.
+    /// Frees an entry that something else takes the place of: at once if it is small, without the
+    /// locks if not.
     pub(crate) fn discard(&mut self, entry: Entry) {
-        discard(self.worker, entry);
+        let is_lazy = self.worker.engine.config.lazyfree_lazy_server_del();
+        discard(self.worker, entry, is_lazy);
     }
 
     // Telling of changes.
@@ -880,36 +925,63 @@ impl<'a> Context<'a> {
 
 /// Deletes a key whose time is over, and tells everyone.
 pub(crate) fn delete_expired(worker: &mut Worker, database: usize, key: Key<'_>) {
+    let is_lazy = worker.engine.config.lazyfree_lazy_expire();
+    if delete_and_tell(
+        worker,
+        database,
+        key,
+        is_lazy,
+        EventClass::EXPIRED,
+        "expired",
+    ) {
+        worker.counters.expired_keys.add(1);
+    }
+}
+
+/// Deletes a key to free memory, and tells everyone.
+pub(crate) fn delete_evicted(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: bool) {
+    if delete_and_tell(
+        worker,
+        database,
+        key,
+        is_lazy,
+        EventClass::EVICTED,
+        "evicted",
+    ) {
+        worker.counters.evicted_keys.add(1);
+    }
+}
+
+/// Deletes a key that no command deletes; answers whether it was there.
+fn delete_and_tell(
+    worker: &mut Worker,
+    database: usize,
+    key: Key<'_>,
+    is_lazy: bool,
+    class: EventClass,
+    event: &str,
+) -> bool {
     let stripe = worker.view.stripe_mut(key.hash);
     let Some(entry) = stripe.database_mut(database).remove(key.hash, key.bytes) else {
-        return;
+        return false;
     };
-    discard(worker, entry);
+    discard(worker, entry, is_lazy);
     if worker.engine.propagation.is_heard() {
-        let name = if worker.engine.config.lazyfree_lazy_expire() {
-            "UNLINK"
-        } else {
-            "DEL"
-        };
+        let name = if is_lazy { "UNLINK" } else { "DEL" };
         let arguments = vec![name.as_bytes().to_vec(), key.bytes.to_vec()];
         worker.propagated.push(Propagated {
             database,
             arguments,
         });
     }
-    worker.counters.expired_keys.add(1);
     signal(worker, database, key);
-    notify(
-        &worker.engine,
-        database,
-        key.bytes,
-        EventClass::EXPIRED,
-        "expired",
-    );
+    notify(&worker.engine, database, key.bytes, class, event);
+    true
 }
 
-fn discard(worker: &mut Worker, entry: Entry) {
+fn discard(worker: &mut Worker, entry: Entry, is_lazy: bool) {
     if entry.as_ref().is_costly_to_drop() {
+        worker.lazily_freed += u64::from(is_lazy && entry.as_ref().is_large());
         worker.garbage.push(entry);
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn execute(
         Err(error) => return reject(worker, client, None, &error, out),
     };
     let registered = prepared.registered;
+    worker.make_room();
     if let Err(error) = gates(worker, client, registered, args) {
         return reject(worker, client, Some(registered), &error, out);
     }
@@ -157,6 +158,9 @@ fn gates(
             "ERR Command not allowed inside a transaction",
         ));
     }
+    if worker.is_out_of_memory && needs_memory(client, registered) {
+        return Err(CommandError::OutOfMemory);
+    }
     if client.is_subscriber_only() && !is_allowed_to_subscribers(registered) {
         return Err(format!(
             "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
@@ -197,6 +201,19 @@ fn protected(
         registered.command.name.to_ascii_uppercase()
     )
     .into())
+}
+
+/// Whether a command is refused when there is no memory left: one that may need some, EXEC with such
+/// a command in its queue, and whatever would be queued.
+#[cold]
+fn needs_memory(client: &Client, registered: &Registered) -> bool {
+    let denies = |registered: &Registered| registered.command.flags.contains(Flags::DENYOOM);
+    let transaction = &client.transaction;
+    match registered.command.name {
+        "exec" => transaction.queue.iter().any(|it| denies(it.registered)),
+        "discard" | "quit" | "reset" => false,
+        _ => transaction.is_open || denies(registered),
+    }
 }
 
 fn is_queued(registered: &Registered) -> bool {

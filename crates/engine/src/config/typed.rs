@@ -11,6 +11,7 @@ use super::enumerations::{
 };
 use super::store::Config;
 use super::value::{OutputBufferLimit, SavePoint, Value};
+use crate::keyspace::AccessRules;
 use crate::value::EncodingLimits;
 
 pub(super) const OUTPUT_BUFFER_LIMITS: DirectiveId = DirectiveId::of("client-output-buffer-limit");
@@ -198,6 +199,15 @@ impl Config {
                 // At most 100 percent of a u64.
                 (u128::from(self.maxmemory()) * percent / 100) as u64
             }
+        }
+    }
+
+    /// How entries note their use, as `maxmemory-policy` and the `lfu-*` directives want it.
+    pub(crate) fn access_rules(&self) -> AccessRules {
+        AccessRules {
+            is_lfu: self.maxmemory_policy().is_lfu(),
+            lfu_log_factor: self.lfu_log_factor(),
+            lfu_decay_minutes: self.lfu_decay_time_minutes(),
         }
     }
 

@@ -7,9 +7,10 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use super::entry::{Entry, EntryRef, raw_string_mut};
+use super::meter::{Meter, Meters};
 use super::stored::Collection;
 use crate::random::Random;
-use crate::table::{SlotMut, Table};
+use crate::table::Table;
 
 /// One stripe's share of one database.
 pub(crate) struct Database {
@@ -22,18 +23,24 @@ pub(crate) struct Database {
     replacing: Option<u64>,
     /// The bucket at which the active expiry cycle goes on.
     next_bucket: usize,
+    /// The bucket at which the walk for keys with an expiry, to evict one, goes on.
+    next_volatile_bucket: usize,
     /// What new entries get as access information; see [`Self::set_access_clock`].
     access_clock: u32,
+    /// What the entries take. Dropped after the table.
+    meter: Meter,
 }
 
 impl Database {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, meters: &Meters) -> Self {
         Database {
+            meter: meters.meter(),
             table: Table::new(seed),
             volatile: 0,
             newest: None,
             replacing: None,
             next_bucket: 0,
+            next_volatile_bucket: 0,
             access_clock: 0,
         }
     }
@@ -50,6 +57,15 @@ impl Database {
     /// Bytes of the table itself.
     pub(crate) fn table_memory(&self) -> usize {
         self.table.memory_usage()
+    }
+
+    /// About how many bytes table and entries take, judged by some of the entries.
+    pub(crate) fn approximate_bytes(&self) -> usize {
+        const SAMPLES: usize = 32;
+        let sampled = self.len().min(SAMPLES);
+        let entries = self.iter().take(sampled);
+        let bytes: usize = entries.map(EntryRef::approximate_bytes).sum();
+        self.table.memory_usage() + bytes / sampled.max(1) * self.len()
     }
 
     pub(crate) fn bucket_count(&self) -> usize {
@@ -77,6 +93,8 @@ impl Database {
         if entry.as_ref().expire_ms().is_some() {
             self.volatile += 1;
         }
+        let cost = self.meter.cost(entry.as_ref());
+        self.meter.charge(cost);
         self.table.insert_new(hash, entry);
         self.newest = Some(hash).filter(|_| self.replacing != Some(hash));
         self.replacing = None;
@@ -118,11 +136,13 @@ impl Database {
         if entry.as_ref().expire_ms().is_some() {
             self.volatile -= 1;
         }
+        let cost = self.meter.cost(entry.as_ref());
+        self.meter.charge(-cost);
         Some(entry)
     }
 
     /// Sets a string whatever was there. `expire_ms` is the new expiry, or `None` to have none;
-    /// answers whether the key was there.
+    /// `touch` notes the use of an entry that was there. Answers whether one was.
     #[inline]
     pub(crate) fn set_string(
         &mut self,
@@ -130,6 +150,7 @@ impl Database {
         key: &[u8],
         bytes: &[u8],
         expire_ms: Option<i64>,
+        touch: impl FnOnce(EntryRef<'_>),
     ) -> bool {
         let Some(mut slot) = self.table.find_slot(hash, key) else {
             self.insert_new(hash, Entry::from_string(key, bytes, expire_ms));
@@ -139,6 +160,7 @@ impl Database {
         // SAFETY: the slot's entry is ours, and the slot gets its new address at once.
         let had_expire = unsafe {
             let had_expire = EntryRef::from_raw(raw).expire_ms().is_some();
+            let cost = self.meter.cost_of(raw);
             let raw = Entry::overwrite_string(raw, bytes);
             let raw = if had_expire || expire_ms.is_some() {
                 Entry::with_expire(raw, expire_ms)
@@ -146,6 +168,8 @@ impl Database {
                 raw
             };
             slot.replace(raw);
+            self.meter.charge(self.meter.cost_of(raw) - cost);
+            touch(EntryRef::from_raw(raw));
             had_expire
         };
         self.count_expire_change(had_expire, expire_ms.is_some());
@@ -157,8 +181,10 @@ impl Database {
         match self.table.find_slot(hash, key) {
             // SAFETY: as in `set_string`.
             Some(mut slot) => unsafe {
+                let cost = self.meter.cost_of(slot.raw());
                 let raw = Entry::overwrite_integer(slot.raw(), n);
                 slot.replace(raw);
+                self.meter.charge(self.meter.cost_of(raw) - cost);
             },
             None => self.insert_new(
                 hash,
@@ -173,8 +199,10 @@ impl Database {
         match self.table.find_slot(hash, key) {
             // SAFETY: as in `set_string`.
             Some(mut slot) => unsafe {
+                let cost = self.meter.cost_of(slot.raw());
                 let raw = Entry::overwrite_text(slot.raw(), text);
                 slot.replace(raw);
+                self.meter.charge(self.meter.cost_of(raw) - cost);
             },
             None => self.insert_new(hash, Entry::from_text(key, text)),
         }
@@ -185,8 +213,10 @@ impl Database {
         match self.table.find_slot(hash, key) {
             // SAFETY: as in `set_string`.
             Some(mut slot) => unsafe {
+                let cost = self.meter.cost_of(slot.raw());
                 let raw = Entry::overwrite_string(slot.raw(), bytes);
                 slot.replace(raw);
+                self.meter.charge(self.meter.cost_of(raw) - cost);
             },
             None => self.insert_new(hash, Entry::from_string(key, bytes, None)),
         }
@@ -201,7 +231,10 @@ impl Database {
         // SAFETY: as in `set_string`.
         let had_expire = unsafe {
             let had_expire = EntryRef::from_raw(raw).expire_ms().is_some();
-            slot.replace(Entry::with_expire(raw, expire_ms));
+            let cost = self.meter.cost_of(raw);
+            let raw = Entry::with_expire(raw, expire_ms);
+            slot.replace(raw);
+            self.meter.charge(self.meter.cost_of(raw) - cost);
             had_expire
         };
         self.count_expire_change(had_expire, expire_ms.is_some());
@@ -213,14 +246,19 @@ impl Database {
     }
 
     /// The string of a key that holds one, as a growable one with a block of its own.
-    pub(crate) fn raw_string_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Vec<u8>> {
+    pub(crate) fn raw_string_mut(&mut self, hash: u64, key: &[u8]) -> Option<RawStringMut<'_>> {
         let mut slot = self.table.find_slot(hash, key)?;
         // SAFETY: as in `set_string`; the string is borrowed as long as the database is.
         unsafe {
             EntryRef::from_raw(slot.raw()).string()?;
+            let cost = self.meter.cost_of(slot.raw());
             let raw = Entry::make_raw_string(slot.raw());
             slot.replace(raw);
-            Some(raw_string_mut(raw))
+            Some(RawStringMut {
+                entry: raw,
+                meter: &mut self.meter,
+                cost,
+            })
         }
     }
 
@@ -244,7 +282,11 @@ impl Database {
         let entry = unsafe { EntryRef::from_raw(raw) };
         assert!(entry.value_type() == T::TYPE, "the caller checks the type");
         let state = if entry.kind() == T::BOXED_KIND {
-            State::Boxed(entry.boxed_address().cast())
+            State::Boxed {
+                collection: entry.boxed_address().cast(),
+                cost: self.meter.cost(entry),
+                entry: raw,
+            }
         } else {
             let packed = entry.embedded_bytes();
             // Room for one more short element without another allocation.
@@ -296,6 +338,62 @@ impl Database {
         }
     }
 
+    /// Visits the entries of one random bucket that has any.
+    pub(crate) fn look_anywhere(
+        &self,
+        random: &mut Random,
+        visit: &mut dyn FnMut(EntryRef<'_>) -> bool,
+    ) {
+        let mut found = self.table.is_empty();
+        while !found {
+            let index = random.index(self.table.bucket_count());
+            found |= self.visit_bucket(index, visit) > 0;
+        }
+    }
+
+    /// Visits the entries of random buckets, looking for some with an expiry, of which `visit` says
+    /// that it found one. Where they are rare it walks on from where it last stopped, for a while,
+    /// so that calling it often enough finds any of them.
+    pub(crate) fn look_for_volatile(
+        &mut self,
+        random: &mut Random,
+        visit: &mut dyn FnMut(EntryRef<'_>) -> bool,
+    ) {
+        /// Random buckets that are tried.
+        const TRIES: usize = 2;
+        /// Buckets that are walked through then.
+        const WALK: usize = 64;
+        if self.volatile == 0 {
+            return;
+        }
+        let buckets = self.table.bucket_count();
+        for _ in 0..TRIES {
+            if self.visit_bucket(random.index(buckets), visit) > 0 {
+                return;
+            }
+        }
+        for _ in 0..WALK.min(buckets) {
+            if self.next_volatile_bucket >= buckets {
+                self.next_volatile_bucket = 0;
+            }
+            let found = self.visit_bucket(self.next_volatile_bucket, visit);
+            self.next_volatile_bucket += 1;
+            if found > 0 {
+                return;
+            }
+        }
+    }
+
+    /// Visits a bucket; answers for how many entries `visit` said yes.
+    fn visit_bucket(&self, index: usize, visit: &mut dyn FnMut(EntryRef<'_>) -> bool) -> usize {
+        let mut found = 0;
+        self.table.for_each_in_bucket(index, &mut |raw| {
+            // SAFETY: as in `scan`.
+            found += usize::from(visit(unsafe { EntryRef::from_raw(raw) }));
+        });
+        found
+    }
+
     #[inline]
     pub(crate) fn prefetch_bucket(&self, hash: u64) {
         self.table.prefetch_bucket(hash);
@@ -306,8 +404,51 @@ impl Database {
         self.table.prefetch_element(hash);
     }
 
-    fn slot(&mut self, hash: u64, key: &[u8]) -> Option<SlotMut<'_, Entry>> {
-        self.table.find_slot(hash, key)
+    /// Puts a collection back into the entry that it was taken from.
+    fn put_back<T: Collection>(&mut self, hash: u64, key: &[u8], collection: T) {
+        if let Some(mut slot) = self.table.find_slot(hash, key) {
+            // SAFETY: the slot's entry is ours and embedded, since the collection was taken from
+            // it; the slot gets its new address at once.
+            unsafe {
+                let cost = self.meter.cost_of(slot.raw());
+                let raw = Entry::put_back(slot.raw(), collection);
+                slot.replace(raw);
+                self.meter.charge(self.meter.cost_of(raw) - cost);
+            }
+        }
+    }
+}
+
+/// A string with a block of its own, borrowed for changing it.
+pub struct RawStringMut<'a> {
+    /// The entry, which the database that is borrowed owns.
+    entry: NonNull<u8>,
+    meter: &'a mut Meter,
+    /// What the entry cost before.
+    cost: i64,
+}
+
+impl Deref for RawStringMut<'_> {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        // SAFETY: the entry is of the raw kind, and borrowed as long as `self` is.
+        unsafe { raw_string_mut(self.entry) }
+    }
+}
+
+impl DerefMut for RawStringMut<'_> {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        // SAFETY: as in `deref`; `self` is borrowed mutably.
+        unsafe { raw_string_mut(self.entry) }
+    }
+}
+
+impl Drop for RawStringMut<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the entry is valid, and the string is not changed any more.
+        let cost_now = unsafe { self.meter.cost_of(self.entry) };
+        self.meter.charge(cost_now - self.cost);
     }
 }
 
@@ -330,7 +471,12 @@ enum State<T> {
     /// Taken out of the bytes of the entry.
     Taken(T),
     /// In a block that the entry points to.
-    Boxed(NonNull<T>),
+    Boxed {
+        collection: NonNull<T>,
+        entry: NonNull<u8>,
+        /// What the entry cost before the collection was changed.
+        cost: i64,
+    },
     /// Already put back.
     Done,
 }
@@ -350,7 +496,7 @@ impl<T: Collection> Deref for CollectionMut<'_, T> {
         match &self.state {
             State::New(collection) | State::Taken(collection) => collection,
             // SAFETY: the entry owns the box, and the database is borrowed mutably by `self`.
-            State::Boxed(address) => unsafe { address.as_ref() },
+            State::Boxed { collection, .. } => unsafe { collection.as_ref() },
             State::Done => unreachable!("only `drop` makes this state"),
         }
     }
@@ -361,7 +507,7 @@ impl<T: Collection> DerefMut for CollectionMut<'_, T> {
         match &mut self.state {
             State::New(collection) | State::Taken(collection) => collection,
             // SAFETY: as in `deref`.
-            State::Boxed(address) => unsafe { address.as_mut() },
+            State::Boxed { collection, .. } => unsafe { collection.as_mut() },
             State::Done => unreachable!("only `drop` makes this state"),
         }
     }
@@ -377,18 +523,23 @@ impl<T: Collection> Drop for CollectionMut<'_, T> {
                     self.database.insert_new(self.hash, entry);
                 }
             }
-            _ if is_empty => {
+            State::Taken(collection) if !is_empty => {
+                self.database.put_back(self.hash, self.key, collection);
+            }
+            State::Taken(_) => {
                 self.database.remove(self.hash, self.key);
             }
-            State::Taken(collection) => {
-                if let Some(mut slot) = self.database.slot(self.hash, self.key) {
-                    // SAFETY: the slot's entry is ours and embedded, since the collection was taken
-                    // from it; the slot gets its new address at once.
-                    let raw = unsafe { Entry::put_back(slot.raw(), collection) };
-                    slot.replace(raw);
+            State::Boxed { entry, cost, .. } => {
+                let meter = &mut self.database.meter;
+                // SAFETY: the entry is the one that was found, and the collection is not changed
+                // any more.
+                let cost_now = unsafe { meter.cost_of(entry) };
+                meter.charge(cost_now - cost);
+                if is_empty {
+                    self.database.remove(self.hash, self.key);
                 }
             }
-            State::Boxed(_) | State::Done => {}
+            State::Done => {}
         }
     }
 }

@@ -641,7 +641,7 @@ impl<'a> EntryRef<'a> {
         Some(i64::from_le_bytes(bytes))
     }
 
-    /// The 24 bits of access information (see `eviction`).
+    /// The 24 bits of access information (see `access`).
     pub(crate) fn access(self) -> u32 {
         // SAFETY: part of the header.
         let [low, middle, high] = unsafe { self.raw.add(1).cast::<[u8; 3]>().read() };
@@ -750,6 +750,11 @@ impl<'a> EntryRef<'a> {
     /// Whether freeing the value may take long enough to be done without the locks.
     pub(crate) fn is_costly_to_drop(self) -> bool {
         self.kind().is_boxed()
+    }
+
+    /// About how many bytes the entry takes, found quickly however big the value is.
+    pub(crate) fn approximate_bytes(self) -> usize {
+        super::stored::approximate_bytes(self)
     }
 
     /// Where the entry is, for DEBUG OBJECT.

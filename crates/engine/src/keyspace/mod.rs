@@ -1,21 +1,27 @@
 //! The key space: databases of entries, cut into stripes that are locked one by one.
 //!
 //! * `entry`: one key with its value and expiry, in one heap block.
+//! * `access`: what an entry's bits of access information mean, for LRU and LFU.
 //! * `stored`: which kind of entry each collection type becomes.
 //! * `database`: the entries of one database in one stripe, with typed access.
+//! * `meter`: what the entries take, where the allocator does not tell.
 //! * `stripe`: a stripe (its share of every database, its waiters and watchers), the array of
 //!   stripes, and the [`View`] through which commands reach the ones they have locked.
 
+pub(crate) mod access;
 mod database;
 mod entry;
+mod meter;
 mod stored;
 mod stripe;
 #[cfg(test)]
 mod tests;
 
-pub use database::CollectionMut;
+pub(crate) use access::AccessRules;
 pub(crate) use database::Database;
+pub use database::{CollectionMut, RawStringMut};
 pub(crate) use entry::{Entry, EntryRef};
+pub(crate) use meter::{Meters, SLOT_BYTES};
 pub(crate) use stored::{
     Collection, collection_ref, element_count, encoding, memory_usage, to_value,
 };

@@ -16,6 +16,7 @@ use parking_lot::lock_api::{RawMutex as _, RawMutexTimed as _};
 use smallvec::SmallVec;
 
 use super::database::Database;
+use super::meter::Meters;
 use super::stored::prefetch_elements;
 use crate::blocking::Waiters;
 use crate::busy::Busy;
@@ -40,11 +41,13 @@ pub(crate) struct Stripe {
     /// Transactions that watch keys of this stripe.
     pub(crate) watchers: Watchers,
     seed: u64,
+    meters: Meters,
 }
 
 impl Stripe {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, meters: Meters) -> Self {
         Stripe {
+            meters,
             databases: Vec::new(),
             waiters: Waiters::default(),
             watchers: Watchers::default(),
@@ -62,9 +65,9 @@ impl Stripe {
     #[inline]
     pub(crate) fn database_mut(&mut self, index: usize) -> &mut Database {
         if index >= self.databases.len() {
-            let seed = self.seed;
+            let (seed, meters) = (self.seed, &self.meters);
             self.databases
-                .resize_with(index + 1, || Database::new(seed));
+                .resize_with(index + 1, || Database::new(seed, meters));
         }
         &mut self.databases[index]
     }
@@ -76,9 +79,9 @@ impl Stripe {
 
     /// Takes the share of database `index` away, leaving an empty one.
     pub(crate) fn take_database(&mut self, index: usize) -> Option<Database> {
-        let seed = self.seed;
         let database = self.databases.get_mut(index)?;
-        (database.len() > 0).then(|| std::mem::replace(database, Database::new(seed)))
+        let empty = || Database::new(self.seed, &self.meters);
+        (database.len() > 0).then(|| std::mem::replace(database, empty()))
     }
 
     /// Exchanges two databases' shares.
@@ -132,25 +135,33 @@ pub(crate) struct Keyspace {
     /// The hash is shifted right by this to give the stripe.
     shift: u32,
     seed: u64,
+    meters: Meters,
 }
 
 impl Keyspace {
     /// `stripe_count` is rounded up to a power of two, at most 1024.
-    pub(crate) fn new(stripe_count: usize, seed: u64) -> Self {
+    /// `meters` add up what the entries take.
+    pub(crate) fn new(stripe_count: usize, seed: u64, meters: Meters) -> Self {
         let count = stripe_count.next_power_of_two().clamp(2, 1024);
         let cell = |_| Cell {
             mutex: RawMutex::INIT,
-            stripe: UnsafeCell::new(Stripe::new(seed)),
+            stripe: UnsafeCell::new(Stripe::new(seed, meters.clone())),
         };
         Keyspace {
             cells: (0..count).map(cell).collect(),
             shift: 64 - count.ilog2(),
             seed,
+            meters,
         }
     }
 
     pub(crate) fn stripe_count(&self) -> usize {
         self.cells.len()
+    }
+
+    /// About what all entries take, if that is added up; 0 if not.
+    pub(crate) fn metered_bytes(&self) -> u64 {
+        self.meters.bytes()
     }
 
     /// The seed of every hash in the engine.

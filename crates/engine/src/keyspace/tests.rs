@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::{Collection, Database, Entry, EntryRef, collection_ref};
+use super::{Collection, Database, Entry, EntryRef, Meters, SLOT_BYTES, collection_ref};
 use crate::table::hash_bytes;
 use crate::value::{EncodingLimits, Hash, Set, StringRef, Value, ValueType};
 
@@ -82,7 +82,7 @@ fn apply(database: &mut Database, model: &mut Model, key: &[u8], operation: Oper
     match operation {
         Operation::SetString(value, expire) => {
             assert_eq!(
-                database.set_string(hash, key, &value, expire),
+                database.set_string(hash, key, &value, expire, |_| {}),
                 held.is_some()
             );
             model.insert(key.to_vec(), (Held::String(value), expire));
@@ -104,9 +104,8 @@ fn apply(database: &mut Database, model: &mut Model, key: &[u8], operation: Oper
             let string = database.raw_string_mut(hash, key);
             match model.get_mut(key) {
                 Some((Held::String(value), _)) => {
-                    string
-                        .expect("a string is there")
-                        .extend_from_slice(&suffix);
+                    let mut string = string.expect("a string is there");
+                    string.extend_from_slice(&suffix);
                     value.extend_from_slice(&suffix);
                 }
                 _ => assert!(string.is_none()),
@@ -195,7 +194,8 @@ proptest! {
     fn behaves_as_a_map(
         operations in prop::collection::vec((0usize..KEYS, operation()), 0..60),
     ) {
-        let mut database = Database::new(SEED);
+        let meters = Meters::new(true);
+        let mut database = Database::new(SEED, &meters);
         let mut model = Model::new();
         for (index, operation) in operations {
             apply(&mut database, &mut model, &key(index), operation);
@@ -208,14 +208,18 @@ proptest! {
                 prop_assert_eq!(entry.expire_ms(), *expire);
                 prop_assert_eq!(&held(entry), expected);
             }
+            let costs = database.iter().map(|entry| entry.approximate_bytes() + SLOT_BYTES);
+            prop_assert_eq!(meters.bytes(), costs.sum::<usize>() as u64);
         }
+        drop(database);
+        prop_assert_eq!(meters.bytes(), 0);
     }
 
     #[test]
     fn access_information_survives(value in value(), access in 0u32..1 << 24) {
-        let mut database = Database::new(SEED);
+        let mut database = Database::new(SEED, &Meters::default());
         let key = b"a key";
-        database.set_string(hash(key), key, &value, None);
+        database.set_string(hash(key), key, &value, None, |_| {});
         let entry = database.get(hash(key), key).expect("just set");
         entry.set_access(access);
         database.set_expire(hash(key), key, Some(7));
@@ -228,9 +232,9 @@ proptest! {
 
 #[test]
 fn encodings_are_those_of_redis() {
-    let mut database = Database::new(SEED);
+    let mut database = Database::new(SEED, &Meters::default());
     let mut encoding_of = |value: &[u8]| {
-        database.set_string(hash(b"k"), b"k", value, None);
+        database.set_string(hash(b"k"), b"k", value, None, |_| {});
         let entry = database.get(hash(b"k"), b"k").expect("just set");
         entry.string().expect("a string").encoding()
     };

@@ -207,12 +207,12 @@ pub(super) fn bitfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResu
         return answer_gets(cx, &operations, out);
     };
     let key = cx.key(1);
-    let string = cx.raw_string_or_create(key)?;
-    let has_grown = grow(string, last_bit);
+    let mut string = cx.raw_string_or_create(key)?;
+    let has_grown = grow(&mut string, last_bit);
     let mut change_count = 0;
     out.array(operations.len());
     for operation in &operations {
-        let old = operation.get(string);
+        let old = operation.get(&string);
         let new = match operation.action {
             Action::Get => {
                 out.integer(old);
@@ -224,7 +224,12 @@ pub(super) fn bitfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResu
             out.null();
             continue;
         };
-        bits::write(string, operation.offset, operation.field.width, new as u64);
+        bits::write(
+            &mut string,
+            operation.offset,
+            operation.field.width,
+            new as u64,
+        );
         out.integer(match operation.action {
             Action::Increment(_) => new,
             _ => old,
@@ -234,6 +239,7 @@ pub(super) fn bitfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResu
             change_count += 1;
         }
     }
+    drop(string);
     if change_count > 0 {
         cx.changed(key, EventClass::STRING, "setbit");
         cx.count_changes(change_count - 1);

@@ -223,6 +223,19 @@ impl Quicklist {
             + nodes.map(Node::capacity).sum::<usize>()
     }
 
+    /// About as much as [`Self::memory_usage`], judged by the nodes at the ends.
+    pub(super) fn approximate_bytes(&self) -> usize {
+        let ends = [self.sections.front(), self.sections.back()];
+        let ends = ends.into_iter().flatten();
+        let nodes = ends.flat_map(|section| [section.nodes.front(), section.nodes.back()]);
+        let (count, bytes) = nodes.flatten().fold((0, 0), |(count, bytes), node| {
+            let node_bytes = node.capacity() + size_of::<Node>();
+            (count + node.len(), bytes + node_bytes)
+        });
+        // A product of two sizes of things that are in memory.
+        size_of::<Self>() + (bytes as u128 * self.count as u128 / count.max(1) as u128) as usize
+    }
+
     fn sum_of_nodes(&self, size: impl Fn(&Node) -> usize) -> Option<usize> {
         match self.sections.len() {
             0 => Some(0),

@@ -454,6 +454,14 @@ impl<'a> ListRef<'a> {
         }
     }
 
+    /// About as much as [`Self::memory_usage`], found quickly however long the list is.
+    pub fn approximate_bytes(self) -> usize {
+        match self {
+            Self::Packed(bytes) => bytes.len(),
+            Self::Quicklist(list) => list.approximate_bytes(),
+        }
+    }
+
     /// Bytes on the heap; those of a packed list are counted as its length.
     pub fn memory_usage(self) -> usize {
         match self {

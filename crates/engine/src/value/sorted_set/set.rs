@@ -396,6 +396,14 @@ impl<'a> SortedSetRef<'a> {
         }
     }
 
+    /// About as much as [`Self::memory_usage`], found quickly however many members there are.
+    pub fn approximate_bytes(self) -> usize {
+        match self {
+            SortedSetRef::Packed(bytes) => bytes.len(),
+            SortedSetRef::Big(big) => big.approximate_bytes(),
+        }
+    }
+
     /// A set of its own.
     pub fn to_owned(self) -> SortedSet {
         match self {

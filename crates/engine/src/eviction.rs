@@ -1,0 +1,419 @@
+//! Eviction: deletes keys while more memory is in use than `maxmemory` allows.
+//!
+//! Room is made before a request is executed, by the worker that executes it and without locks of
+//! its own; what it cannot make within a bounded time (`maxmemory-eviction-tenacity`) is left to the
+//! requests that follow and to what is done regularly. The key to go is found by looking at a few
+//! keys and taking the best of them, as Redis does:
+//!
+//! * A look takes whole buckets of the hash table, of a random stripe: where a key lies says nothing
+//!   of how it is used, so seven keys of one bucket are as good a sample as seven keys from
+//!   anywhere, and their addresses come with one cache line.
+//! * The best candidates of earlier looks are remembered (in a pool of 16). Without it, the best of
+//!   five is a mediocre choice; with it, the choice comes close to the best of all. A candidate's
+//!   rank does not depend on when it was looked at (the second of its last use, not for how long it
+//!   is idle), so that ranks can be compared later; and before a candidate goes, it is looked at
+//!   once more: if it was used since, it stays.
+//!
+//! Expiries have no index (see `expire`). Under a policy that evicts only keys that have one, a look
+//! that finds none in random buckets walks on from where the last walk of that stripe ended, so that
+//! rare ones are found too.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::command::context::delete_evicted;
+use crate::config::{Config, MaxmemoryPolicy};
+use crate::engine::Engine;
+use crate::keyspace::access::{AccessRules, idle_seconds};
+use crate::keyspace::{Database, EntryRef, Key};
+use crate::table::hash_bytes;
+use crate::worker::Worker;
+
+/// Candidates that are remembered, as in Redis.
+const POOL_MAX: usize = 16;
+
+/// Evictions between two looks at the clock, as in Redis.
+const KEYS_PER_LOOK_AT_THE_CLOCK: u32 = 16;
+
+/// What the configuration says of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemoryRules {
+    /// 0 is no limit.
+    pub(crate) maxmemory_bytes: u64,
+    policy: MaxmemoryPolicy,
+    samples: usize,
+    /// How long eviction may keep a request waiting; `None` is for as long as it takes.
+    time_limit_us: Option<i64>,
+    is_lazy: bool,
+}
+
+impl MemoryRules {
+    pub(crate) fn new(config: &Config) -> Self {
+        MemoryRules {
+            maxmemory_bytes: config.maxmemory(),
+            policy: config.maxmemory_policy(),
+            samples: config.maxmemory_samples(),
+            time_limit_us: time_limit_us(config.maxmemory_eviction_tenacity()),
+            is_lazy: config.lazyfree_lazy_eviction(),
+        }
+    }
+}
+
+/// The time that `maxmemory-eviction-tenacity` stands for, as in Redis: 50 us a step up to 10, 15%
+/// more a step from there to 99, without end at 100.
+fn time_limit_us(tenacity: u32) -> Option<i64> {
+    match tenacity {
+        0..=10 => Some(50 * i64::from(tenacity)),
+        11..=99 => Some((500.0 * 1.15_f64.powi(tenacity as i32 - 10)) as i64),
+        _ => None,
+    }
+}
+
+/// How an attempt to make room ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// There is room.
+    Enough,
+    /// There is not yet, but the time is over.
+    Unfinished,
+    /// Nothing is left that may be evicted.
+    Nothing,
+}
+
+/// For how long more memory was in use than allowed, in all.
+#[derive(Default)]
+pub(crate) struct EvictionTimes {
+    /// Since when there is too little room; 0 while there is enough.
+    since_us: AtomicI64,
+    total_us: AtomicI64,
+}
+
+impl EvictionTimes {
+    fn note(&self, outcome: Outcome, now_us: i64) {
+        let since_us = self.since_us.load(Ordering::Relaxed);
+        let has_enough = outcome == Outcome::Enough;
+        if !has_enough && since_us == 0 {
+            self.since_us.store(now_us, Ordering::Relaxed);
+        }
+        // Of several workers that see the end of it at once, one counts it.
+        if has_enough && since_us != 0 && self.since_us.swap(0, Ordering::Relaxed) != 0 {
+            let elapsed_us = (now_us - since_us).max(0);
+            self.total_us.fetch_add(elapsed_us, Ordering::Relaxed);
+        }
+    }
+
+    /// Milliseconds in all, and of the time that goes on now.
+    pub(crate) fn total_and_current_ms(&self, now_us: i64) -> (i64, i64) {
+        let current_us = match self.since_us.load(Ordering::Relaxed) {
+            0 => 0,
+            since_us => (now_us - since_us).max(0),
+        };
+        let total_us = self.total_us.load(Ordering::Relaxed) + current_us;
+        (total_us / 1000, current_us / 1000)
+    }
+
+    /// CONFIG RESETSTAT.
+    pub(crate) fn reset(&self) {
+        self.since_us.store(0, Ordering::Relaxed);
+        self.total_us.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Engine {
+    /// Bytes in use that eviction could do something about: not those that are being freed already.
+    #[inline]
+    pub(crate) fn evictable_memory_bytes(&self) -> u64 {
+        self.used_memory_bytes()
+            .saturating_sub(self.lazy_free.pending_bytes())
+    }
+}
+
+/// A key that may be evicted. The lower its rank, the sooner it goes.
+struct Candidate {
+    rank: i64,
+    database: usize,
+    hash: u64,
+    key: Box<[u8]>,
+}
+
+/// What a worker remembers from one eviction to the next.
+#[derive(Default)]
+pub(crate) struct Evictor {
+    /// The best candidates of earlier looks, the best one last.
+    pool: Vec<Candidate>,
+}
+
+impl Evictor {
+    /// Forgets the candidates, whose ranks may mean nothing any more.
+    pub(crate) fn forget(&mut self) {
+        self.pool.clear();
+    }
+
+    /// Remembers a candidate if it is better than the worst one.
+    fn offer(&mut self, rank: i64, database: usize, hash: u64, key: &[u8]) {
+        let is_full = self.pool.len() == POOL_MAX;
+        if is_full && self.pool[0].rank <= rank {
+            return;
+        }
+        let is_known = |it: &Candidate| it.hash == hash && it.database == database;
+        if let Some(index) = self.pool.iter().position(is_known) {
+            self.pool.remove(index);
+        } else if is_full {
+            self.pool.remove(0);
+        }
+        let index = self.pool.partition_point(|it| it.rank > rank);
+        let candidate = Candidate {
+            rank,
+            database,
+            hash,
+            key: key.into(),
+        };
+        self.pool.insert(index, candidate);
+    }
+}
+
+/// How keys are ranked.
+#[derive(Clone, Copy)]
+struct Ranking {
+    policy: MaxmemoryPolicy,
+    access_rules: AccessRules,
+    now_us: i64,
+    /// What makes the ranks of a random policy random; odd.
+    salt: u64,
+}
+
+impl Ranking {
+    fn is_random(self) -> bool {
+        matches!(
+            self.policy,
+            MaxmemoryPolicy::VolatileRandom | MaxmemoryPolicy::AllkeysRandom
+        )
+    }
+
+    /// The rank of an entry whose key has this hash; `None` if it may not go.
+    fn rank(self, entry: EntryRef<'_>, hash: u64) -> Option<i64> {
+        let expire_ms = entry.expire_ms();
+        if self.policy.is_volatile() && expire_ms.is_none() {
+            return None;
+        }
+        match self.policy {
+            MaxmemoryPolicy::AllkeysLru | MaxmemoryPolicy::VolatileLru => {
+                // The second of the last use, which stays the same while the key is idle.
+                let idle_seconds = i64::from(idle_seconds(entry.access(), self.now_us));
+                Some(self.now_us / 1_000_000 - idle_seconds)
+            }
+            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => {
+                let frequency = self.access_rules.frequency(entry.access(), self.now_us);
+                Some(i64::from(frequency))
+            }
+            MaxmemoryPolicy::VolatileTtl => expire_ms,
+            MaxmemoryPolicy::VolatileRandom | MaxmemoryPolicy::AllkeysRandom => {
+                Some((hash.wrapping_mul(self.salt) >> 1) as i64)
+            }
+            MaxmemoryPolicy::NoEviction => None,
+        }
+    }
+}
+
+impl Worker {
+    /// Makes room if too much memory is in use, and notes in `is_out_of_memory` whether there is too
+    /// little all the same. The view must hold nothing.
+    #[inline]
+    pub(crate) fn make_room(&mut self) {
+        if self.memory_rules.maxmemory_bytes > 0 {
+            let outcome = self.evict_if_needed();
+            self.is_out_of_memory = outcome == Outcome::Nothing;
+        } else {
+            self.is_out_of_memory = false;
+        }
+    }
+
+    /// As [`Self::make_room`], where no request waits; answers whether there is more to do.
+    pub(crate) fn make_room_regularly(&mut self) -> bool {
+        self.memory_rules.maxmemory_bytes > 0 && self.evict_if_needed() == Outcome::Unfinished
+    }
+
+    fn evict_if_needed(&mut self) -> Outcome {
+        let outcome = if !self.has_too_much() {
+            Outcome::Enough
+        } else if self.engine.is_script_busy() || self.engine.pause.holds_writes(self.now_ms()) {
+            // Nothing may be deleted now; the request may go on.
+            return Outcome::Enough;
+        } else {
+            self.evict()
+        };
+        self.engine.eviction_times.note(outcome, self.now_us);
+        outcome
+    }
+
+    fn has_too_much(&self) -> bool {
+        self.engine.evictable_memory_bytes() > self.memory_rules.maxmemory_bytes
+    }
+
+    #[cold]
+    fn evict(&mut self) -> Outcome {
+        if self.memory_rules.policy == MaxmemoryPolicy::NoEviction {
+            return Outcome::Nothing;
+        }
+        let started_us = self.engine.clock.now_us();
+        let mut rounds = 0;
+        while self.has_too_much() {
+            let has_found = self.evict_one();
+            if std::mem::take(&mut self.gave_up) {
+                // A script has become busy meanwhile.
+                return Outcome::Unfinished;
+            }
+            if !has_found {
+                return Outcome::Nothing;
+            }
+            rounds += 1;
+            if rounds % KEYS_PER_LOOK_AT_THE_CLOCK == 0
+                && let Some(limit_us) = self.memory_rules.time_limit_us
+                && self.engine.clock.now_us() - started_us > limit_us
+            {
+                return Outcome::Unfinished;
+            }
+        }
+        Outcome::Enough
+    }
+
+    /// Evicts one key, or gets nearer to finding one; answers whether there are any.
+    fn evict_one(&mut self) -> bool {
+        match self.memory_rules.policy {
+            MaxmemoryPolicy::AllkeysRandom => match self.choose_any() {
+                Some(candidate) => {
+                    self.evict_candidate(&candidate);
+                    true
+                }
+                None => false,
+            },
+            policy => {
+                if self.look() == 0 {
+                    return false;
+                }
+                while let Some(candidate) = self.evictor.pool.pop() {
+                    if self.evict_candidate(&candidate) || self.gave_up {
+                        break;
+                    }
+                }
+                if policy == MaxmemoryPolicy::VolatileRandom {
+                    // The best of the pool would not be chosen from all keys.
+                    self.evictor.forget();
+                }
+                true
+            }
+        }
+    }
+
+    /// A random key.
+    fn choose_any(&mut self) -> Option<Candidate> {
+        let stripes = self.view.keyspace().stripe_count();
+        let start = self.random.index(stripes);
+        for step in 0..stripes {
+            let stripe_index = (start + step) % stripes;
+            if !self.lock_stripe(stripe_index) {
+                break;
+            }
+            let stripe = self.view.stripe_at(stripe_index);
+            let databases = || (0..).map_while(|index| stripe.database(index));
+            let mut place = self.random.index(databases().map(Database::len).sum());
+            let mut chosen = None;
+            for (index, database) in databases().enumerate() {
+                if place < database.len() {
+                    let entry = database.random(&mut self.random);
+                    chosen = entry.map(|entry| (index, Box::<[u8]>::from(entry.key())));
+                    break;
+                }
+                place -= database.len();
+            }
+            self.view.unlock();
+            if let Some((database, key)) = chosen {
+                let hash = self.view.key(&key).hash;
+                return Some(Candidate {
+                    rank: 0,
+                    database,
+                    hash,
+                    key,
+                });
+            }
+        }
+        None
+    }
+
+    /// Looks at some keys and remembers the best ones. Answers how many keys there are to choose
+    /// from in the stripes that it came to; 0 if there are none anywhere.
+    fn look(&mut self) -> usize {
+        let rules = self.memory_rules;
+        let ranking = self.ranking();
+        let stripes = self.view.keyspace().stripe_count();
+        let seed = self.view.keyspace().seed();
+        let start = self.random.index(stripes);
+        let (mut looked_at, mut eligible) = (0, 0);
+        for step in 0..stripes {
+            let stripe_index = (start + step) % stripes;
+            if !self.lock_stripe(stripe_index) {
+                break;
+            }
+            let stripe = self.view.stripe_at_mut(stripe_index);
+            for (index, database) in stripe.databases_mut().enumerate() {
+                let evictor = &mut self.evictor;
+                let mut visit = |entry: EntryRef<'_>| {
+                    let hash = hash_bytes(seed, entry.key());
+                    let rank = ranking.rank(entry, hash);
+                    if let Some(rank) = rank {
+                        evictor.offer(rank, index, hash, entry.key());
+                        looked_at += 1;
+                    }
+                    rank.is_some()
+                };
+                if rules.policy.is_volatile() {
+                    eligible += database.volatile_len();
+                    database.look_for_volatile(&mut self.random, &mut visit);
+                } else {
+                    eligible += database.len();
+                    database.look_anywhere(&mut self.random, &mut visit);
+                }
+            }
+            self.view.unlock();
+            if looked_at >= rules.samples {
+                break;
+            }
+        }
+        eligible
+    }
+
+    fn ranking(&mut self) -> Ranking {
+        Ranking {
+            policy: self.memory_rules.policy,
+            access_rules: self.access_rules,
+            now_us: self.now_us,
+            salt: self.random.next() | 1,
+        }
+    }
+
+    /// Deletes a candidate, unless it was used since it was looked at; answers whether it did.
+    fn evict_candidate(&mut self, candidate: &Candidate) -> bool {
+        let ranking = self.ranking();
+        let key = Key {
+            bytes: &candidate.key,
+            hash: candidate.hash,
+        };
+        if self.lock_one(key.hash).is_err() {
+            self.gave_up = true;
+            return false;
+        }
+        let database = self.view.stripe(key.hash).database(candidate.database);
+        let entry = database.and_then(|database| database.get(key.hash, key.bytes));
+        let rank = entry.and_then(|entry| ranking.rank(entry, key.hash));
+        let goes = rank.is_some_and(|rank| ranking.is_random() || rank <= candidate.rank);
+        if goes {
+            delete_evicted(self, candidate.database, key, self.memory_rules.is_lazy);
+            let deletions = std::mem::take(&mut self.propagated);
+            if !deletions.is_empty() {
+                self.engine.propagation.append(&deletions, false);
+            }
+        }
+        self.view.unlock();
+        self.free_garbage();
+        goes
+    }
+}
