@@ -260,6 +260,12 @@ impl ClientShared {
         self.is_held_back.load(Ordering::Relaxed) || self.blocked.lock().is_some()
     }
 
+    /// Bytes that the session takes: its requests, its replies and what is kept for it.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.query_buffer_bytes.load(Ordering::Relaxed)
+            + self.output_buffer_bytes.load(Ordering::Relaxed)
+    }
+
     /// Has the session closed by its owner.
     pub(crate) fn kill(&self) {
         self.is_killed.store(true, Ordering::Release);

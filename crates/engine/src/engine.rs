@@ -45,6 +45,14 @@ pub trait Host: Send + Sync {
     /// Told by a worker at the end of each batch of requests, for hosts that count memory by thread.
     fn note_thread_memory(&self) {}
 
+    /// Gives memory that holds nothing back to the system (MEMORY PURGE).
+    fn purge_memory(&self) {}
+
+    /// What the allocator says of itself (MEMORY MALLOC-STATS), if it does.
+    fn allocator_report(&self) -> Option<String> {
+        None
+    }
+
     /// Facts for INFO that only the process knows: section, field, value.
     fn information(&self) -> Vec<(&'static str, &'static str, String)> {
         Vec::new()

@@ -80,19 +80,27 @@ impl Garbage {
     }
 }
 
+impl Garbage {
+    /// Frees it, and calls `note` before it is counted as freed: for hosts that have to note that
+    /// there is more memory now.
+    pub fn free(mut self, note: impl FnOnce()) {
+        self.free_contents();
+        note();
+    }
+
+    fn free_contents(&mut self) {
+        self.entries = Vec::new();
+        self.databases = Vec::new();
+    }
+}
+
 impl Drop for Garbage {
     fn drop(&mut self) {
-        self.entries.clear();
-        self.databases.clear();
+        self.free_contents();
         let counts = &self.counts;
-        counts
-            .pending_bytes
-            .fetch_sub(self.bytes, Ordering::Relaxed);
-        counts
-            .pending_objects
-            .fetch_sub(self.objects, Ordering::Relaxed);
-        counts
-            .freed_objects
-            .fetch_add(self.objects, Ordering::Relaxed);
+        let (bytes, objects) = (self.bytes, self.objects);
+        counts.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        counts.pending_objects.fetch_sub(objects, Ordering::Relaxed);
+        counts.freed_objects.fetch_add(objects, Ordering::Relaxed);
     }
 }

@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::configuration::{self, path_of, reason_of};
-use crate::log;
 use crate::process::{self, Allocator};
 use crate::worker;
+use crate::{log, memory};
 
 /// The process of a server: frees garbage on a thread of its own, and knows its memory.
 pub struct ProcessHost {
@@ -26,7 +26,7 @@ impl ProcessHost {
         let (sender, receiver) = channel();
         std::thread::Builder::new()
             .name("oxidis-lazyfree".to_owned())
-            .spawn(move || free_all(&receiver))?;
+            .spawn(move || free_all(&receiver, &allocator))?;
         Ok(ProcessHost {
             garbage: Mutex::new(sender),
             shutdown,
@@ -36,9 +36,17 @@ impl ProcessHost {
 }
 
 /// Frees until the host is gone.
-fn free_all(receiver: &Receiver<Garbage>) {
+fn free_all(receiver: &Receiver<Garbage>, allocator: &Allocator) {
     while let Ok(garbage) = receiver.recv() {
-        drop(garbage);
+        garbage.free(|| publish(allocator));
+    }
+}
+
+/// Tells the other threads how much memory this one uses.
+#[inline]
+fn publish(allocator: &Allocator) {
+    if let Some(thread_balance) = allocator.thread_balance {
+        memory::publish(thread_balance());
     }
 }
 
@@ -66,7 +74,25 @@ impl Host for ProcessHost {
     }
 
     fn used_memory_bytes(&self) -> u64 {
-        (self.allocator.allocated_bytes)()
+        match self.allocator.thread_balance {
+            Some(thread_balance) => {
+                memory::publish(thread_balance());
+                memory::used_bytes()
+            }
+            None => (self.allocator.allocated_bytes)(),
+        }
+    }
+
+    fn note_thread_memory(&self) {
+        publish(&self.allocator);
+    }
+
+    fn purge_memory(&self) {
+        (self.allocator.purge)();
+    }
+
+    fn allocator_report(&self) -> Option<String> {
+        (self.allocator.statistics)()
     }
 
     fn information(&self) -> Vec<(&'static str, &'static str, String)> {

@@ -7,7 +7,7 @@
 //! * `listeners`: the addresses that are listened on. `observer`: what CONFIG SET changes outside the engine.
 //! * `host`: what the engine asks of the process around it: memory, facts for INFO, freeing.
 //! * [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
-//! * `log`: the log of the process.
+//! * `log`: the log of the process. `memory`: how much the process uses.
 //! * [`arguments`]: what the program's name and arguments ask for.
 //! * [`configuration`]: the files behind the configuration. [`process`]: facts about the process.
 //! * [`descriptors`]: as many as the clients need. [`diagnosis`]: looking at the machine before trusting it.
@@ -22,6 +22,7 @@ pub mod diagnosis;
 mod host;
 mod listeners;
 mod log;
+mod memory;
 mod observer;
 pub mod process;
 pub mod run;

@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
+use allocator::allocator;
 use oxidis_server::arguments::{self, Invocation};
-use oxidis_server::{Allocator, diagnosis, run};
+use oxidis_server::{diagnosis, run};
 
-#[cfg(not(target_env = "msvc"))]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+mod allocator;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
@@ -52,29 +51,4 @@ fn check_system() -> Result<ExitCode, String> {
         return Err("Some settings of the system harm a server.".to_owned());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-#[cfg(not(target_env = "msvc"))]
-fn allocator() -> Allocator {
-    use tikv_jemalloc_ctl::{epoch, stats};
-    Allocator {
-        name: "jemalloc",
-        allocated_bytes: || {
-            // The numbers are those of the last epoch; without a new one they are merely old.
-            let _ = epoch::advance();
-            stats::allocated::read().map_or(0, |bytes| bytes as u64)
-        },
-        active_bytes: || stats::active::read().ok().map(|bytes| bytes as u64),
-        resident_bytes: || stats::resident::read().ok().map(|bytes| bytes as u64),
-    }
-}
-
-#[cfg(target_env = "msvc")]
-fn allocator() -> Allocator {
-    Allocator {
-        name: "system",
-        allocated_bytes: || 0,
-        active_bytes: || None,
-        resident_bytes: || None,
-    }
 }

@@ -17,6 +17,13 @@ pub struct Allocator {
     pub active_bytes: fn() -> Option<u64>,
     /// Bytes of memory that it has from the system, if it tells.
     pub resident_bytes: fn() -> Option<u64>,
+    /// What the calling thread has ever allocated less what it has ever freed, in bytes, if the
+    /// allocator counts it.
+    pub thread_balance: Option<fn() -> i64>,
+    /// Gives memory that holds nothing back to the system.
+    pub purge: fn(),
+    /// Its own report, if it has one.
+    pub statistics: fn() -> Option<String>,
 }
 
 /// All that this platform tells.
@@ -177,6 +184,9 @@ mod tests {
             allocated_bytes: || 100,
             active_bytes: || Some(150),
             resident_bytes: || Some(300),
+            thread_balance: None,
+            purge: || {},
+            statistics: || None,
         };
         let facts = facts(&allocator);
         let value = |field: &str| {

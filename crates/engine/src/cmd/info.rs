@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
+use super::memory::Overview;
 use crate::command::{Command, CommandResult, Context, Flags, Group, Locks, Reply, table};
 use crate::engine::Engine;
 use crate::version::{OXIDIS_VERSION, REDIS_VERSION};
@@ -331,25 +332,9 @@ fn clients(page: &mut Page, worker: &mut Worker) {
 }
 
 fn memory(page: &mut Page, worker: &mut Worker) {
-    let used = worker.engine.used_memory_bytes();
-    let peak = worker.engine.peak_memory_bytes(used);
-    let startup = worker.engine.startup_memory_bytes;
-    let table_bytes: usize = sum_databases(worker)
-        .iter()
-        .map(|sum| sum.table_bytes)
-        .sum();
+    let overview = Overview::new(worker);
     let engine = &worker.engine;
-    let client_bytes: usize = engine
-        .clients
-        .all()
-        .iter()
-        .map(|client| {
-            client.query_buffer_bytes.load(Ordering::Relaxed)
-                + client.output_buffer_bytes.load(Ordering::Relaxed)
-        })
-        .sum();
-    let overhead = startup + table_bytes as u64 + client_bytes as u64;
-    let dataset = used.saturating_sub(overhead);
+    let (used, peak) = (overview.used, overview.peak);
     let resident = page.known("used_memory_rss");
     page.bytes("used_memory", used);
     if let Some(resident) = resident {
@@ -357,21 +342,29 @@ fn memory(page: &mut Page, worker: &mut Worker) {
     }
     page.bytes("used_memory_peak", peak);
     page.field("used_memory_peak_perc", percent(used, peak));
-    page.field("used_memory_overhead", overhead);
-    page.field("used_memory_startup", startup);
-    page.field("used_memory_dataset", dataset);
+    page.field("used_memory_overhead", overview.overhead);
+    page.field("used_memory_startup", overview.startup);
+    page.field("used_memory_dataset", overview.dataset);
     page.field(
         "used_memory_dataset_perc",
-        percent(dataset, used.saturating_sub(startup)),
+        percent(overview.dataset, overview.net),
     );
     if let Some(total) = page.known("total_system_memory") {
         page.bytes("total_system_memory", total);
     }
-    let (script_count, script_bytes) = engine.scripting.kept();
-    page.bytes("used_memory_lua", engine.scripting.memory_bytes() as u64);
-    page.bytes("used_memory_scripts", script_bytes as u64);
-    page.field("number_of_cached_scripts", script_count);
-    page.zeros(&["number_of_functions", "number_of_libraries"]);
+    let interpreter = engine.scripting.memory_bytes() as u64;
+    page.field("used_memory_vm_eval", interpreter);
+    page.bytes("used_memory_lua", interpreter);
+    page.field("used_memory_scripts_eval", overview.scripts);
+    page.field("number_of_cached_scripts", overview.script_count);
+    page.zeros(&[
+        "number_of_functions",
+        "number_of_libraries",
+        "used_memory_vm_functions",
+    ]);
+    page.bytes("used_memory_vm_total", interpreter);
+    page.zeros(&["used_memory_functions"]);
+    page.bytes("used_memory_scripts", overview.scripts);
     page.bytes("maxmemory", engine.config.maxmemory());
     page.field("maxmemory_policy", engine.config.maxmemory_policy().word());
     if let Some(resident) = resident.filter(|_| used > 0) {
@@ -385,12 +378,16 @@ fn memory(page: &mut Page, worker: &mut Worker) {
         "mem_not_counted_for_evict",
         "mem_replication_backlog",
         "mem_total_replication_buffers",
+        "mem_replica_full_sync_buffer",
         "mem_clients_slaves",
     ]);
-    page.field("mem_clients_normal", client_bytes);
+    page.field("mem_clients_normal", overview.clients);
     page.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     page.fact("mem_allocator");
-    page.zeros(&["active_defrag_running"]);
+    page.zeros(&[
+        "mem_overhead_db_hashtable_rehashing",
+        "active_defrag_running",
+    ]);
     let lazy_free = &engine.lazy_free;
     page.field("lazyfree_pending_objects", lazy_free.pending_objects());
     page.field("lazyfreed_objects", lazy_free.freed_objects());

@@ -5,7 +5,7 @@ use crate::command::{
     Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec, Locks, Reply,
 };
 use crate::keyspace::{SLOT_BYTES, memory_usage as entry_memory_usage};
-use std::sync::atomic::Ordering;
+use crate::worker::Worker;
 
 const ROW: Command = Command {
     group: Group::Server,
@@ -115,32 +115,63 @@ fn memory_usage(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
-fn memory_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let sums = sum_databases(cx.worker);
-    let engine = cx.engine();
-    let used = engine.used_memory_bytes();
-    let peak = engine.peak_memory_bytes(used);
-    let startup = engine.startup_memory_bytes;
-    let clients = engine.clients.all();
-    let client_bytes: usize = clients
-        .iter()
-        .map(|client| {
-            client.query_buffer_bytes.load(Ordering::Relaxed)
-                + client.output_buffer_bytes.load(Ordering::Relaxed)
-        })
-        .sum();
-    let table_bytes: usize = sums.iter().map(|sum| sum.table_bytes).sum();
-    let keys: usize = sums.iter().map(|sum| sum.keys).sum();
-    let overhead = startup + (table_bytes + client_bytes) as u64;
-    let dataset = used.saturating_sub(overhead);
-    let net = used.saturating_sub(startup);
-    let percent = |part: u64, whole: u64| {
-        if whole == 0 {
-            0.0
-        } else {
-            part as f64 * 100.0 / whole as f64
+/// What the memory is used for, in bytes, as INFO and MEMORY STATS say it.
+pub(super) struct Overview {
+    pub(super) used: u64,
+    pub(super) peak: u64,
+    pub(super) startup: u64,
+    /// Requests and replies of the clients.
+    pub(super) clients: u64,
+    /// The cache of scripts.
+    pub(super) scripts: u64,
+    pub(super) script_count: usize,
+    /// What is not data.
+    pub(super) overhead: u64,
+    pub(super) dataset: u64,
+    /// What has come since the start.
+    pub(super) net: u64,
+    pub(super) keys: usize,
+    databases: Vec<DatabaseSum>,
+}
+
+impl Overview {
+    pub(super) fn new(worker: &mut Worker) -> Self {
+        let databases = sum_databases(worker);
+        let engine = &worker.engine;
+        let used = engine.used_memory_bytes();
+        let startup = engine.startup_memory_bytes;
+        let (script_count, scripts) = engine.scripting.kept();
+        let clients = engine.clients.all();
+        let clients: usize = clients.iter().map(|client| client.memory_bytes()).sum();
+        let tables: usize = databases.iter().map(|sum| sum.table_bytes).sum();
+        let overhead = startup + (tables + clients + scripts) as u64;
+        Overview {
+            used,
+            peak: engine.peak_memory_bytes(used),
+            startup,
+            clients: clients as u64,
+            scripts: scripts as u64,
+            script_count,
+            overhead,
+            dataset: used.saturating_sub(overhead),
+            net: used.saturating_sub(startup),
+            keys: databases.iter().map(|sum| sum.keys).sum(),
+            databases,
         }
-    };
+    }
+}
+
+/// A number that the process around the engine knows of its memory.
+fn known(facts: &[(&str, &str, String)], field: &str) -> Option<f64> {
+    let fact = facts
+        .iter()
+        .find(|fact| (fact.0, fact.1) == ("memory", field))?;
+    fact.2.parse().ok()
+}
+
+fn memory_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let overview = Overview::new(cx.worker);
+    let facts = cx.engine().host.information();
     let mark = out.deferred_map();
     let mut pairs = 0;
     let mut field = |name: &str, value: u64, out: &mut Reply<'_>| {
@@ -148,39 +179,82 @@ fn memory_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         out.integer(value as i64);
         pairs += 1;
     };
-    field("peak.allocated", peak, out);
-    field("total.allocated", used, out);
-    field("startup.allocated", startup, out);
+    field("peak.allocated", overview.peak, out);
+    field("total.allocated", overview.used, out);
+    field("startup.allocated", overview.startup, out);
     field("replication.backlog", 0, out);
     field("clients.slaves", 0, out);
-    field("clients.normal", client_bytes as u64, out);
+    field("clients.normal", overview.clients, out);
     field("cluster.links", 0, out);
     field("aof.buffer", 0, out);
-    field("lua.caches", 0, out);
+    field("lua.caches", overview.scripts, out);
     field("functions.caches", 0, out);
-    field("overhead.total", overhead, out);
-    field("keys.count", keys as u64, out);
-    field(
-        "keys.bytes-per-key",
-        net.checked_div(keys as u64).unwrap_or(0),
-        out,
-    );
-    field("dataset.bytes", dataset, out);
-    for (index, sum) in sums.iter().enumerate().filter(|(_, sum)| sum.keys > 0) {
+    let databases = overview.databases.iter().enumerate();
+    let mut tables = 0;
+    for (index, sum) in databases.filter(|(_, sum)| sum.keys > 0) {
         write_database(index, sum, out);
-        pairs += 1;
+        tables += 1;
     }
-    for (name, value) in [
-        ("dataset.percentage", percent(dataset, net)),
-        ("peak.percentage", percent(used, peak)),
-    ] {
+    let per_key = overview.net.checked_div(overview.keys as u64).unwrap_or(0);
+    field("overhead.total", overview.overhead, out);
+    field("db.dict.rehashing.count", 0, out);
+    field("keys.count", overview.keys as u64, out);
+    field("keys.bytes-per-key", per_key, out);
+    field("dataset.bytes", overview.dataset, out);
+    let percent = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
+    let shares = [
+        (
+            "dataset.percentage",
+            percent(overview.dataset, overview.net),
+        ),
+        ("peak.percentage", percent(overview.used, overview.peak)),
+    ];
+    for (name, share) in shares {
         out.bulk(name.as_bytes());
-        out.double(value);
-        pairs += 1;
+        out.double(share);
     }
-    out.finish_map(mark, pairs);
+    for (name, of_info, is_ratio) in ALLOCATOR_FIELDS {
+        let value = known(&facts, of_info);
+        out.bulk(name.as_bytes());
+        if *is_ratio {
+            out.double(value.unwrap_or(0.0));
+        } else {
+            out.integer(value.unwrap_or(0.0) as i64);
+        }
+    }
+    let resident = known(&facts, "used_memory_rss").unwrap_or(overview.used as f64);
+    out.bulk(b"fragmentation");
+    out.double(resident / overview.used.max(1) as f64);
+    out.bulk(b"fragmentation.bytes");
+    out.integer(resident as i64 - overview.used as i64);
+    out.finish_map(
+        mark,
+        pairs + tables + shares.len() + ALLOCATOR_FIELDS.len() + 2,
+    );
     Ok(())
 }
+
+/// What MEMORY STATS takes from the process: the name there, the name in INFO, and whether it is a
+/// ratio.
+const ALLOCATOR_FIELDS: &[(&str, &str, bool)] = &[
+    ("allocator.allocated", "allocator_allocated", false),
+    ("allocator.active", "allocator_active", false),
+    ("allocator.resident", "allocator_resident", false),
+    (
+        "allocator-fragmentation.ratio",
+        "allocator_frag_ratio",
+        true,
+    ),
+    (
+        "allocator-fragmentation.bytes",
+        "allocator_frag_bytes",
+        false,
+    ),
+    ("allocator-rss.ratio", "allocator_rss_ratio", true),
+    ("allocator-rss.bytes", "allocator_rss_bytes", false),
+    ("rss-overhead.ratio", "rss_overhead_ratio", true),
+    ("rss-overhead.bytes", "rss_overhead_bytes", false),
+];
 
 fn write_database(index: usize, sum: &DatabaseSum, out: &mut Reply<'_>) {
     out.bulk(format!("db.{index}").as_bytes());
@@ -193,30 +267,91 @@ fn write_database(index: usize, sum: &DatabaseSum, out: &mut Reply<'_>) {
 }
 
 fn memory_doctor(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let overview = Overview::new(cx.worker);
+    let facts = cx.engine().host.information();
+    let sessions = cx.engine().clients.len() as u64;
+    out.verbatim("txt", diagnose(&overview, &facts, sessions).as_bytes());
+    Ok(())
+}
+
+/// What looks wrong, by Redis's thresholds.
+fn diagnose(overview: &Overview, facts: &[(&str, &str, String)], sessions: u64) -> String {
     /// Below this a report would say nothing.
     const WORTH_A_REPORT_BYTES: u64 = 5 << 20;
-    let engine = cx.engine();
-    let used = engine.used_memory_bytes();
-    let peak = engine.peak_memory_bytes(used);
-    let report = if used < WORTH_A_REPORT_BYTES {
-        "There is too little in memory for a diagnosis.\n"
-    } else if peak > used + used / 2 {
-        "Memory use was far higher than it is now. What the allocator has not given back will be \
-         used again; MEMORY PURGE asks it to give back what it can.\n"
-    } else {
-        "Nothing looks wrong with the memory.\n"
+    /// Waste below this is no matter, whatever its share.
+    const WASTE_MIN_BYTES: f64 = (10 << 20) as f64;
+    const CLIENT_MAX_BYTES: u64 = 200 << 10;
+    const SCRIPTS_MAX: usize = 1000;
+    if overview.used < WORTH_A_REPORT_BYTES {
+        return "There is too little in memory for a diagnosis.\n".to_owned();
+    }
+    let wastes = |ratio, ratio_max, bytes| {
+        known(facts, ratio).is_some_and(|ratio| ratio > ratio_max)
+            && known(facts, bytes).is_some_and(|bytes| bytes > WASTE_MIN_BYTES)
     };
-    out.verbatim("txt", report.as_bytes());
+    let mut findings = Vec::new();
+    if overview.peak > overview.used + overview.used / 2 {
+        findings.push(
+            "Peak: memory use was far higher than it is now. What the allocator has not given \
+             back will be used again; MEMORY PURGE asks it to give back what it can.",
+        );
+    }
+    let resident = known(facts, "used_memory_rss").unwrap_or(0.0);
+    let waste = resident - overview.used as f64;
+    if waste > WASTE_MIN_BYTES && resident > 1.4 * overview.used as f64 {
+        findings.push(
+            "Resident memory: the process holds far more than is in use. After a peak that is to \
+             be expected; if there was none, look at the findings below.",
+        );
+    }
+    if wastes("allocator_frag_ratio", 1.1, "allocator_frag_bytes") {
+        findings.push(
+            "Fragmentation: many pages of the allocator are only partly used, as happens when \
+             values of changing sizes come and go. A restart from a snapshot packs them.",
+        );
+    }
+    if wastes("allocator_rss_ratio", 1.1, "allocator_rss_bytes") {
+        findings.push(
+            "Free pages: the allocator holds pages with nothing in them. It gives them back by \
+             itself after some seconds, or at once with MEMORY PURGE.",
+        );
+    }
+    if wastes("rss_overhead_ratio", 1.1, "rss_overhead_bytes") {
+        findings
+            .push("Overhead: much resident memory is not the allocator's: code, stacks, scripts.");
+    }
+    if overview.clients / sessions.max(1) > CLIENT_MAX_BYTES {
+        findings.push(
+            "Clients: their requests and replies take much memory. CLIENT LIST shows whose \
+             (tot-mem); client-output-buffer-limit and maxmemory-clients set bounds.",
+        );
+    }
+    if overview.script_count > SCRIPTS_MAX {
+        findings.push(
+            "Scripts: very many are kept. Scripts should be few and take what differs from call \
+             to call as arguments; SCRIPT FLUSH forgets them.",
+        );
+    }
+    if findings.is_empty() {
+        return "Nothing looks wrong with the memory.\n".to_owned();
+    }
+    let lines = findings.iter().map(|finding| format!(" * {finding}\n"));
+    format!(
+        "What looks wrong with the memory:\n\n{}",
+        lines.collect::<String>()
+    )
+}
+
+fn memory_malloc_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    match cx.engine().host.allocator_report() {
+        Some(report) => out.verbatim("txt", report.as_bytes()),
+        None => out.bulk(b"Stats not supported for the current allocator"),
+    }
     Ok(())
 }
 
-fn memory_malloc_stats(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    out.bulk(b"Stats not supported for the current allocator");
-    Ok(())
-}
-
-/// The allocator gives back what it does not need by itself.
-fn memory_purge(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+fn memory_purge(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    cx.engine().host.purge_memory();
     out.ok();
     Ok(())
 }
