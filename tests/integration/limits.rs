@@ -149,3 +149,42 @@ fn an_argument_longer_than_the_limit_is_a_protocol_error() {
         b"-ERR Protocol error: invalid bulk length\r\n"
     );
 }
+
+#[test]
+fn replies_beyond_the_limit_are_not_sent_at_all() {
+    let server = server(&["--client-output-buffer-limit", "normal", "100000", "0", "0"]);
+    let mut client = server.client();
+    for _ in 0..150 {
+        client.run(&format!("RPUSH list {}", "x".repeat(1000)));
+    }
+    client.run("HSET hash field value");
+    client.run("SADD set member");
+    client.run("ZADD zset 1 member");
+    client.run(&format!("SET big {}", "x".repeat(10_000)));
+    let pipeline = "SET a 1\r\nGET big\r\n".repeat(15);
+    for requests in [
+        "LRANGE list 0 -1\r\n",
+        // These would not end for years.
+        "HRANDFIELD hash -999999999999\r\n",
+        "SRANDMEMBER set -999999999999\r\n",
+        "ZRANDMEMBER zset -999999999999 WITHSCORES\r\n",
+        &pipeline,
+    ] {
+        let mut greedy = server.raw_client();
+        greedy.send(requests).expect("sent");
+        let answer = greedy.read_to_close().expect("it is closed");
+        assert!(answer.is_empty(), "{requests:?} got {} bytes", answer.len());
+    }
+    assert_eq!(
+        information(&server, "client_output_buffer_limit_disconnections"),
+        "5"
+    );
+    // A transaction is executed whole; a script's own commands have no limit.
+    let mut greedy = server.raw_client();
+    let transaction = "MULTI\r\nLRANGE list 0 -1\r\nSET after 1\r\nEXEC\r\n";
+    greedy.send(transaction).expect("sent");
+    assert!(greedy.read_to_close().expect("it is closed").is_empty());
+    assert_eq!(client.run("GET after").text(), "1");
+    let script = "EVAL \"return #redis.call('srandmember', 'set', -50000)\" 0";
+    assert_eq!(client.run(script).text(), "50000");
+}

@@ -7,6 +7,7 @@ mod configuration;
 mod differential;
 mod dump;
 mod limits;
+mod observers;
 mod process;
 mod random_data;
 mod robustness;

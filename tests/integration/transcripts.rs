@@ -70,4 +70,18 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(string list hash set sorted_set generic connection transaction blocking pubsub cluster hyperloglog);
+transcripts!(
+    string
+    list
+    hash
+    set
+    sorted_set
+    generic
+    connection
+    transaction
+    blocking
+    pubsub
+    cluster
+    hyperloglog
+    scripting
+);

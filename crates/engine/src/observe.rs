@@ -72,13 +72,21 @@ impl Monitors {
         self.is_on.store(!sessions.is_empty(), Ordering::Relaxed);
     }
 
-    /// Shows a command that a session has executed.
+    /// Shows a command that a session, or a script of its, has executed.
     #[cold]
-    pub(crate) fn feed(&self, now_us: i64, client: &Client, command: &Command, args: Args<'_>) {
+    pub(crate) fn feed(
+        &self,
+        now_us: i64,
+        client: &Client,
+        by_script: bool,
+        command: &Command,
+        args: Args<'_>,
+    ) {
         const SECOND_US: i64 = 1_000_000;
         let shared = &client.shared;
         let mut line = format!("+{}.{:06} ", now_us / SECOND_US, now_us % SECOND_US).into_bytes();
         let address = match shared.address.strip_suffix(":0") {
+            _ if by_script => format!("[{} lua]", client.database),
             Some(path) if shared.is_unix_socket => format!("[{} unix:{path}]", client.database),
             _ => format!("[{} {}]", client.database, shared.address),
         };

@@ -11,6 +11,7 @@ use oxidis_resp::{Parsed, Protocol, RequestLimits, RequestParser, Source, Span, 
 use smallvec::SmallVec;
 
 use crate::client::{Client, ReplyMode};
+use crate::command::context::OUTPUT_UNLIMITED_BYTES;
 use crate::command::dispatch::{self, Prepared};
 use crate::command::{Args, CommandError};
 use crate::engine::Engine;
@@ -183,13 +184,19 @@ impl Session {
             .shared
             .last_interaction_ms
             .store(now_ms, Ordering::Relaxed);
+        self.client
+            .shared
+            .query_buffer_bytes
+            .store(input.len(), Ordering::Relaxed);
         let mut spans = std::mem::take(&mut worker.spans);
+        let start = output.len();
         let mut progress = Progress {
             consumed: 0,
             needs: 0,
         };
         while !self.is_blocked() && !self.should_close() {
-            let batch = self.process_batch(worker, &input[progress.consumed..], &mut spans, output);
+            let rest = &input[progress.consumed..];
+            let batch = self.process_batch(worker, rest, &mut spans, start, output);
             progress.consumed += batch.consumed;
             progress.needs = batch.needs;
             if batch.needs > 0 || output.len() > OUTPUT_SOFT_MAX_BYTES {
@@ -203,11 +210,29 @@ impl Session {
         progress
     }
 
+    /// Closes the session, and drops its replies from `start` on, if they are more than may wait
+    /// for it. That the socket might take them all at once makes no difference, as in Redis: the
+    /// limit protects from commands whose replies are too big, too.
+    #[inline]
+    fn limit_output(&mut self, engine: &Engine, start: usize, output: &mut Vec<u8>) {
+        let waiting = output.len() - start;
+        if waiting > OUTPUT_UNLIMITED_BYTES
+            && engine.exceeds_hard_limit(&self.client.shared, waiting as u64)
+        {
+            self.note_buffers(0, waiting);
+            engine.close_for_output(&self.client.shared);
+            self.client.shared.kill();
+            output.truncate(start);
+            output.shrink_to_fit();
+        }
+    }
+
     fn process_batch(
         &mut self,
         worker: &mut Worker,
         input: &[u8],
         spans: &mut Vec<Span>,
+        output_start: usize,
         output: &mut Vec<u8>,
     ) -> Progress {
         spans.clear();
@@ -287,6 +312,7 @@ impl Session {
             }
             if self.client.held_back_until_ms.is_none() {
                 self.execute(worker, args, request.prepared, output);
+                self.limit_output(&worker.engine, output_start, output);
                 consumed = request.end;
             }
             if self.is_blocked() || self.should_close() {

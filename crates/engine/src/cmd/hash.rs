@@ -525,7 +525,7 @@ fn hrandfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     } else {
         replies
     });
-    let mut write = |field, value| {
+    let write = |out: &mut Reply<'_>, field, value| {
         if is_nested {
             out.array(2);
         }
@@ -535,13 +535,18 @@ fn hrandfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         }
     };
     if count > 0 {
-        hash.sample(wanted, &mut random, &mut write);
+        hash.sample(wanted, &mut random, &mut |field, value| {
+            write(out, field, value);
+        });
         return Ok(());
     }
     let picker = hash.picker();
     for _ in 0..wanted {
+        if cx.exceeds_output_limit(out) {
+            break;
+        }
         if let Some((field, value)) = picker.pick(&mut random) {
-            write(field, value);
+            write(out, field, value);
         }
     }
     Ok(())

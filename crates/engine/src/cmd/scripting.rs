@@ -178,7 +178,15 @@ pub(super) fn interpreter(cx: &Context<'_>) -> Result<Arc<dyn Interpreter>, Comm
     interpreter.ok_or(CommandError::text("ERR this engine has no interpreter"))
 }
 
+/// Shows a command to those who watch all commands before the script's own commands are shown.
+pub(super) fn show_first(cx: &Context<'_>) {
+    if cx.engine().monitors.is_on() {
+        cx.feed_monitors(cx.now_us());
+    }
+}
+
 fn eval(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    show_first(cx);
     let interpreter = interpreter(cx)?;
     let keys = key_count(cx)?;
     let source = cx.arg(1);
@@ -191,6 +199,7 @@ fn eval(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn evalsha(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    show_first(cx);
     let interpreter = interpreter(cx)?;
     if cx.arg(1).len() != DIGEST_LEN {
         return Err(NO_SCRIPT);

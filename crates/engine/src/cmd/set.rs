@@ -421,6 +421,9 @@ fn srandmember(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     out.array(wanted);
     let picker = set.picker();
     for _ in 0..wanted {
+        if cx.exceeds_output_limit(out) {
+            break;
+        }
         if let Some(member) = picker.pick(&mut random) {
             reply_item(out, member);
         }

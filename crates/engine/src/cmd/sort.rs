@@ -147,8 +147,10 @@ fn sort(cx: &mut Context<'_>, out: &mut Reply<'_>, may_store: bool) -> CommandRe
         Some(ValueType::String | ValueType::Hash) => return Err(CommandError::WrongType),
         value_type => value_type,
     };
-    if options.keeps_order && options.store.is_some() && value_type == Some(ValueType::Set) {
-        // A set has no order of its own, and what is stored must not depend on chance.
+    let must_repeat = options.store.is_some() || cx.is_in_script();
+    if options.keeps_order && must_repeat && value_type == Some(ValueType::Set) {
+        // A set has no order of its own, and neither what is stored nor what a script does with it
+        // may depend on chance.
         options.keeps_order = false;
         options.is_alphabetic = true;
         options.by = None;

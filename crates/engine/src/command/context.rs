@@ -24,6 +24,9 @@ use crate::value::{
 };
 use crate::worker::{ExpiredKey, ReadyKey, Worker};
 
+/// So many bytes of replies are never too many; in Redis they have a buffer that does not count.
+pub(crate) const OUTPUT_UNLIMITED_BYTES: usize = 16 << 10;
+
 /// The arguments of a command, its name first.
 #[derive(Clone, Copy)]
 pub struct Args<'a>(ArgsKind<'a>);
@@ -856,6 +859,38 @@ impl<'a> Context<'a> {
             let rewritten = self.worker.rewritten.get_or_insert_default();
             rewritten.extend(commands);
         }
+    }
+
+    /// Whether the command is called by a script. While one runs it has all locks, so no command of
+    /// another session is in the middle of its work.
+    pub(crate) fn is_in_script(&self) -> bool {
+        self.mode == Mode::Nested && self.engine().scripting.running.since_ms().is_some()
+    }
+
+    /// Whether the reply is already more than may wait for the client, so that the session is going
+    /// to be closed and writing on is in vain. What a script gets is not limited.
+    #[inline]
+    pub(crate) fn exceeds_output_limit(&self, out: &Reply<'_>) -> bool {
+        let waiting = out.position();
+        waiting > OUTPUT_UNLIMITED_BYTES
+            && !self.is_in_script()
+            && self
+                .engine()
+                .exceeds_hard_limit(&self.client.shared, waiting as u64)
+    }
+
+    /// Shows the command to those who watch all commands.
+    #[cold]
+    pub(crate) fn feed_monitors(&self, now_us: i64) {
+        let by_script = self.is_in_script();
+        let monitors = &self.engine().monitors;
+        monitors.feed(
+            now_us,
+            self.client,
+            by_script,
+            self.registered.command,
+            self.args,
+        );
     }
 
     // Blocking.

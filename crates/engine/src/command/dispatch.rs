@@ -460,8 +460,7 @@ fn observe(cx: &Context<'_>, ended_us: i64, duration_us: i64) {
         .flags
         .intersects(Flags::ADMIN.union(Flags::SKIP_MONITOR));
     if engine.monitors.is_on() && !is_private {
-        let monitors = &engine.monitors;
-        monitors.feed(ended_us, cx.client, command, cx.args());
+        cx.feed_monitors(ended_us);
     }
     let slow_us = engine.config.slowlog_log_slower_than_us();
     let is_slow = slow_us >= 0 && duration_us >= slow_us;

@@ -231,7 +231,7 @@ fn zrandmember(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     } else {
         out.array(answered);
     }
-    let mut write = |(member, score): (&[u8], f64)| {
+    let write = |out: &mut Reply<'_>, (member, score): (&[u8], f64)| {
         if with_scores {
             reply_pair(out, member, score);
         } else {
@@ -239,12 +239,15 @@ fn zrandmember(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         }
     };
     if count > 0 {
-        set.sample(wanted, &mut random, &mut write);
+        set.sample(wanted, &mut random, &mut |found| write(out, found));
     } else {
         let picker = set.picker();
         for _ in 0..wanted {
+            if cx.exceeds_output_limit(out) {
+                break;
+            }
             if let Some(found) = picker.pick(&mut random) {
-                write(found);
+                write(out, found);
             }
         }
     }
