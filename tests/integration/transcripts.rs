@@ -84,4 +84,4 @@ transcripts!(
     cluster
     hyperloglog
     scripting
-);
+ geo);

@@ -15,6 +15,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::dump::COMMANDS,
     super::expire::COMMANDS,
     super::generic::COMMANDS,
+    super::geo::COMMANDS,
     super::hash::COMMANDS,
     super::hyperloglog::COMMANDS,
     super::info::COMMANDS,

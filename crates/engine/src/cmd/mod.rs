@@ -14,6 +14,7 @@ mod dump;
 mod expire;
 mod families;
 mod generic;
+mod geo;
 mod hash;
 mod help;
 mod hyperloglog;

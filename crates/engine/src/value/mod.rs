@@ -6,6 +6,7 @@
 
 mod any;
 mod block;
+pub mod geo;
 pub mod hash;
 mod hash_table;
 pub mod hyperloglog;

@@ -24,6 +24,8 @@ pub(super) use combine::COMMANDS as COMBINE_COMMANDS;
 pub(super) use lookup::COMMANDS as LOOKUP_COMMANDS;
 pub(super) use pop::COMMANDS as POP_COMMANDS;
 pub(super) use range::COMMANDS as RANGE_COMMANDS;
+pub(super) use reply::store_result;
 pub(super) use update::COMMANDS as UPDATE_COMMANDS;
+pub(super) use update::{AddOptions, add_pairs};
 
 use rows::{FAST, MOVABLE, READ, READ_KEY, REMOVE_FROM_KEY, ROW, STORE, STORE_KEY, WRITE};

@@ -61,7 +61,7 @@ pub(super) fn note_removed(
 }
 
 /// Puts a result under `key`, or deletes the key if the result is empty, tells everyone and answers its size.
-pub(super) fn store_result(
+pub(in crate::cmd) fn store_result(
     cx: &mut Context<'_>,
     out: &mut Reply<'_>,
     key: Key<'_>,

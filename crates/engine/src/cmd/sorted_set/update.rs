@@ -95,19 +95,19 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
 
 /// The options of ZADD.
 #[derive(Default)]
-struct AddOptions {
+pub(in crate::cmd) struct AddOptions {
     /// NX: leave members alone that are there.
-    only_new: bool,
+    pub(in crate::cmd) only_new: bool,
     /// XX: leave members out that are not there.
-    only_present: bool,
+    pub(in crate::cmd) only_present: bool,
     /// GT: leave scores alone that would not grow.
-    only_greater: bool,
+    pub(in crate::cmd) only_greater: bool,
     /// LT: leave scores alone that would not shrink.
-    only_less: bool,
+    pub(in crate::cmd) only_less: bool,
     /// CH: count changed scores too.
-    count_changed: bool,
+    pub(in crate::cmd) count_changed: bool,
     /// INCR: add to the score, and answer the sum.
-    increment: bool,
+    pub(in crate::cmd) increment: bool,
 }
 
 impl AddOptions {
@@ -191,11 +191,25 @@ fn add(
     first: usize,
 ) -> CommandResult {
     let args = cx.args();
-    let pairs = (args.len() - first) / 2;
     // All scores are read before anything is added: the command does all or nothing.
-    let scores: SmallVec<[f64; 4]> = (0..pairs)
-        .map(|pair| parse_double(args.get(first + 2 * pair)).ok_or(CommandError::NotFloat))
-        .collect::<Result<_, _>>()?;
+    let pairs: SmallVec<[(f64, &[u8]); 4]> = (first..args.len())
+        .step_by(2)
+        .map(|index| {
+            let score = parse_double(args.get(index)).ok_or(CommandError::NotFloat)?;
+            Ok((score, args.get(index + 1)))
+        })
+        .collect::<Result<_, CommandError>>()?;
+    add_pairs(cx, out, options, &pairs).map(drop)
+}
+
+/// Adds scores with their members, of which there is one at least, to the set under the first key;
+/// answers how many members were added or changed.
+pub(in crate::cmd) fn add_pairs(
+    cx: &mut Context<'_>,
+    out: &mut Reply<'_>,
+    options: &AddOptions,
+    pairs: &[(f64, &[u8])],
+) -> Result<u64, CommandError> {
     let key = cx.key(1);
     let limits = cx.limits();
 
@@ -209,12 +223,11 @@ fn add(
         };
         if let Some(mut set) = set {
             if set.existed() {
-                set.enlarge_for(pairs, &limits);
+                set.enlarge_for(pairs.len(), &limits);
             } else {
-                *set = SortedSet::with_hint(pairs, args.get(first + 1).len(), &limits);
+                *set = SortedSet::with_hint(pairs.len(), pairs[0].1.len(), &limits);
             }
-            for (pair, &score) in scores.iter().enumerate() {
-                let member = args.get(first + 2 * pair + 1);
+            for &(score, member) in pairs {
                 let done = set.upsert(member, &limits, |old| {
                     result = options.decide(old, score);
                     result.filter(|new| !new.is_nan())
@@ -244,7 +257,7 @@ fn add(
         _ if options.count_changed => out.integer((added + updated) as i64),
         _ => out.integer(added as i64),
     }
-    Ok(())
+    Ok(added + updated)
 }
 
 fn zrem(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
