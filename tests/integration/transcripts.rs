@@ -84,4 +84,5 @@ transcripts!(
     cluster
     hyperloglog
     scripting
- geo);
+    geo
+);
