@@ -157,6 +157,13 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Whether writes are refused because fewer replicas follow than `min-replicas-to-write` asks
+    /// for. None ever acknowledges what it got, so any number is too many.
+    #[inline]
+    pub(crate) fn lacks_replicas(&self) -> bool {
+        self.config.min_replicas_to_write() > 0 && self.config.min_replicas_max_lag_seconds() > 0
+    }
+
     /// An empty engine.
     pub fn new(options: EngineOptions) -> Arc<Self> {
         let mut random = Random::new(options.seed);

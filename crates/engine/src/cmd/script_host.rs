@@ -42,6 +42,9 @@ impl<'c, 'a> Host<'c, 'a> {
                     "ERR Can not execute a script with write flag using *_ro command.",
                 ));
             }
+            if !flags.no_writes && cx.engine().lacks_replicas() {
+                return Err(CommandError::NoReplicas);
+            }
             if is_out_of_memory && !flags.allow_oom && !flags.no_writes {
                 return Err(CommandError::text(
                     "OOM allow-oom flag is not set on the script, can not run it when used memory \
@@ -90,6 +93,9 @@ impl<'c, 'a> Host<'c, 'a> {
             return Some("Write commands are not allowed from read-only scripts.");
         }
         // A script is not stopped half way: what it has begun to write it may finish.
+        if flags.contains(Flags::WRITE) && !self.has_written && engine.lacks_replicas() {
+            return Some("-NOREPLICAS Not enough good replicas to write.");
+        }
         let needs_memory = flags.contains(Flags::DENYOOM) && !self.has_written;
         if needs_memory && self.is_out_of_memory && !self.flags.allow_oom {
             return Some("-OOM command not allowed when used memory > 'maxmemory'.");

@@ -161,6 +161,9 @@ fn gates(
     if worker.is_out_of_memory && needs_memory(client, registered) {
         return Err(CommandError::OutOfMemory);
     }
+    if worker.engine.lacks_replicas() && writes(client, registered) {
+        return Err(CommandError::NoReplicas);
+    }
     if client.is_subscriber_only() && !is_allowed_to_subscribers(registered) {
         return Err(format!(
             "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
@@ -213,6 +216,20 @@ fn needs_memory(client: &Client, registered: &Registered) -> bool {
         "exec" => transaction.queue.iter().any(|it| denies(it.registered)),
         "discard" | "quit" | "reset" => false,
         _ => transaction.is_open || denies(registered),
+    }
+}
+
+/// Whether a command may write: itself, or as EXEC with such a command in its queue.
+#[cold]
+fn writes(client: &Client, registered: &Registered) -> bool {
+    let is_write = |registered: &Registered| registered.command.flags.contains(Flags::WRITE);
+    match registered.command.name {
+        "exec" => client
+            .transaction
+            .queue
+            .iter()
+            .any(|it| is_write(it.registered)),
+        _ => is_write(registered),
     }
 }
 

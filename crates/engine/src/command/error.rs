@@ -27,6 +27,9 @@ pub enum CommandError {
     /// A number that must be positive is not.
     #[error("ERR value is out of range, must be positive")]
     MustBePositive,
+    /// Fewer replicas follow than `min-replicas-to-write` asks for.
+    #[error("NOREPLICAS Not enough good replicas to write.")]
+    NoReplicas,
     /// The key that the command needs is not there.
     #[error("ERR no such key")]
     NoSuchKey,
