@@ -6,13 +6,24 @@
 //! one in ten volatile keys was expired, it goes on with the next buckets, for at most a quarter of
 //! the time between two passes. So expired keys take a bounded share of memory and the cycle a
 //! bounded share of time, as in Redis, whose sampling has the same aims.
+//!
+//! Fields of hashes are deleted on the same walk: a hash says at once whether any of its fields may be
+//! over (`value::hash_expiring` says how). A big one is worked off a part at a time; until that is
+//! done, every pass goes on with it first.
 
 use crate::command::context::delete_expired;
-use crate::keyspace::Key;
+use crate::command::field_expiry::delete_fields;
+use crate::keyspace::{Key, expiring_hash};
 use crate::worker::Worker;
 
 /// Buckets of a stripe that a pass looks at.
 const BUCKETS_PER_PASS: usize = 4;
+
+/// Fields of hashes that are looked at under one lock.
+const FIELDS_PER_LOCK: usize = 1024;
+
+/// So many big hashes are remembered as not worked off; the walk comes by the others again.
+const UNFINISHED_MAX: usize = 256;
 
 /// A slice of the cycle lasts about so long; other work goes on between slices.
 const SLICE_US: i64 = 500;
@@ -28,6 +39,37 @@ pub(crate) struct ExpireCycle {
     next_stripe: usize,
     looked_at: u64,
     expired: u64,
+    /// Hashes that the pass is to go on with.
+    resumed: Vec<Target>,
+    /// Hashes in which there may be more fields to delete, for the next pass.
+    unfinished: Vec<Target>,
+}
+
+impl ExpireCycle {
+    /// Begins another pass.
+    fn begin_pass(&mut self) {
+        self.next_stripe = 0;
+        self.looked_at = 0;
+        self.expired = 0;
+        self.resumed = std::mem::take(&mut self.unfinished);
+    }
+}
+
+/// A key of some database.
+#[derive(Debug, PartialEq, Eq)]
+struct Target {
+    database: usize,
+    key: Vec<u8>,
+    hash: u64,
+}
+
+impl Target {
+    fn key(&self) -> Key<'_> {
+        Key {
+            bytes: &self.key,
+            hash: self.hash,
+        }
+    }
 }
 
 impl Worker {
@@ -50,22 +92,27 @@ impl Worker {
         if cycle.ends_us == 0 {
             let period_us = 1_000_000 / i64::from(self.engine.config.hz().clamp(1, 500));
             cycle.ends_us = self.now_us + period_us * TIME_SHARE_PERCENT / 100;
+            cycle.begin_pass();
         }
         let slice_ends_us = self.now_us + SLICE_US;
         let is_over = loop {
-            if cycle.next_stripe >= self.view.keyspace().stripe_count() {
-                if cycle.expired * 10 <= cycle.looked_at {
+            if let Some(target) = cycle.resumed.pop() {
+                if self.lock_one(target.hash).is_err() {
+                    cycle.unfinished.push(target);
                     break true;
                 }
-                cycle = ExpireCycle {
-                    ends_us: cycle.ends_us,
-                    ..Default::default()
-                };
-            }
-            if !self.expire_in_stripe(&mut cycle) {
+                self.expire_fields_of(&mut cycle, target, &mut { FIELDS_PER_LOCK });
+                self.end_deletions();
+            } else if cycle.next_stripe < self.view.keyspace().stripe_count() {
+                if !self.expire_in_stripe(&mut cycle) {
+                    break true;
+                }
+                cycle.next_stripe += 1;
+            } else if cycle.expired * 10 > cycle.looked_at {
+                cycle.begin_pass();
+            } else {
                 break true;
             }
-            cycle.next_stripe += 1;
             let now_us = self.engine.clock.now_us();
             if now_us >= cycle.ends_us {
                 break true;
@@ -74,11 +121,11 @@ impl Worker {
                 break false;
             }
         };
-        self.expire_cycle = if is_over {
-            ExpireCycle::default()
-        } else {
-            cycle
-        };
+        if is_over {
+            cycle.ends_us = 0;
+            cycle.unfinished.append(&mut cycle.resumed);
+        }
+        self.expire_cycle = cycle;
         self.free_garbage();
         !is_over || has_too_much
     }
@@ -86,7 +133,8 @@ impl Worker {
     /// Looks at the next buckets of one stripe; answers whether a busy script let it.
     fn expire_in_stripe(&mut self, cycle: &mut ExpireCycle) -> bool {
         let now_ms = self.now_ms();
-        let mut expired: Vec<(Vec<u8>, u64)> = Vec::new();
+        let mut expired: Vec<Target> = Vec::new();
+        let mut with_expired_fields: Vec<Target> = Vec::new();
         if !self.lock_stripe(cycle.next_stripe) {
             self.gave_up = false;
             return false;
@@ -97,29 +145,74 @@ impl Worker {
                 .view
                 .stripe_at_mut(cycle.next_stripe)
                 .database_mut(index);
-            if database.volatile_len() == 0 {
+            if database.volatile_len() == 0 && database.expiring_hashes() == 0 {
                 continue;
             }
+            let target = |key: &[u8]| Target {
+                database: index,
+                key: key.to_vec(),
+                hash: crate::table::hash_bytes(seed, key),
+            };
             database.visit_next_buckets(BUCKETS_PER_PASS, &mut |entry| {
                 if let Some(expire_ms) = entry.expire_ms() {
                     cycle.looked_at += 1;
                     if expire_ms <= now_ms {
-                        let key = entry.key();
-                        expired.push((key.to_vec(), crate::table::hash_bytes(seed, key)));
+                        return expired.push(target(entry.key()));
                     }
                 }
+                let next_ms = expiring_hash(entry).and_then(|hash| hash.next_expiry_ms());
+                if next_ms.is_some_and(|next_ms| next_ms <= now_ms) {
+                    with_expired_fields.push(target(entry.key()));
+                }
             });
-            cycle.expired += expired.len() as u64;
-            for (key, hash) in expired.drain(..) {
-                delete_expired(self, index, Key { bytes: &key, hash });
+        }
+        cycle.expired += expired.len() as u64;
+        for target in expired {
+            delete_expired(self, target.database, target.key());
+        }
+        let mut budget = FIELDS_PER_LOCK;
+        for target in with_expired_fields {
+            if !cycle.unfinished.contains(&target) {
+                self.expire_fields_of(cycle, target, &mut budget);
             }
         }
+        self.end_deletions();
+        true
+    }
+
+    /// Deletes fields of one hash whose time is over, if it still is one, and looks at no more than
+    /// about `budget` fields. Its stripe is locked.
+    fn expire_fields_of(&mut self, cycle: &mut ExpireCycle, target: Target, budget: &mut usize) {
+        let now_ms = self.now_ms();
+        let stripe = self.view.stripe(target.hash);
+        let entry = stripe
+            .database(target.database)
+            .and_then(|database| database.get(target.hash, &target.key));
+        if entry.and_then(expiring_hash).is_none() {
+            return;
+        }
+        let mut is_unfinished = false;
+        delete_fields(self, target.database, target.key(), &mut |hash, removed| {
+            let (looked_at, has_more) = hash.remove_overdue(now_ms, *budget, &mut |field| {
+                cycle.expired += 1;
+                removed(field);
+            });
+            cycle.looked_at += looked_at as u64;
+            *budget = budget.saturating_sub(looked_at);
+            is_unfinished = has_more;
+        });
+        if is_unfinished && cycle.unfinished.len() < UNFINISHED_MAX {
+            cycle.unfinished.push(target);
+        }
+    }
+
+    /// Propagates what was deleted, and lets go of the lock.
+    fn end_deletions(&mut self) {
         if !self.propagated.is_empty() {
             // Each deletion stands for itself.
             let deletions = std::mem::take(&mut self.propagated);
             self.engine.propagation.append(&deletions, false);
         }
         self.view.unlock();
-        true
     }
 }

@@ -85,6 +85,8 @@ counters! {
     keyspace_misses,
     /// Keys deleted because their time was over.
     expired_keys,
+    /// Fields of hashes deleted because their time was over.
+    expired_subkeys,
     /// Keys deleted to free memory.
     evicted_keys,
     /// Error replies.

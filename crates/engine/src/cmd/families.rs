@@ -17,6 +17,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::generic::COMMANDS,
     super::geo::COMMANDS,
     super::hash::COMMANDS,
+    super::hash::expiry::COMMANDS,
     super::hyperloglog::COMMANDS,
     super::info::COMMANDS,
     super::list::COMMANDS,

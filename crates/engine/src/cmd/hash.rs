@@ -1,11 +1,18 @@
-//! The hash commands, but for the expiry of fields.
+//! The hash commands; those that are about the expiry of fields are in `expiry`.
+//!
+//! A command that names fields deletes those of them whose time is over (`Context::expire_fields`);
+//! one that lists a hash does not see them, but for HLEN, which counts them. HSET sets a field
+//! without asking whether its time is over, and so it is not new.
+
+pub(super) mod expiry;
 
 use super::sampling::sample_count;
 use super::scan::{ScanOptions, Scanned, parse_cursor, reply_item, reply_items};
 use crate::command::{
-    Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group, KeyFlags,
-    KeySpec, Reply,
+    Args, Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group,
+    KeyFlags, KeySpec, Reply,
 };
+use crate::keyspace::Key;
 use crate::text::{IntegerText, LongDouble, parse_integer};
 use crate::value::packed::{self, PackedItem};
 use crate::value::{HashRef, ValueType};
@@ -273,6 +280,7 @@ fn hset(cx: &mut Context<'_>, out: &mut Reply<'_>, reply: SetReply) -> CommandRe
 fn hsetnx(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let (key, field, value) = (cx.key(1), cx.arg(2), cx.arg(3));
     let limits = cx.limits();
+    cx.expire_fields(key, [field].into_iter());
     let mut hash = cx.hash_or_create(key)?;
     if hash.as_ref().contains(field) {
         out.integer(0);
@@ -293,17 +301,25 @@ fn reply_value(out: &mut Reply<'_>, value: Option<PackedItem<'_>>) {
 }
 
 fn hget(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let hash = cx.hash(cx.key(1))?;
-    reply_value(out, hash.and_then(|hash| hash.get(cx.arg(2))));
+    let (key, field) = (cx.key(1), cx.arg(2));
+    let value = cx.hash(key)?.and_then(|hash| hash.get(field));
+    let is_missing = value.is_none();
+    reply_value(out, value);
+    if is_missing {
+        cx.expire_fields(key, [field].into_iter());
+    }
     Ok(())
 }
 
 fn hmget(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let hash = cx.hash(cx.key(1))?;
+    let key = cx.key(1);
+    let fields = cx.args().iter().skip(2);
+    let hash = cx.hash(key)?;
     out.array(cx.argc() - 2);
-    for field in cx.args().iter().skip(2) {
+    for field in fields.clone() {
         reply_value(out, hash.and_then(|hash| hash.get(field)));
     }
+    cx.expire_fields(key, fields);
     Ok(())
 }
 
@@ -312,7 +328,7 @@ fn hgetall(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         out.map(0);
         return Ok(());
     };
-    out.map(hash.len());
+    out.map(hash.live_len());
     for (field, value) in hash.iter() {
         reply_item(out, field);
         reply_item(out, value);
@@ -330,7 +346,7 @@ fn list_items(
         out.array(0);
         return Ok(());
     };
-    out.array(hash.len());
+    out.array(hash.live_len());
     for entry in hash.iter() {
         reply_item(out, choose(entry));
     }
@@ -369,59 +385,93 @@ fn tell_of_deletion(cx: &mut Context<'_>, deleted: usize, is_gone: bool) {
     }
 }
 
-fn hgetdel(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    const FIRST_FIELD: usize = 4;
-    let key = cx.key(1);
-    let args = cx.args();
-    // Redis looks at the type before it looks at the options.
-    if cx
-        .value_type(key)
-        .is_some_and(|found| found != ValueType::Hash)
-    {
-        return Err(CommandError::WrongType);
+/// Fails if there is something else than a hash under the key.
+fn check_type(cx: &Context<'_>, key: Key<'_>) -> Result<(), CommandError> {
+    match cx.value_type(key) {
+        None | Some(ValueType::Hash) => Ok(()),
+        Some(_) => Err(CommandError::WrongType),
     }
-    if !args.get(2).eq_ignore_ascii_case(b"fields") {
+}
+
+/// The fields behind `FIELDS numfields`, which are the last arguments.
+#[derive(Clone, Copy)]
+struct FieldsArgument<'a> {
+    args: Args<'a>,
+    first: usize,
+}
+
+impl<'a> FieldsArgument<'a> {
+    fn len(self) -> usize {
+        self.args.len() - self.first
+    }
+
+    fn iter(self) -> impl Iterator<Item = &'a [u8]> + Clone {
+        (self.first..self.args.len()).map(move |index| self.args.get(index))
+    }
+}
+
+/// What most commands answer to a number of fields that is none.
+const BAD_FIELD_COUNT: &str = "ERR Number of fields must be a positive integer";
+
+/// Reads `FIELDS numfields field [field ...]` from argument `index` on; `bad_count` is the error for
+/// a number that is none.
+fn fields_argument<'a>(
+    cx: &Context<'a>,
+    index: usize,
+    bad_count: &'static str,
+) -> Result<FieldsArgument<'a>, CommandError> {
+    if !cx.arg_is(index, "fields") {
         return Err(CommandError::text(
             "ERR Mandatory argument FIELDS is missing or not at the right position",
         ));
     }
-    let Some(count @ 1..) = parse_integer(args.get(3)) else {
-        return Err(CommandError::text(
-            "ERR Number of fields must be a positive integer",
-        ));
+    let Some(count @ 1..) = parse_integer(cx.arg(index + 1)) else {
+        return Err(CommandError::text(bad_count));
     };
-    if count != (args.len() - FIRST_FIELD) as i64 {
+    let fields = FieldsArgument {
+        args: cx.args(),
+        first: (index + 2).min(cx.argc()),
+    };
+    if count != fields.len() as i64 {
         return Err(CommandError::text(
             "ERR The `numfields` parameter must match the number of arguments",
         ));
     }
-    out.array(args.len() - FIRST_FIELD);
-    let fields = args.iter().skip(FIRST_FIELD);
+    Ok(fields)
+}
+
+fn hgetdel(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let key = cx.key(1);
+    // Redis looks at the type before it looks at the options.
+    check_type(cx, key)?;
+    let fields = fields_argument(cx, 2, BAD_FIELD_COUNT)?;
+    out.array(fields.len());
+    let fields = fields.iter();
+    cx.expire_fields(key, fields.clone());
     let Some(mut hash) = cx.hash_mut(key)? else {
         fields.for_each(|_| out.null());
         return Ok(());
     };
-    let mut deleted: Vec<&[u8]> = Vec::new();
-    for field in fields {
+    let mut deleted = 0;
+    for field in fields.clone() {
         reply_value(out, hash.as_ref().get(field));
-        if hash.remove(field) {
-            deleted.push(field);
-        }
+        deleted += usize::from(hash.remove(field));
     }
     let is_gone = hash.as_ref().is_empty();
     drop(hash);
-    tell_of_deletion(cx, deleted.len(), is_gone);
-    if !deleted.is_empty() {
-        deleted.splice(..0, [&b"HDEL"[..], key.bytes]);
-        cx.rewrite(&deleted);
+    tell_of_deletion(cx, deleted, is_gone);
+    if deleted > 0 {
+        let words = [&b"HDEL"[..], key.bytes].into_iter().chain(fields);
+        cx.rewrite(&words.collect::<Vec<_>>());
     }
     Ok(())
 }
 
 fn hexists(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let hash = cx.hash(cx.key(1))?;
-    let exists = hash.is_some_and(|hash| hash.contains(cx.arg(2)));
+    let (key, field) = (cx.key(1), cx.arg(2));
+    let exists = cx.hash(key)?.is_some_and(|hash| hash.contains(field));
     out.integer(i64::from(exists));
+    cx.expire_fields(key, [field].into_iter());
     Ok(())
 }
 
@@ -432,9 +482,10 @@ fn hlen(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn hstrlen(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let hash = cx.hash(cx.key(1))?;
-    let value = hash.and_then(|hash| hash.get(cx.arg(2)));
+    let (key, field) = (cx.key(1), cx.arg(2));
+    let value = cx.hash(key)?.and_then(|hash| hash.get(field));
     out.integer(value.map_or(0, |value| value.string_len()) as i64);
+    cx.expire_fields(key, [field].into_iter());
     Ok(())
 }
 
@@ -442,6 +493,7 @@ fn hincrby(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let (key, field) = (cx.key(1), cx.arg(2));
     let increment = cx.integer(3)?;
     let limits = cx.limits();
+    cx.expire_fields(key, [field].into_iter());
     let mut hash = cx.hash_or_create(key)?;
     let old = match hash.as_ref().get(field) {
         None => 0,
@@ -453,7 +505,7 @@ fn hincrby(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             "ERR increment or decrement would overflow",
         ));
     };
-    hash.set(field, &IntegerText::new(new), &limits);
+    hash.set_keeping_expiry(field, &IntegerText::new(new), &limits);
     drop(hash);
     cx.changed(key, EventClass::HASH, "hincrby");
     out.integer(new);
@@ -467,6 +519,7 @@ fn hincrbyfloat(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         return Err(CommandError::text("ERR value is NaN or Infinity"));
     }
     let limits = cx.limits();
+    cx.expire_fields(key, [field].into_iter());
     let mut hash = cx.hash_or_create(key)?;
     let old = match hash.as_ref().get(field) {
         None => LongDouble::ZERO,
@@ -480,11 +533,19 @@ fn hincrbyfloat(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         ));
     }
     let new = new.to_string();
-    hash.set(field, new.as_bytes(), &limits);
+    hash.set_keeping_expiry(field, new.as_bytes(), &limits);
+    let expires = hash.as_ref().expiry(field).flatten().is_some();
     drop(hash);
     cx.changed(key, EventClass::HASH, "hincrbyfloat");
-    // The sum is what replicas get: their floating point numbers might be other ones.
-    cx.rewrite(&[b"HSET", key.bytes, field, new.as_bytes()]);
+    // The sum is what replicas get: their floating point numbers might be other ones. HSET would take
+    // the expiry away; replicas that are too old for HSETEX have none.
+    let new_text = new.as_bytes();
+    if expires {
+        let fields = [b"FIELDS", &b"1"[..], field, new_text];
+        cx.rewrite(&[&[b"HSETEX", key.bytes, b"KEEPTTL"], &fields[..]].concat());
+    } else {
+        cx.rewrite(&[b"HSET", key.bytes, field, new_text]);
+    }
     out.bulk(new.as_bytes());
     Ok(())
 }
@@ -493,6 +554,7 @@ fn hrandfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
     let mut random = cx.random().fork();
     if cx.argc() == 2 {
+        cx.expire_all_fields(key);
         let picked = cx
             .hash(key)?
             .and_then(|hash| hash.picker().pick(&mut random));
@@ -509,7 +571,10 @@ fn hrandfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             return Err(CommandError::OutOfRange);
         }
     }
-    let Some(hash) = cx.hash(key)?.filter(|_| count != 0) else {
+    cx.expire_all_fields(key);
+    // While writes are paused there may be fields that are over and still there.
+    let is_drawn_from = |hash: &HashRef<'_>| count != 0 && hash.iter().next().is_some();
+    let Some(hash) = cx.hash(key)?.filter(is_drawn_from) else {
         out.array(0);
         return Ok(());
     };
@@ -517,7 +582,7 @@ fn hrandfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let replies = if count < 0 {
         wanted
     } else {
-        wanted.min(hash.len())
+        wanted.min(hash.live_len())
     };
     let is_nested = with_values && out.protocol() == oxidis_resp::Protocol::Resp3;
     out.array(if with_values && !is_nested {

@@ -448,6 +448,7 @@ fn stats(page: &mut Page, worker: &mut Worker) {
         engine.rejected_connections.load(Ordering::Relaxed),
     );
     page.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    page.field("expired_subkeys", totals.expired_subkeys);
     page.field("expired_keys", totals.expired_keys);
     page.field("evicted_keys", totals.evicted_keys);
     page.zeros(&["evicted_clients"]);
@@ -541,10 +542,11 @@ fn keyspace(page: &mut Page, worker: &mut Worker) {
     for (index, sum) in sum_databases(worker).iter().enumerate() {
         if sum.keys > 0 {
             page.line(format_args!(
-                "db{index}:keys={},expires={},avg_ttl={},subexpiry=0",
+                "db{index}:keys={},expires={},avg_ttl={},subexpiry={}",
                 sum.keys,
                 sum.volatile,
-                sum.average_ttl_ms()
+                sum.average_ttl_ms(),
+                sum.expiring_hashes
             ));
         }
     }
@@ -555,6 +557,7 @@ fn keyspace(page: &mut Page, worker: &mut Worker) {
 pub(super) struct DatabaseSum {
     pub(super) keys: usize,
     volatile: usize,
+    expiring_hashes: usize,
     pub(super) table_bytes: usize,
     sampled: i64,
     sampled_ttl_ms: i64,
@@ -586,6 +589,7 @@ pub(super) fn sum_databases(worker: &mut Worker) -> Vec<DatabaseSum> {
             };
             sum.keys += database.len();
             sum.volatile += database.volatile_len();
+            sum.expiring_hashes += database.expiring_hashes();
             sum.table_bytes += database.table_memory();
             if database.volatile_len() > 0 {
                 for expire_ms in database

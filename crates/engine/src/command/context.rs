@@ -418,9 +418,10 @@ impl<'a> Context<'a> {
         self.collection::<Set>(key)
     }
 
-    /// The hash under a key, for reading.
+    /// The hash under a key, for reading, without the fields whose time is over.
     pub fn hash(&self, key: Key<'_>) -> Result<Option<HashRef<'_>>, CommandError> {
-        self.collection::<Hash>(key)
+        let hash = self.collection::<Hash>(key)?;
+        Ok(hash.map(|hash| hash.at(self.now_ms())))
     }
 
     /// The sorted set under a key, for reading.

@@ -4,12 +4,14 @@
 //! * `table`: all rows joined, found by name. `names`: what `rename-command` makes of the names.
 //! * `syntax`: the arguments that a row's `syntax` describes, for COMMAND DOCS.
 //! * `context`: what a handler sees of the key space, its session and the engine.
+//! * `field_expiry`: how fields of hashes that expire are deleted.
 //! * `dispatch`: the gates before a handler, the locks around it, the effects after it.
 //! * `error`: what can go wrong in a command, with Redis's texts.
 
 pub(crate) mod context;
 pub(crate) mod dispatch;
 mod error;
+pub(crate) mod field_expiry;
 mod names;
 mod spec;
 mod syntax;

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use super::entry::{Entry, EntryRef, raw_string_mut};
 use super::meter::{Meter, Meters};
-use super::stored::Collection;
+use super::stored::{Collection, collection_ref, has_expiring_fields};
 use crate::random::Random;
 use crate::table::Table;
 
@@ -17,6 +17,8 @@ pub(crate) struct Database {
     table: Table<Entry>,
     /// Entries that have an expiry.
     volatile: usize,
+    /// Hashes with fields that expire.
+    expiring_hashes: usize,
     /// The hash of the entry that was added last, if it replaced none: for the event `new`.
     newest: Option<u64>,
     /// The hash of an entry that was taken out only to be replaced.
@@ -37,6 +39,7 @@ impl Database {
             meter: meters.meter(),
             table: Table::new(seed),
             volatile: 0,
+            expiring_hashes: 0,
             newest: None,
             replacing: None,
             next_bucket: 0,
@@ -52,6 +55,12 @@ impl Database {
     /// Entries that have an expiry.
     pub(crate) fn volatile_len(&self) -> usize {
         self.volatile
+    }
+
+    /// Hashes with fields that expire.
+    #[inline]
+    pub(crate) fn expiring_hashes(&self) -> usize {
+        self.expiring_hashes
     }
 
     /// Bytes of the table itself.
@@ -93,6 +102,7 @@ impl Database {
         if entry.as_ref().expire_ms().is_some() {
             self.volatile += 1;
         }
+        self.expiring_hashes += usize::from(has_expiring_fields(entry.as_ref()));
         let cost = self.meter.cost(entry.as_ref());
         self.meter.charge(cost);
         self.table.insert_new(hash, entry);
@@ -136,6 +146,7 @@ impl Database {
         if entry.as_ref().expire_ms().is_some() {
             self.volatile -= 1;
         }
+        self.expiring_hashes -= usize::from(has_expiring_fields(entry.as_ref()));
         let cost = self.meter.cost(entry.as_ref());
         self.meter.charge(-cost);
         Some(entry)
@@ -276,6 +287,7 @@ impl Database {
                 hash,
                 key,
                 state: State::New(T::empty()),
+                was_expiring: false,
             };
         };
         // SAFETY: an address in the table is an entry of ours; it is borrowed only here.
@@ -294,11 +306,13 @@ impl Database {
             bytes.extend_from_slice(packed);
             State::Taken(T::from_packed(entry.kind(), bytes))
         };
+        let was_expiring = T::has_expiring_elements(collection_ref::<T>(entry));
         CollectionMut {
             database: self,
             hash,
             key,
             state,
+            was_expiring,
         }
     }
 
@@ -463,6 +477,8 @@ pub struct CollectionMut<'a, T: Collection> {
     hash: u64,
     key: &'a [u8],
     state: State<T>,
+    /// Whether some elements expired before their key when it was borrowed.
+    was_expiring: bool,
 }
 
 enum State<T> {
@@ -483,6 +499,18 @@ enum State<T> {
 
 #[expect(private_bounds, reason = "as above")]
 impl<T: Collection> CollectionMut<'_, T> {
+    #[cold]
+    fn count_expiring_change(&mut self, is_expiring: bool) {
+        match self.state {
+            // Who adds or removes the entry counts what it is, or was.
+            State::New(_) => return,
+            State::Taken(_) if T::is_empty(self) => return,
+            _ => {}
+        }
+        let count = &mut self.database.expiring_hashes;
+        *count = *count + usize::from(is_expiring) - usize::from(self.was_expiring);
+    }
+
     /// Whether the key was there before.
     pub fn existed(&self) -> bool {
         !matches!(self.state, State::New(_))
@@ -516,6 +544,10 @@ impl<T: Collection> DerefMut for CollectionMut<'_, T> {
 impl<T: Collection> Drop for CollectionMut<'_, T> {
     fn drop(&mut self) {
         let is_empty = self.is_empty();
+        let is_expiring = T::has_expiring_elements(T::as_ref(self));
+        if is_expiring != self.was_expiring {
+            self.count_expiring_change(is_expiring);
+        }
         match std::mem::replace(&mut self.state, State::Done) {
             State::New(collection) => {
                 if !is_empty {

@@ -55,6 +55,8 @@ pub(crate) enum Kind {
     PackedSet,
     PackedIntset,
     PackedHash,
+    /// A packed hash whose fields may expire.
+    PackedExpiringHash,
     PackedSortedSet,
     BoxedList,
     BoxedSet,
@@ -64,7 +66,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 17] = [
+    const ALL: [Kind; 18] = [
         Kind::Integer1,
         Kind::Integer2,
         Kind::Integer3,
@@ -76,6 +78,7 @@ impl Kind {
         Kind::PackedSet,
         Kind::PackedIntset,
         Kind::PackedHash,
+        Kind::PackedExpiringHash,
         Kind::PackedSortedSet,
         Kind::BoxedList,
         Kind::BoxedSet,
@@ -95,7 +98,7 @@ impl Kind {
             | Kind::RawString => ValueType::String,
             Kind::PackedList | Kind::BoxedList => ValueType::List,
             Kind::PackedSet | Kind::PackedIntset | Kind::BoxedSet => ValueType::Set,
-            Kind::PackedHash | Kind::BoxedHash => ValueType::Hash,
+            Kind::PackedHash | Kind::PackedExpiringHash | Kind::BoxedHash => ValueType::Hash,
             Kind::PackedSortedSet | Kind::BoxedSortedSet => ValueType::SortedSet,
             Kind::BoxedStream => ValueType::Stream,
         }

@@ -23,7 +23,7 @@ pub use database::{CollectionMut, RawStringMut};
 pub(crate) use entry::{Entry, EntryRef};
 pub(crate) use meter::{Meters, SLOT_BYTES};
 pub(crate) use stored::{
-    Collection, collection_ref, element_count, encoding, memory_usage, to_value,
+    Collection, collection_ref, element_count, encoding, expiring_hash, memory_usage, to_value,
 };
 pub use stripe::Key;
 pub(crate) use stripe::{Keyspace, View};

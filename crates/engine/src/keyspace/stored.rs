@@ -8,7 +8,8 @@ use std::ptr::NonNull;
 use super::entry::{EntryRef, Kind};
 use crate::value::StringRef;
 use crate::value::{
-    Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Stream, Value, ValueType,
+    ExpiringRef, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Stream, Value,
+    ValueType,
 };
 
 /// A collection type that entries hold: packed bytes inside the entry while small, boxed later.
@@ -36,6 +37,10 @@ pub(crate) trait Collection: Sized + Send + Sync {
     fn count(reference: Self::Ref<'_>) -> usize;
     /// Whether there is nothing in it.
     fn is_empty(&self) -> bool;
+    /// Whether it has elements that expire before their key does.
+    fn has_expiring_elements(_: Self::Ref<'_>) -> bool {
+        false
+    }
 }
 
 /// The collection of an entry of its type.
@@ -47,6 +52,23 @@ pub(crate) fn collection_ref<'a, T: Collection>(entry: EntryRef<'a>) -> T::Ref<'
     } else {
         T::ref_from_packed(entry.kind(), entry.embedded_bytes())
     }
+}
+
+/// The hash of an entry of that type some of whose fields may expire.
+#[inline]
+pub(crate) fn expiring_hash(entry: EntryRef<'_>) -> Option<HashRef<'_>> {
+    match entry.kind() {
+        Kind::PackedExpiringHash | Kind::BoxedHash => {
+            Some(collection_ref::<Hash>(entry)).filter(|hash| matches!(hash, HashRef::Expiring(_)))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the entry is a hash with fields that expire.
+#[inline]
+pub(crate) fn has_expiring_fields(entry: EntryRef<'_>) -> bool {
+    expiring_hash(entry).is_some_and(HashRef::has_expiries)
 }
 
 /// Elements in the entry's collection; 1 for a string.
@@ -67,7 +89,12 @@ pub(crate) fn element_count(entry: EntryRef<'_>) -> usize {
 pub(crate) fn prefetch_elements(entry: EntryRef<'_>, elements: &[&[u8]]) {
     match entry.kind() {
         Kind::BoxedHash => {
-            if let HashRef::Table(table) = collection_ref::<Hash>(entry) {
+            let table = match collection_ref::<Hash>(entry) {
+                HashRef::Packed(_) => None,
+                HashRef::Table(table) => Some(table),
+                HashRef::Expiring(hash) => hash.fields_table(),
+            };
+            if let Some(table) = table {
                 table.prefetch(elements);
             }
         }
@@ -193,7 +220,6 @@ macro_rules! packed_or_boxed {
 }
 
 packed_or_boxed!(List, ListRef, List, PackedList, BoxedList);
-packed_or_boxed!(Hash, HashRef, Hash, PackedHash, BoxedHash);
 packed_or_boxed!(
     SortedSet,
     SortedSetRef,
@@ -201,6 +227,47 @@ packed_or_boxed!(
     PackedSortedSet,
     BoxedSortedSet
 );
+
+impl Collection for Hash {
+    type Ref<'a> = HashRef<'a>;
+    const TYPE: ValueType = ValueType::Hash;
+    const BOXED_KIND: Kind = Kind::BoxedHash;
+
+    fn empty() -> Self {
+        Hash::new()
+    }
+    fn packed(&self) -> Option<(Kind, &[u8])> {
+        match self {
+            Hash::Packed(bytes) => Some((Kind::PackedHash, bytes)),
+            Hash::PackedExpiring(bytes) => Some((Kind::PackedExpiringHash, bytes)),
+            Hash::Table(_) | Hash::TableExpiring(_) => None,
+        }
+    }
+    fn from_packed(kind: Kind, bytes: Vec<u8>) -> Self {
+        match kind {
+            Kind::PackedExpiringHash => Hash::PackedExpiring(bytes),
+            _ => Hash::Packed(bytes),
+        }
+    }
+    fn ref_from_packed(kind: Kind, bytes: &[u8]) -> HashRef<'_> {
+        match kind {
+            Kind::PackedExpiringHash => HashRef::Expiring(ExpiringRef::packed(bytes)),
+            _ => HashRef::Packed(bytes),
+        }
+    }
+    fn as_ref(&self) -> HashRef<'_> {
+        Hash::as_ref(self)
+    }
+    fn count(reference: HashRef<'_>) -> usize {
+        reference.len()
+    }
+    fn is_empty(&self) -> bool {
+        Hash::as_ref(self).is_empty()
+    }
+    fn has_expiring_elements(reference: HashRef<'_>) -> bool {
+        reference.has_expiries()
+    }
+}
 
 impl Collection for Set {
     type Ref<'a> = SetRef<'a>;

@@ -1,12 +1,17 @@
 //! The hash: fields and their values, packed while there are few and short ones, else in a table.
 //!
-//! Here are the choice between the two forms, and what both can do. The table is in `hash_table`,
-//! the packed bytes (field, value, field, value ... in order of arrival) in `packed`.
+//! Here are the choice between the forms, and what all can do. The table is in `hash_table`, the packed
+//! bytes (field, value, field, value ... in order of arrival) in `packed`. Both have a form beside
+//! them for hashes whose fields may expire (`hash_triples`, `hash_expiring`), so that the others
+//! need not know of it; what only those can do is in `hash_expiry`.
 //!
-//! A hash never goes back from the table to the packed form, as in Redis.
+//! A hash never goes back from a table to a packed form, as in Redis.
 
 use super::EncodingLimits;
+use super::hash_expiring::{self, ExpiringTable};
+use super::hash_expiry::{self, ExpiringRef};
 use super::hash_table::{self, HashTable};
+use super::hash_triples;
 use super::packed::{self, PackedItem};
 use super::sampling::Selection;
 use crate::random::Random;
@@ -21,6 +26,10 @@ pub enum Hash {
     Packed(Vec<u8>),
     /// A table. Whoever keeps many small values beside it boxes the whole.
     Table(HashTable),
+    /// A packed sequence with an expiry, or none, beside each value.
+    PackedExpiring(Vec<u8>),
+    /// A table with expiries.
+    TableExpiring(Box<ExpiringTable>),
 }
 
 /// A hash, to read.
@@ -30,6 +39,8 @@ pub enum HashRef<'a> {
     Packed(&'a [u8]),
     /// A table.
     Table(&'a HashTable),
+    /// A packed sequence or a table, at some time.
+    Expiring(ExpiringRef<'a>),
 }
 
 impl Default for Hash {
@@ -44,11 +55,13 @@ impl Hash {
         Self::Packed(Vec::new())
     }
 
-    /// The reading half.
+    /// The reading half. Fields whose time is over are there, until [`HashRef::at`] gives a time.
     pub fn as_ref(&self) -> HashRef<'_> {
         match self {
             Self::Packed(bytes) => HashRef::Packed(bytes),
             Self::Table(table) => HashRef::Table(table),
+            Self::PackedExpiring(triples) => HashRef::Expiring(ExpiringRef::packed(triples)),
+            Self::TableExpiring(table) => HashRef::Expiring(ExpiringRef::table(table)),
         }
     }
 
@@ -60,10 +73,25 @@ impl Hash {
         }
     }
 
-    /// Sets the value of `field`, and answers whether the field is new.
+    /// Sets the value of `field`, which has no expiry from then on; answers whether the field is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &EncodingLimits) -> bool {
+        let is_new = self.set_keeping_expiry(field, value, limits);
+        if !is_new {
+            self.remove_expiry(field);
+        }
+        is_new
+    }
+
+    /// Sets the value of `field`, which keeps its expiry if it has one; answers whether the field is
+    /// new.
+    pub fn set_keeping_expiry(
+        &mut self,
+        field: &[u8],
+        value: &[u8],
+        limits: &EncodingLimits,
+    ) -> bool {
         let longest = field.len().max(value.len());
-        if let Self::Packed(bytes) = self
+        if let Self::Packed(bytes) | Self::PackedExpiring(bytes) = self
             && (longest > limits.hash_max_listpack_value
                 || bytes.len() + field.len() + value.len() > packed::MAX_SEQUENCE_LEN)
         {
@@ -89,6 +117,15 @@ impl Hash {
                 true
             }
             Self::Table(table) => table.set(field, value),
+            Self::PackedExpiring(triples) => {
+                let is_new = hash_triples::set(triples, field, value);
+                let is_full = || packed::count(triples) / hash_triples::STRIDE;
+                if is_new && is_full() > limits.hash_max_listpack_entries {
+                    self.make_table(limits);
+                }
+                is_new
+            }
+            Self::TableExpiring(table) => table.set(field, value),
         }
     }
 
@@ -104,36 +141,66 @@ impl Hash {
                 true
             }
             Self::Table(table) => table.remove(field),
+            Self::PackedExpiring(triples) => hash_triples::remove(triples, field),
+            Self::TableExpiring(table) => {
+                let was_there = table.remove(field);
+                self.forget_no_expiries();
+                was_there
+            }
         }
     }
 
-    fn make_table(&mut self, limits: &EncodingLimits) {
-        let Self::Packed(bytes) = self else {
+    pub(super) fn make_table(&mut self, limits: &EncodingLimits) {
+        if matches!(self, Self::Table(_) | Self::TableExpiring(_)) {
             return;
-        };
+        }
         let mut table = HashTable::new(limits.hash_seed);
         let mut text = packed::IntegerText::new();
-        for (field, value) in HashRef::Packed(bytes).iter() {
+        for (field, value) in self.as_ref().iter() {
             table.set(field.as_bytes(&mut text), value);
         }
-        *self = Self::Table(table);
+        *self = match self {
+            Self::PackedExpiring(triples) => hash_expiry::table_with_expiries(table, triples),
+            _ => Self::Table(table),
+        };
     }
 }
 
 impl<'a> HashRef<'a> {
-    /// How many fields there are. Walks a packed hash.
+    /// The hash as it is at a time, in milliseconds since 1970: fields that expire by then are not
+    /// there, but for [`Self::len`] and [`Self::is_empty`].
+    #[inline]
+    pub fn at(self, now_ms: i64) -> Self {
+        match self {
+            Self::Expiring(hash) => Self::Expiring(hash.at(now_ms)),
+            never_expires => never_expires,
+        }
+    }
+
+    /// How many fields there are, those that have expired and are not yet removed among them. Walks
+    /// a packed hash.
     pub fn len(self) -> usize {
         match self {
             Self::Packed(bytes) => packed::count(bytes) / STRIDE,
             Self::Table(table) => table.len(),
+            Self::Expiring(hash) => hash.len(),
         }
     }
 
-    /// Whether there is no field.
+    /// How many fields [`Self::iter`] gives.
+    pub fn live_len(self) -> usize {
+        match self {
+            Self::Expiring(hash) => hash.live_len(),
+            never_expires => never_expires.len(),
+        }
+    }
+
+    /// Whether there is no field, not even one that has expired and is not yet removed.
     pub fn is_empty(self) -> bool {
         match self {
             Self::Packed(bytes) => bytes.is_empty(),
             Self::Table(table) => table.is_empty(),
+            Self::Expiring(hash) => hash.len() == 0,
         }
     }
 
@@ -146,6 +213,7 @@ impl<'a> HashRef<'a> {
                 Some(packed::item_at(bytes, found.end).0)
             }
             Self::Table(table) => table.get(field),
+            Self::Expiring(hash) => hash.get(field),
         }
     }
 
@@ -154,14 +222,17 @@ impl<'a> HashRef<'a> {
         match self {
             Self::Packed(bytes) => packed::find(bytes, field, STRIDE).is_some(),
             Self::Table(table) => table.get(field).is_some(),
+            Self::Expiring(hash) => hash.get(field).is_some(),
         }
     }
 
-    /// Every field with its value; those of a packed hash in order of arrival.
+    /// Every field with its value; those of a packed hash in order of arrival, or, if any may
+    /// expire, by their expiry.
     pub fn iter(self) -> Iter<'a> {
         Iter(match self {
             Self::Packed(bytes) => Inner::Packed(packed::items(bytes)),
             Self::Table(table) => Inner::Table(table.iter()),
+            Self::Expiring(hash) => hash.iter(),
         })
     }
 
@@ -175,26 +246,16 @@ impl<'a> HashRef<'a> {
                 0
             }
             Self::Table(table) => table.scan(cursor, visit),
+            Self::Expiring(hash) => hash.scan(cursor, visit),
         }
     }
 
     /// Something to draw fields from, each drawing independent of those before.
     pub fn picker(self) -> Picker<'a> {
-        let offsets = match self {
-            Self::Packed(bytes) => {
-                let mut items = packed::items(bytes);
-                let mut offsets = Vec::new();
-                while !bytes[items.offset()..].is_empty() {
-                    offsets.push(items.offset());
-                    items.nth(STRIDE - 1);
-                }
-                offsets
-            }
-            Self::Table(_) => Vec::new(),
-        };
-        Picker {
-            hash: self,
-            offsets,
+        match self {
+            Self::Table(table) => Picker(Choice::Table(table)),
+            Self::Packed(_) => Picker(Choice::Listed(self.iter().collect())),
+            Self::Expiring(hash) => Picker(hash.choice()),
         }
     }
 
@@ -205,16 +266,19 @@ impl<'a> HashRef<'a> {
         random: &mut Random,
         visit: &mut dyn FnMut(PackedItem<'a>, PackedItem<'a>),
     ) {
-        match self {
-            Self::Packed(_) => {
-                let mut selection = Selection::new(self.len(), count);
-                for (field, value) in self.iter() {
-                    if selection.takes_next(random) {
-                        visit(field, value);
-                    }
-                }
+        let table = match self {
+            Self::Packed(_) => None,
+            Self::Table(table) => Some(table),
+            Self::Expiring(hash) => hash.table_without_overdue(),
+        };
+        if let Some(table) = table {
+            return table.sample(count, random, visit);
+        }
+        let mut selection = Selection::new(self.live_len(), count);
+        for (field, value) in self.iter() {
+            if selection.takes_next(random) {
+                visit(field, value);
             }
-            Self::Table(table) => table.sample(count, random, visit),
         }
     }
 
@@ -223,6 +287,7 @@ impl<'a> HashRef<'a> {
         match self {
             Self::Packed(_) => "listpack",
             Self::Table(_) => "hashtable",
+            Self::Expiring(hash) => hash.encoding(),
         }
     }
 
@@ -231,6 +296,7 @@ impl<'a> HashRef<'a> {
         match self {
             Self::Packed(bytes) => bytes.len(),
             Self::Table(table) => size_of::<HashTable>() + table.memory_usage(),
+            Self::Expiring(hash) => hash.memory_usage(),
         }
     }
 }
@@ -238,9 +304,11 @@ impl<'a> HashRef<'a> {
 /// Every field of a hash with its value; made by [`HashRef::iter`].
 pub struct Iter<'a>(Inner<'a>);
 
-enum Inner<'a> {
+pub(super) enum Inner<'a> {
     Packed(packed::Items<'a>),
     Table(hash_table::Iter<'a>),
+    Triples(hash_triples::Iter<'a>),
+    TableExpiring(hash_expiring::Iter<'a>),
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -250,28 +318,33 @@ impl<'a> Iterator for Iter<'a> {
         match &mut self.0 {
             Inner::Packed(items) => Some((items.next()?, items.next()?)),
             Inner::Table(entries) => entries.next(),
+            Inner::Triples(triples) => {
+                let (field, value, _) = triples.next()?;
+                Some((field, value))
+            }
+            Inner::TableExpiring(entries) => entries.next(),
         }
     }
 }
 
 /// Draws fields from a hash; made by [`HashRef::picker`].
 #[derive(Debug, Clone)]
-pub struct Picker<'a> {
-    hash: HashRef<'a>,
-    /// Where the fields of a packed hash are.
-    offsets: Vec<usize>,
+pub struct Picker<'a>(Choice<'a>);
+
+/// What fields are drawn from.
+#[derive(Debug, Clone)]
+pub(super) enum Choice<'a> {
+    Table(&'a HashTable),
+    /// These fields with their values.
+    Listed(Vec<(PackedItem<'a>, PackedItem<'a>)>),
 }
 
 impl<'a> Picker<'a> {
     /// A field with its value, each equally likely; `None` from an empty hash.
     pub fn pick(&self, random: &mut Random) -> Option<(PackedItem<'a>, PackedItem<'a>)> {
-        match self.hash {
-            HashRef::Packed(bytes) => {
-                let &offset = self.offsets.get(random.index(self.offsets.len()))?;
-                let (field, value_at) = packed::item_at(bytes, offset);
-                Some((field, packed::item_at(bytes, value_at).0))
-            }
-            HashRef::Table(table) => table.random(random),
+        match &self.0 {
+            Choice::Table(table) => table.random(random),
+            Choice::Listed(fields) => fields.get(random.index(fields.len())).copied(),
         }
     }
 }

@@ -126,6 +126,11 @@ impl HashTable {
         }
     }
 
+    /// The seed of its hash.
+    pub fn seed(&self) -> u64 {
+        self.blocks.seed()
+    }
+
     /// How many fields there are.
     pub fn len(&self) -> usize {
         self.pages.len() + self.blocks.len()

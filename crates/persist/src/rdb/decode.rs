@@ -274,29 +274,53 @@ fn packed_hash(
     Ok(hash)
 }
 
+/// The latest time at which a field may expire, in milliseconds since 1970: Redis reads 48 bits.
+const FIELD_EXPIRY_MAX_MS: u64 = (1 << 48) - 1;
+
+/// A time at which a field expires, 0 being none.
+fn field_expiry(reader: &Reader<'_>, at_ms: u64) -> Result<Option<i64>, RdbError> {
+    match at_ms {
+        0 => Ok(None),
+        1..=FIELD_EXPIRY_MAX_MS => Ok(Some(at_ms.cast_signed())),
+        _ => Err(reader.corrupt("invalid expiry of a hash field")),
+    }
+}
+
+fn set_timed_field(
+    reader: &Reader<'_>,
+    hash: &mut Hash,
+    (field, value, at_ms): (&[u8], &[u8], Option<i64>),
+    limits: &EncodingLimits,
+) -> Result<(), RdbError> {
+    match hash.load_timed(field, value, at_ms, limits) {
+        true => Ok(()),
+        false => Err(reader.corrupt("Duplicate hash fields detected")),
+    }
+}
+
 /// A hash whose fields may expire: their times stand before them.
 fn plain_hash_with_expiries(
     reader: &mut Reader<'_>,
     code: u8,
     limits: &EncodingLimits,
 ) -> Result<Hash, RdbError> {
-    let offset = reader.offset();
-    if code == TYPE_HASH_EXPIRES {
-        // The earliest of the times, from which the others are counted.
-        reader.array::<8>()?;
-    }
+    // Times are counted from just before the earliest, or in the early form from 1970.
+    let base_ms = match code {
+        TYPE_HASH_EXPIRES => u64::from_le_bytes(reader.array()?).saturating_sub(1),
+        _ => 0,
+    };
     let count = reader.count()?;
     let mut hash = Hash::new();
+    hash.make_expiring();
     expect_fields(&mut hash, count, limits);
     for _ in 0..count {
-        if reader.length()? != 0 {
-            return Err(RdbError::Unsupported {
-                what: "a hash field that expires",
-                offset,
-            });
-        }
+        let at_ms = match reader.length()? {
+            0 => 0,
+            time => time.saturating_add(base_ms),
+        };
+        let at_ms = field_expiry(reader, at_ms)?;
         let (field, value) = (reader.text()?, reader.text()?);
-        set_field(reader, &mut hash, &field, &value, limits)?;
+        set_timed_field(reader, &mut hash, (&field, &value, at_ms), limits)?;
     }
     Ok(hash)
 }
@@ -307,8 +331,8 @@ fn packed_hash_with_expiries(
     code: u8,
     limits: &EncodingLimits,
 ) -> Result<Hash, RdbError> {
-    let offset = reader.offset();
     if code == TYPE_HASH_LISTPACK_EXPIRES {
+        // The earliest of the times.
         reader.array::<8>()?;
     }
     let bytes = reader.text()?;
@@ -318,21 +342,18 @@ fn packed_hash_with_expiries(
         return Err(reader.corrupt("field without a value"));
     }
     let mut hash = Hash::new();
+    hash.make_expiring();
     expect_fields(&mut hash, triples.len() as u64, limits);
     let (mut field_text, mut value_text) = (IntegerText::new(), IntegerText::new());
     for triple in triples {
         let field = triple[0].as_bytes(&mut field_text);
         let value = triple[1].as_bytes(&mut value_text);
-        match triple[2] {
-            PackedItem::Integer(0) => set_field(reader, &mut hash, field, value, limits)?,
-            PackedItem::Integer(1..) => {
-                return Err(RdbError::Unsupported {
-                    what: "a hash field that expires",
-                    offset,
-                });
-            }
-            _ => return Err(reader.corrupt("invalid expiry of a hash field")),
-        }
+        let PackedItem::Integer(at_ms) = triple[2] else {
+            return Err(reader.corrupt("invalid expiry of a hash field"));
+        };
+        // A negative time is far too late.
+        let at_ms = field_expiry(reader, at_ms.cast_unsigned())?;
+        set_timed_field(reader, &mut hash, (field, value, at_ms), limits)?;
     }
     Ok(hash)
 }

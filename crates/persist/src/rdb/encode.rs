@@ -1,15 +1,18 @@
 //! Values as RDB has them: for each type the form that redis-server 7.0 writes for what it keeps
-//! alike.
+//! alike, and that of Redis 7.4 for hashes with fields that expire, which are new there.
 
 use oxidis_engine::text::DoubleText;
 use oxidis_engine::value::packed::PackedItem;
 use oxidis_engine::value::{
-    HashRef, ListItem, ListRef, SetRef, SortedSetRef, StringRef, ValueRef, intset as our_intset,
+    ExpiringRef, HashRef, ListItem, ListRef, SetRef, SortedSetRef, StringRef, ValueRef,
+    intset as our_intset,
 };
 
 use super::codes::{
-    NODE_PACKED, NODE_PLAIN, TYPE_HASH, TYPE_HASH_LISTPACK, TYPE_LIST_QUICKLIST_2, TYPE_SET,
-    TYPE_SET_INTSET, TYPE_SORTED_SET_2, TYPE_SORTED_SET_LISTPACK, TYPE_STREAM_2, TYPE_STRING,
+    NODE_PACKED, NODE_PLAIN, TYPE_HASH, TYPE_HASH_EXPIRES, TYPE_HASH_LISTPACK,
+    TYPE_HASH_LISTPACK_EXPIRES, TYPE_LIST_QUICKLIST_2, TYPE_SET, TYPE_SET_INTSET,
+    TYPE_SORTED_SET_2, TYPE_SORTED_SET_LISTPACK, TYPE_STREAM_2, TYPE_STRING, VERSION_NEWEST,
+    VERSION_WRITTEN,
 };
 use super::intset;
 use super::listpack::ListpackWriter;
@@ -30,10 +33,20 @@ pub(super) fn type_of(value: ValueRef<'_>) -> u8 {
         // Redis 7.0 knows no listpacks of sets.
         ValueRef::Set(_) => TYPE_SET,
         ValueRef::Hash(HashRef::Packed(_)) => TYPE_HASH_LISTPACK,
-        ValueRef::Hash(_) => TYPE_HASH,
+        ValueRef::Hash(HashRef::Table(_)) => TYPE_HASH,
+        ValueRef::Hash(HashRef::Expiring(hash)) if hash.is_packed() => TYPE_HASH_LISTPACK_EXPIRES,
+        ValueRef::Hash(HashRef::Expiring(_)) => TYPE_HASH_EXPIRES,
         ValueRef::SortedSet(SortedSetRef::Packed(_)) => TYPE_SORTED_SET_LISTPACK,
         ValueRef::SortedSet(_) => TYPE_SORTED_SET_2,
         ValueRef::Stream(_) => TYPE_STREAM_2,
+    }
+}
+
+/// The version in which the value's type is known: the one that is written, wherever that is possible.
+pub(super) fn version_of(value: ValueRef<'_>) -> u16 {
+    match value {
+        ValueRef::Hash(HashRef::Expiring(_)) => VERSION_NEWEST,
+        _ => VERSION_WRITTEN,
     }
 }
 
@@ -59,7 +72,8 @@ pub(super) fn value(writer: &mut Writer<'_>, value: ValueRef<'_>) {
             }
             writer.text(&listpack.finish());
         }
-        ValueRef::Hash(hash) => {
+        ValueRef::Hash(HashRef::Expiring(hash)) => write_expiring_hash(writer, hash),
+        ValueRef::Hash(hash @ HashRef::Table(_)) => {
             writer.length(hash.len() as u64);
             for (field, value) in hash.iter() {
                 write_item(writer, field);
@@ -82,6 +96,28 @@ pub(super) fn value(writer: &mut Writer<'_>, value: ValueRef<'_>) {
             }
         }
         ValueRef::Stream(stream) => super::stream::write(writer, stream),
+    }
+}
+
+/// Writes the earliest time, and the fields with theirs: in a listpack as they are, 0 being none, and
+/// otherwise counted from just before the earliest.
+fn write_expiring_hash(writer: &mut Writer<'_>, hash: ExpiringRef<'_>) {
+    let earliest_ms = hash.timed().filter_map(|timed| timed.2).min().unwrap_or(0);
+    writer.bytes(&earliest_ms.to_le_bytes());
+    if hash.is_packed() {
+        let mut listpack = ListpackWriter::new();
+        for (field, value, at_ms) in hash.timed() {
+            push_item(&mut listpack, field);
+            push_item(&mut listpack, value);
+            listpack.push_integer(at_ms.unwrap_or(0));
+        }
+        return writer.text(&listpack.finish());
+    }
+    writer.length(HashRef::Expiring(hash).len() as u64);
+    for (field, value, at_ms) in hash.timed() {
+        writer.length(at_ms.map_or(0, |at_ms| at_ms.abs_diff(earliest_ms) + 1));
+        write_item(writer, field);
+        write_item(writer, value);
     }
 }
 

@@ -49,14 +49,6 @@ pub enum RdbError {
         /// Where it begins.
         offset: u64,
     },
-    /// There is something that this server has no place for.
-    #[error("{what} cannot be loaded, at byte {offset}")]
-    Unsupported {
-        /// What it is.
-        what: &'static str,
-        /// Where it begins.
-        offset: u64,
-    },
     /// Whoever loads it did not want it.
     #[error("{reason}, at byte {offset}")]
     Refused {

@@ -3,7 +3,7 @@
 
 use oxidis_engine::value::{EncodingLimits, Value, ValueRef};
 
-use super::codes::{VERSION_NEWEST, VERSION_WRITTEN};
+use super::codes::VERSION_NEWEST;
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{RdbError, checksum, decode, encode};
@@ -18,7 +18,7 @@ pub(super) fn dump(value: ValueRef<'_>, compresses: bool) -> Vec<u8> {
         compresses,
     };
     encode::value(&mut writer, value);
-    out.extend_from_slice(&VERSION_WRITTEN.to_le_bytes());
+    out.extend_from_slice(&encode::version_of(value).to_le_bytes());
     let sum = checksum::extend(0, &out);
     out.extend_from_slice(&sum.to_le_bytes());
     out

@@ -27,7 +27,14 @@ fn contents(value: &Value) -> (&'static str, Vec<Vec<u8>>) {
         ValueRef::Set(set) => sorted(set.iter().map(|member| member.to_vec()).collect()),
         ValueRef::Hash(hash) => sorted(
             hash.iter()
-                .map(|(field, value)| [field.to_vec(), value.to_vec()].concat())
+                .map(|(field, value)| {
+                    let field = field.to_vec();
+                    let expiry = match hash.expiry(&field).flatten() {
+                        Some(at_ms) => format!(" until {at_ms}").into_bytes(),
+                        None => Vec::new(),
+                    };
+                    [field, value.to_vec(), expiry].concat()
+                })
                 .collect(),
         ),
         ValueRef::SortedSet(set) => set
@@ -149,13 +156,20 @@ fn value() -> impl Strategy<Value = Value> {
             }
             Value::Set(set)
         }),
-        words().prop_map(move |words| {
-            let mut hash = Hash::new();
-            for word in &words {
-                hash.set(word, b"value", &limits());
-            }
-            Value::Hash(hash)
-        }),
+        (
+            words(),
+            prop::collection::vec(prop::option::of(1..1i64 << 46), 0..20)
+        )
+            .prop_map(move |(words, expiries)| {
+                let mut hash = Hash::new();
+                for word in &words {
+                    hash.set(word, b"value", &limits());
+                }
+                for (word, expiry) in words.iter().zip(expiries) {
+                    hash.set_expiry(word, expiry);
+                }
+                Value::Hash(hash)
+            }),
         (words(), any::<f64>()).prop_map(move |(words, score)| {
             let score = if score.is_nan() { f64::INFINITY } else { score };
             let pairs = words.into_iter().map(|word| (word, score)).collect();
@@ -440,10 +454,42 @@ fn a_hash_that_may_have_expiries_and_has_none_is_a_hash() {
     for hash in [plain, early, early_packed] {
         assert_eq!(contents(&hash), ("hash", vec![b"fv".to_vec()]));
     }
-    assert!(matches!(
-        decoded(TYPE_HASH_EXPIRES, b"\0\0\0\0\0\0\0\0\x01\x01\x01f\x01v"),
-        Err(RdbError::Unsupported { .. })
-    ));
+}
+
+/// The payloads are those of a redis-server 8.2.3, after `HSET h a 1 b two c 3` and `HPEXPIREAT` of b
+/// and a; once with `hash-max-listpack-entries 0`.
+#[test]
+fn fields_keep_their_expiries() {
+    let payloads: [&[u8]; 2] = [
+        b"\x19h\xfd\xff\xff\xff?\x00\x00//\x00\x00\x00\t\x00\x81b\x02\x83two\x04\xf4h\xfd\xff\xff\xff?\
+          \x00\x00\t\x81a\x02\x01\x01\xf4\xff\xff\xff\xff\xff?\x00\x00\t\x81c\x02\x03\x01\x00\x01\xff\x0c\
+          \x00e\xed\xebz\xc6\xbe\xb5\xd8",
+        b"\x18h\xfd\xff\xff\xff?\x00\x00\x03\x00\x01c\xc0\x03\x01\x01b\x03twoB\x98\x01a\xc0\x01\x0c\x00\
+          \xfd\x06\xa8\x84\xc9\n\xba\x96",
+    ];
+    let expected = ["a1 until 70368744177663", "btwo until 70368744177000", "c3"];
+    for payload in payloads {
+        let value = restore(payload).expect("a hash");
+        let expected = expected.map(|field| field.as_bytes().to_vec()).to_vec();
+        assert_eq!(contents(&value), ("hash", expected));
+        if payload[0] == TYPE_HASH_LISTPACK_EXPIRES {
+            assert_eq!(Rdb.dump(value.as_ref(), PLAIN), payload);
+        }
+    }
+    let late = decoded(TYPE_HASH_EXPIRES, b"\0\0\0\0\0\0\x01\0\x01\x02\x01f\x01v");
+    assert!(matches!(late, Err(RdbError::Corrupt { .. })), "{late:?}");
+    let table = |expiry: i64| {
+        let limits = EncodingLimits {
+            hash_max_listpack_entries: 0,
+            ..EncodingLimits::default()
+        };
+        let mut hash = Hash::new();
+        hash.set(b"f", b"v", &limits);
+        hash.set_expiry(b"f", Some(expiry));
+        Rdb.dump(Value::Hash(hash).as_ref(), PLAIN)
+    };
+    // The time of the first one is what the others are counted from, and itself one after that.
+    assert_eq!(table(5)[..14], *b"\x18\x05\0\0\0\0\0\0\0\x01\x01\x01f\x01");
 }
 
 #[test]

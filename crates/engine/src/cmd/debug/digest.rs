@@ -16,6 +16,9 @@ use crate::value::{Hash, List, Set, SortedSet, Stream, ValueType};
 /// What an expiry, whenever it is, adds to the digest of a key.
 const EXPIRES: &[u8] = b"!!expire!!";
 
+/// What an expiry adds to the digest of a field and its value.
+const FIELD_EXPIRES: &[u8] = b"!!hexpire!!";
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Digest([u8; 20]);
 
@@ -32,12 +35,12 @@ impl Digest {
         self.0 = Sha1::digest(self.0).into();
     }
 
-    /// Adds what two things mixed one after the other give.
-    fn add_pair(&mut self, first: &[u8], second: &[u8]) {
+    /// What two things mixed one after the other give.
+    fn of_pair(first: &[u8], second: &[u8]) -> Self {
         let mut pair = Digest::default();
         pair.mix(first);
         pair.mix(second);
-        self.add_digest(pair);
+        pair
     }
 
     pub(super) fn add_digest(&mut self, other: Digest) {
@@ -66,13 +69,19 @@ impl Digest {
                 }
             }
             ValueType::Hash => {
-                for (field, value) in collection_ref::<Hash>(entry).iter() {
-                    self.add_pair(field.as_bytes(&mut first), value.as_bytes(&mut second));
+                let hash = collection_ref::<Hash>(entry);
+                for (field, value) in hash.iter() {
+                    let field = field.as_bytes(&mut first);
+                    let mut pair = Digest::of_pair(field, value.as_bytes(&mut second));
+                    if hash.expiry(field).flatten().is_some() {
+                        pair.add(FIELD_EXPIRES);
+                    }
+                    self.add_digest(pair);
                 }
             }
             ValueType::SortedSet => {
                 for (member, score) in collection_ref::<SortedSet>(entry).iter() {
-                    self.add_pair(member, score_text(score).as_bytes());
+                    self.add_digest(Digest::of_pair(member, score_text(score).as_bytes()));
                 }
             }
             ValueType::Stream => {
