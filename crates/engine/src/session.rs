@@ -443,6 +443,10 @@ impl Session {
             match message {
                 Message::Push(bytes) => output.extend_from_slice(&bytes),
                 Message::Unblock(reply) => {
+                    if let Some(blocked) = &self.client.blocked {
+                        let id = blocked.registered.id;
+                        worker.counters.commands[id].calls.add(1);
+                    }
                     self.leave_queues(worker);
                     if self.client.reply_mode == ReplyMode::On {
                         output.extend_from_slice(&reply);

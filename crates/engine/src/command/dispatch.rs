@@ -442,7 +442,10 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     if is_heard {
         collect(cx, dirty_before);
     }
-    cx.worker.counters.commands[registered.id].calls.add(1);
+    // A command that waits is counted once, when its session has the reply.
+    if cx.client.blocked.is_none() && !matches!(cx.mode, Mode::Serving { .. }) {
+        cx.worker.counters.commands[registered.id].calls.add(1);
+    }
     cx.worker.counters.commands_processed.add(1);
     if may_be_brief {
         let has_short_reply = out.position() <= position + BRIEF_REPLY_MAX;
