@@ -85,4 +85,6 @@ transcripts!(
     hyperloglog
     scripting
     geo
+    stream
+    stream_group
 );

@@ -10,6 +10,7 @@ pub mod raw;
 pub mod reply;
 pub mod rules;
 pub mod server;
+mod streams;
 pub mod transcript;
 pub mod versions;
 

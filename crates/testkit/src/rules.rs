@@ -29,6 +29,8 @@ pub enum Rule {
     Near(i64),
     /// Names of encodings, of which some count as one.
     Encoding,
+    /// Consumer groups, whose times are compared roughly.
+    StreamTimes,
 }
 
 /// One exception: for which command, what holds instead of equality, and why.
@@ -86,6 +88,9 @@ pub const RULES: &[RuleRow] = &[
     row("expiretime", Rule::Near(2), CLOCK),
     row("pexpiretime", Rule::Near(2000), CLOCK),
     row("object idletime", Rule::Near(10), CLOCK),
+    row("xpending", Rule::StreamTimes, CLOCK),
+    row("xinfo consumers", Rule::StreamTimes, CLOCK),
+    row("xinfo stream", Rule::StreamTimes, CLOCK),
     row("time", Rule::Shape, CLOCK),
     row("lastsave", Rule::Shape, CLOCK),
     row(
@@ -124,6 +129,8 @@ pub const RULES: &[RuleRow] = &[
     row("memory help", Rule::Shape, WORDS),
     row("pubsub help", Rule::Shape, WORDS),
     row("debug help", Rule::Shape, WORDS),
+    row("xinfo help", Rule::Shape, WORDS),
+    row("xgroup help", Rule::Shape, WORDS),
 ];
 
 /// Why a double may be printed in two ways; the rule holds for every command.
@@ -261,6 +268,9 @@ fn same(rule: Rule, words: &Words, expected: &Reply, actual: &Reply) -> bool {
             }
             _ => false,
         },
+        Rule::StreamTimes => {
+            crate::streams::comparable(expected) == crate::streams::comparable(actual)
+        }
         Rule::Encoding => {
             let name = |reply: &Reply| match reply.bytes() {
                 Some(b"listpack") => Some(b"quicklist".to_vec()),

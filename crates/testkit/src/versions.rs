@@ -59,6 +59,36 @@ pub const CHANGES: &[Change] = &[
             is(old, "ERR timeout is negative") && is(new, "ERR timeout is out of range")
         },
     },
+    Change {
+        commands: &["xread", "xreadgroup"],
+        reason: "7.0.15 lets timeouts overflow",
+        is_it: |_, _, new| is(new, "ERR timeout is out of range"),
+    },
+    Change {
+        commands: &["xread", "xreadgroup"],
+        reason: "since 7.2 the error names the command, and the sign that it takes",
+        is_it: |words, old, new| {
+            let text = |name, sign| {
+                format!(
+                    "ERR Unbalanced {name} list of streams: for each stream key an ID or '{sign}' must be specified."
+                )
+            };
+            let new_text = match words[0].to_ascii_lowercase().as_slice() {
+                b"xread" => text("'xread'", '$'),
+                _ => text("'xreadgroup'", '>'),
+            };
+            is(old, &text("XREAD", '$')) && is(new, &new_text)
+        },
+    },
+    Change {
+        commands: &["xadd"],
+        reason: "when no number is left in a millisecond, 7.0.15 answers one of two errors, by what went wrong last",
+        is_it: |words, old, new| {
+            words.iter().any(|word| word.ends_with(b"-*"))
+                && is(old, "ERR Elements are too large to be stored")
+                && starts(new, "ERR The ID specified in XADD is equal or smaller")
+        },
+    },
 ];
 
 /// Whether the two replies differ by one of the changes.

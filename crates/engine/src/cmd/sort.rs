@@ -144,7 +144,9 @@ fn sort(cx: &mut Context<'_>, out: &mut Reply<'_>, may_store: bool) -> CommandRe
     let mut options = Options::parse(cx, may_store)?;
     let key = cx.key(1);
     let value_type = match cx.value_type(key) {
-        Some(ValueType::String | ValueType::Hash) => return Err(CommandError::WrongType),
+        Some(ValueType::String | ValueType::Hash | ValueType::Stream) => {
+            return Err(CommandError::WrongType);
+        }
         value_type => value_type,
     };
     let must_repeat = options.store.is_some() || cx.is_in_script();

@@ -46,7 +46,11 @@ const UNITS: &[&str] = &[
 
 /// Units that are judged in the same way, but whose listed tests do not count: they go beyond what
 /// the server is held to so far.
-const FURTHER_UNITS: &[&str] = &["unit/type/stream", "unit/type/stream-cgroups", "unit/bitops"];
+const FURTHER_UNITS: &[&str] = &[
+    "unit/type/stream",
+    "unit/type/stream-cgroups",
+    "unit/bitops",
+];
 
 /// What Oxidis is configured with for the suite beside what the suite says itself, and why.
 const CONFIG: &[(&str, &str, &str)] = &[

@@ -1,0 +1,122 @@
+//! Replies about consumer groups, made comparable: they hold times, and since 7.2 more of them.
+
+use crate::Reply;
+
+/// Times from here on are moments, shorter ones durations: 2020, in milliseconds since 1970.
+const MOMENTS_FROM_MS: i64 = 1_577_836_800_000;
+
+/// Durations are compared in steps of so many milliseconds; scripts choose them from the middle.
+const DURATION_STEP_MS: i64 = 10_000;
+
+/// Names before a time.
+const TIMES: &[&[u8]] = &[b"idle", b"seen-time"];
+
+/// Names of what consumers have since 7.2 only.
+const SINCE_7_2: &[&[u8]] = &[b"inactive", b"active-time"];
+
+/// The reply with every moment the same and every duration cut to its step, and without what
+/// only one of the versions has.
+pub(crate) fn comparable(reply: &Reply) -> Reply {
+    match reply {
+        Reply::Map(pairs) => {
+            let pairs = pairs.iter().filter(|(name, _)| !is_any(name, SINCE_7_2));
+            Reply::Map(
+                pairs
+                    .map(|(name, value)| {
+                        let value = if is_any(name, TIMES) {
+                            time(value)
+                        } else {
+                            comparable(value)
+                        };
+                        (name.clone(), value)
+                    })
+                    .collect(),
+            )
+        }
+        Reply::Array(elements) => Reply::Array(comparable_elements(elements)),
+        other => other.clone(),
+    }
+}
+
+fn comparable_elements(elements: &[Reply]) -> Vec<Reply> {
+    // A pending entry: ID, perhaps its consumer, a time, how often it was delivered.
+    if let [
+        Reply::Bulk(_),
+        before @ ..,
+        delivered,
+        Reply::Integer(count),
+    ] = elements
+        && matches!(delivered, Reply::Integer(_))
+        && matches!(before, [] | [Reply::Bulk(_)])
+    {
+        let id = std::iter::once(&elements[0]).chain(before).cloned();
+        let rest = [time(delivered), Reply::Integer(*count)];
+        return id.chain(rest).collect();
+    }
+    let mut comparables = Vec::new();
+    let mut elements = elements.iter();
+    while let Some(element) = elements.next() {
+        if is_any(element, SINCE_7_2) {
+            elements.next();
+        } else if is_any(element, TIMES) {
+            comparables.push(element.clone());
+            comparables.extend(elements.next().map(time));
+        } else {
+            comparables.push(comparable(element));
+        }
+    }
+    comparables
+}
+
+fn is_any(name: &Reply, names: &[&[u8]]) -> bool {
+    name.bytes().is_some_and(|name| names.contains(&name))
+}
+
+fn time(reply: &Reply) -> Reply {
+    match reply {
+        Reply::Integer(MOMENTS_FROM_MS..) => Reply::Bulk(b"a moment".to_vec()),
+        Reply::Integer(duration_ms) => Reply::Integer(duration_ms / DURATION_STEP_MS),
+        other => comparable(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(elements: &[Reply]) -> Reply {
+        Reply::Array(elements.to_vec())
+    }
+
+    #[test]
+    fn times_and_news_are_no_differences() {
+        let bulk = |text: &str| Reply::Bulk(text.into());
+        let old = array(&[
+            bulk("idle"),
+            Reply::Integer(3),
+            bulk("pending"),
+            Reply::Integer(3),
+        ]);
+        let new = array(&[
+            bulk("idle"),
+            Reply::Integer(20),
+            bulk("inactive"),
+            Reply::Integer(-1),
+            bulk("pending"),
+            Reply::Integer(3),
+        ]);
+        assert_eq!(comparable(&old), comparable(&new));
+        let pending = |time, count| {
+            array(&[array(&[
+                bulk("1-1"),
+                bulk("name"),
+                Reply::Integer(time),
+                Reply::Integer(count),
+            ])])
+        };
+        let (early, late) = (pending(1_700_000_000_000, 1), pending(1_800_000_000_000, 1));
+        assert_eq!(comparable(&early), comparable(&late));
+        assert_ne!(comparable(&pending(5, 1)), comparable(&pending(5, 2)));
+        assert_ne!(comparable(&pending(5, 1)), comparable(&pending(25_000, 1)));
+    }
+}
