@@ -12,4 +12,5 @@ mod process;
 mod random_data;
 mod robustness;
 mod rust_client;
+mod script_limits;
 mod transcripts;

@@ -153,6 +153,8 @@ fn shutdown_ends_the_server_with_success() {
     let mut client = server.raw_client();
     client.send("SHUTDOWN NOSAVE\r\n").expect("sent");
     assert_eq!(client.read_to_close().expect("closed"), b"");
+    let refused = TcpStream::connect(server.address()).expect_err("nobody listens");
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     assert_eq!(server.wait_for_exit_code(LIMIT), Some(0));
     assert!(server.log().contains("User requested shutdown"));
 }

@@ -21,6 +21,7 @@ use crate::to_reply::{write_error, write_reply};
 pub struct Lua {
     config: Arc<Config>,
     seed: i32,
+    memory_max_bytes: usize,
     scripts: Mutex<Scripts>,
 }
 
@@ -33,19 +34,25 @@ struct Scripts {
 impl Lua {
     /// An interpreter. `seed` is that of `math.random` until a script sets another.
     pub fn new(config: Arc<Config>, seed: u64) -> Self {
+        Self::with_memory_max(config, seed, MEMORY_MAX_BYTES)
+    }
+
+    /// An interpreter whose scripts get Lua's error "not enough memory" beyond so many bytes.
+    pub fn with_memory_max(config: Arc<Config>, seed: u64, memory_max_bytes: usize) -> Self {
         let seed = seed as i32;
         Lua {
-            scripts: Mutex::new(Scripts::new(&config, seed)),
+            scripts: Mutex::new(Scripts::new(&config, seed, memory_max_bytes)),
             config,
             seed,
+            memory_max_bytes,
         }
     }
 }
 
 impl Scripts {
-    fn new(config: &Config, seed: i32) -> Self {
+    fn new(config: &Config, seed: i32, memory_max_bytes: usize) -> Self {
         Scripts {
-            state: State::new(MEMORY_MAX_BYTES, config.lua_enable_deprecated_api(), seed),
+            state: State::new(memory_max_bytes, config.lua_enable_deprecated_api(), seed),
             codes: HashMap::new(),
         }
     }
@@ -79,7 +86,7 @@ impl Interpreter for Lua {
     }
 
     fn reset(&self) {
-        *self.scripts.lock() = Scripts::new(&self.config, self.seed);
+        *self.scripts.lock() = Scripts::new(&self.config, self.seed, self.memory_max_bytes);
     }
 
     fn run(&self, call: &ScriptCall<'_>, host: &mut dyn ScriptHost, out: &mut Writer<'_>) {

@@ -5,6 +5,7 @@
 //! * `libraries`: what scripts have beside Lua's own libraries.
 //! * `lua`: the interpreter as the rest of the crate sees it; all that is unsafe.
 //! * `digest`, `number`, `random`: SHA-1, C's way to write doubles, the generator of `math.random`.
+//! * `pattern`: Lua's patterns, matched without recursion.
 //! * `limits`: every limit.
 
 mod digest;
@@ -14,6 +15,7 @@ mod libraries;
 mod limits;
 mod lua;
 mod number;
+mod pattern;
 mod random;
 mod to_reply;
 

@@ -3,9 +3,10 @@
 //! Tables may nest as deep as Lua's stack goes, or contain themselves, so the walk keeps what it is
 //! in the middle of on a list of its own and not on the stack of the thread.
 
+use oxidis_engine::scripting::Interruption;
 use oxidis_resp::{Mark, Protocol, Writer};
 
-use crate::lua::{Frame, Kind, Running, integer_of};
+use crate::lua::{Frame, Kind, Running, Watch, integer_of};
 
 /// A table of which some elements are written.
 enum Open {
@@ -25,7 +26,15 @@ enum Open {
 /// Takes the value on top of the stack and writes it.
 pub(crate) fn write_reply(frame: &mut Frame<'_>, running: &mut Running<'_>, out: &mut Writer<'_>) {
     let mut open: Vec<Open> = Vec::new();
+    let mut watch = Watch::default();
+    let start = out.position();
     loop {
+        if watch.is_due(out.position() - start)
+            && let Some(reason) = end_early(frame, running, out.position() - start)
+        {
+            out.truncate(start);
+            return write_error(running, out, reason, false);
+        }
         if let Some(table) = write_value(frame, running, out) {
             open.push(table);
         }
@@ -54,6 +63,19 @@ pub(crate) fn write_reply(frame: &mut Frame<'_>, running: &mut Running<'_>, out:
             }
         }
     }
+}
+
+/// Why a reply that is so long already is not made to its end, if it is not.
+fn end_early(
+    frame: &mut Frame<'_>,
+    running: &mut Running<'_>,
+    bytes: usize,
+) -> Option<&'static [u8]> {
+    if !frame.has_room(bytes) {
+        return Some(b"ERR not enough memory for the script's reply");
+    }
+    (running.host.interrupt() == Interruption::Stop)
+        .then_some(b"ERR Script killed by user with SCRIPT KILL...")
 }
 
 /// Pushes the next value of a table; answers `false` at its end.

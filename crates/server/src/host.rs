@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::configuration::{self, path_of, reason_of};
+use crate::listeners::Listeners;
 use crate::process::{self, Allocator};
 use crate::worker;
 use crate::{log, memory};
@@ -17,12 +18,18 @@ use crate::{log, memory};
 pub struct ProcessHost {
     garbage: Mutex<Sender<Garbage>>,
     shutdown: Arc<Notify>,
+    listeners: Arc<Listeners>,
     allocator: Allocator,
 }
 
 impl ProcessHost {
-    /// A host whose garbage goes to a thread that this starts, and whose SHUTDOWN wakes `shutdown`.
-    pub fn new(shutdown: Arc<Notify>, allocator: Allocator) -> std::io::Result<Self> {
+    /// A host whose garbage goes to a thread that this starts, and whose SHUTDOWN closes `listeners`
+    /// and wakes `shutdown`.
+    pub(crate) fn new(
+        shutdown: Arc<Notify>,
+        listeners: Arc<Listeners>,
+        allocator: Allocator,
+    ) -> std::io::Result<Self> {
         let (sender, receiver) = channel();
         std::thread::Builder::new()
             .name("oxidis-lazyfree".to_owned())
@@ -30,6 +37,7 @@ impl ProcessHost {
         Ok(ProcessHost {
             garbage: Mutex::new(sender),
             shutdown,
+            listeners,
             allocator,
         })
     }
@@ -110,6 +118,8 @@ impl Host for ProcessHost {
     }
 
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {
+        // Who sees his connection end must not be able to connect again.
+        self.listeners.close_all();
         self.shutdown.notify_one();
         Ok(())
     }

@@ -68,6 +68,11 @@ impl Listeners {
         self.open.lock().iter().map(|open| open.address).collect()
     }
 
+    /// Listens on nothing any more.
+    pub(crate) fn close_all(&self) {
+        self.open.lock().drain(..).for_each(close);
+    }
+
     /// Listens on what the configuration names now, and on nothing else. What is named still is not
     /// interrupted. On an error everything is as it was.
     pub(crate) fn reconfigure(&self, config: &Config) -> Result<(), ServerError> {

@@ -74,9 +74,9 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let config = options.config;
     let workers = config.io_threads().max(1);
     let shutdown = Arc::new(Notify::new());
-    let host = ProcessHost::new(shutdown.clone(), options.allocator)?;
     let (accepting, new_listeners) = mpsc::unbounded_channel();
     let listeners = Arc::new(Listeners::open(&config, options.any_port, accepting)?);
+    let host = ProcessHost::new(shutdown.clone(), listeners.clone(), options.allocator)?;
     if let Some(address) = listeners.addresses().first().filter(|_| options.any_port) {
         // Who asked for any port learns from the configuration too which one it is.
         config

@@ -24,4 +24,6 @@ pub(crate) const ALL: &[Library] = &[
     super::message_pack::LIBRARY,
     super::structure::LIBRARY,
     super::bits::LIBRARY,
+    super::text::LIBRARY,
+    super::tables::LIBRARY,
 ];

@@ -5,7 +5,7 @@ use rmp::Marker;
 use rmp::encode;
 
 use super::Library;
-use crate::lua::{Frame, Kind, Raise, Results, function, integer_of};
+use crate::lua::{Frame, Kind, Raise, Results, Watch, function, integer_of};
 
 pub(super) const LIBRARY: Library = Library {
     name: "cmsgpack",
@@ -42,10 +42,11 @@ fn pack(frame: &mut Frame<'_>) -> Results {
         return Err(Raise::Argument(0, "MessagePack pack needs input.".into()));
     }
     let mut packed = Vec::new();
+    let mut watch = Watch::default();
     for index in 1..=count {
         frame.ensure_stack(8);
         frame.push_value(index as i32);
-        pack_value(frame, &mut packed)?;
+        pack_value(frame, &mut packed, &mut watch)?;
     }
     frame.push_bytes(&packed);
     Ok(1)
@@ -64,7 +65,7 @@ enum Open {
 }
 
 /// Takes the value on top of the stack and writes it.
-fn pack_value(frame: &mut Frame<'_>, packed: &mut Vec<u8>) -> Result<(), Raise> {
+fn pack_value(frame: &mut Frame<'_>, packed: &mut Vec<u8>, watch: &mut Watch) -> Result<(), Raise> {
     let mut open: Vec<Open> = Vec::new();
     loop {
         if frame.kind(-1) == Kind::Table && open.len() < NESTING_MAX {
@@ -74,7 +75,7 @@ fn pack_value(frame: &mut Frame<'_>, packed: &mut Vec<u8>) -> Result<(), Raise> 
             pack_scalar(frame, packed);
             frame.pop(1);
         }
-        frame.check_memory()?;
+        watch.step(frame, packed.len())?;
         loop {
             let Some(table) = open.last_mut() else {
                 return Ok(());
@@ -268,8 +269,9 @@ enum Unread {
 /// Reads one value and pushes it.
 fn unpack_value(frame: &mut Frame<'_>, rest: &mut &[u8]) -> Result<(), Wrong> {
     let mut unread: Vec<Unread> = Vec::new();
+    let mut watch = Watch::default();
     loop {
-        frame.check_memory()?;
+        watch.step(frame, 0)?;
         if !frame.ensure_stack(4) {
             return Err(Wrong::Raise(
                 "stack overflow (too many return values at once; use unpack_one or unpack_limit \

@@ -3,6 +3,7 @@
 //!
 //! * `redis`: commands, replies, the log.
 //! * `random`, `clock`: what Redis changes of `math` and leaves of `os`.
+//! * `text`, `tables`: the functions of `string` and `table` that could take for ever in one call.
 //! * `json`, `message_pack`, `structure`, `bits`: cjson, cmsgpack, struct and bit.
 
 mod bits;
@@ -13,6 +14,8 @@ mod message_pack;
 mod random;
 mod redis;
 mod structure;
+mod tables;
+mod text;
 
 pub(crate) use json::Settings as JsonSettings;
 pub(crate) use library::{ALL, Library};

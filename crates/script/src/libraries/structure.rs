@@ -2,7 +2,7 @@
 
 use super::Library;
 use super::library::nothing_more;
-use crate::lua::{Frame, Kind, Raise, Results, function, integer_of};
+use crate::lua::{Frame, Kind, Raise, Results, Watch, function, integer_of};
 
 pub(super) const LIBRARY: Library = Library {
     name: "struct",
@@ -142,8 +142,9 @@ fn pack(frame: &mut Frame<'_>) -> Results {
     let mut packed: Vec<u8> = Vec::new();
     // An argument too few is a nil.
     frame.push_nil();
+    let mut watch = Watch::default();
     while let Some(mut item) = format.next()? {
-        frame.check_memory()?;
+        watch.step(frame, packed.len())?;
         let padding = format.padding(position, &item);
         position += padding;
         packed.resize(packed.len() + padding, 0);
@@ -219,13 +220,14 @@ fn unpack(frame: &mut Frame<'_>) -> Results {
         end.and_then(|end| data.get(position..end))
     };
     let mut count = 0;
+    let mut watch = Watch::default();
     while let Some(mut item) = format.next()? {
         position = position.wrapping_add(format.padding(position, &item));
         let bytes = slice(position, item.size).ok_or_else(too_short)?;
         if !frame.ensure_stack(4) {
             return Err("stack overflow (too many results)".into());
         }
-        frame.check_memory()?;
+        watch.step(frame, 0)?;
         match item.option {
             b'b' | b'B' | b'h' | b'H' | b'l' | b'L' | b'T' | b'i' | b'I' => {
                 let is_signed = item.option.is_ascii_lowercase();

@@ -201,6 +201,20 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 
+    /// Whether the script may have so many bytes more.
+    pub(crate) fn has_room(&mut self, bytes: usize) -> bool {
+        self.heap().has_room(bytes)
+    }
+
+    /// Fails if so many bytes more would be more memory than the script may have.
+    pub(crate) fn check_room(&mut self, bytes: usize) -> Result<(), Raise> {
+        if self.has_room(bytes) {
+            return Ok(());
+        }
+        self.push_bytes(b"not enough memory");
+        Err(Raise::Top)
+    }
+
     /// Calls `body` with the script that runs; answers `None` if none does, or if one of its
     /// commands is being executed.
     pub(crate) fn with_running<R>(
@@ -412,6 +426,14 @@ impl<'a> Frame<'a> {
         self.kind(-1)
     }
 
+    /// As [`Self::get_at`], for any C int.
+    pub(crate) fn get_at_int(&mut self, table: i32, number: i32) -> Kind {
+        debug_assert_eq!(self.kind(table), Kind::Table);
+        // SAFETY: it is a table, and there is room.
+        unsafe { ffi::lua_rawgeti_(self.state, table, number) };
+        self.kind(-1)
+    }
+
     /// Pushes a field.
     pub(crate) fn get_field(&mut self, table: i32, name: &str) -> Kind {
         let table = self.absolute(table);
@@ -487,6 +509,42 @@ impl<'a> Frame<'a> {
         }
     }
 
+    // Functions.
+
+    /// Pushes a function that finds the topmost values as its upvalues, and takes these off.
+    pub(crate) fn push_closure(&mut self, function: Entry, upvalues: usize) {
+        // SAFETY: there are so many values, and the heap is lenient.
+        unsafe { ffi::lua_pushcclosure(self.state, function, upvalues as c_int) };
+    }
+
+    /// The index of an upvalue of the function that runs, counted from 1.
+    pub(crate) fn upvalue(number: i32) -> i32 {
+        ffi::lua_upvalueindex(number)
+    }
+
+    /// Calls the function below so many arguments on top of the stack; its first result takes their
+    /// place. What it raises is the answer's error.
+    pub(crate) fn call(&mut self, arguments: usize) -> Result<(), Raise> {
+        debug_assert!(self.top() > arguments);
+        // Lua's code is held to the limit.
+        let was_lenient = self.heap().set_lenient(false);
+        // SAFETY: a value and its arguments are on the stack; errors are answered, not raised.
+        let status = unsafe { ffi::lua_pcall(self.state, arguments as c_int, 1, 0) };
+        self.heap().set_lenient(was_lenient);
+        if status == 0 { Ok(()) } else { Err(Raise::Top) }
+    }
+
+    /// Takes a key off the stack and pushes what a table of any kind answers for it, its metatable
+    /// included.
+    pub(crate) fn index(&mut self, table: i32) -> Result<(), Raise> {
+        let table = self.absolute(table);
+        self.push_function(index_plainly);
+        self.insert(-2);
+        self.push_value(table);
+        self.insert(-2);
+        self.call(2)
+    }
+
     // Errors.
 
     /// An error about an argument of a wrong type, as Lua words it.
@@ -523,4 +581,11 @@ pub(crate) fn integer_of(number: f64) -> i64 {
     } else {
         i64::MIN
     }
+}
+
+/// What [`Frame::index`] calls, since it may raise: the table and the key are its arguments.
+unsafe extern "C-unwind" fn index_plainly(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: Lua calls this with its state and two arguments; there is nothing to drop.
+    unsafe { ffi::lua_gettable_(state, 1) };
+    1
 }

@@ -30,6 +30,8 @@ pub(crate) struct Heap {
     limit_bytes: usize,
     /// Whether the limit is left alone, because a Rust function runs.
     is_lenient: bool,
+    /// Whether memory was refused.
+    has_refused: bool,
     /// The script that runs. The lifetime is that of the call of `State::run` that set it, and it is
     /// taken out before that call ends.
     running: Option<NonNull<Running<'static>>>,
@@ -48,6 +50,7 @@ impl Heap {
             used_bytes: 0,
             limit_bytes,
             is_lenient: false,
+            has_refused: false,
             running: None,
             random: Lrand48::new(0),
             json: JsonSettings::default(),
@@ -56,6 +59,16 @@ impl Heap {
 
     pub(super) fn used_bytes(&self) -> usize {
         self.used_bytes
+    }
+
+    /// Whether the interpreter may have so many bytes more.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.used_bytes.saturating_add(bytes) <= self.limit_bytes
+    }
+
+    /// Whether memory was refused since this was last asked.
+    pub(super) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.has_refused)
     }
 
     /// Whether the interpreter has more than it may have.
@@ -107,6 +120,7 @@ impl Heap {
         if is_growing && !heap.is_lenient && used_bytes > heap.limit_bytes
             || isize::try_from(new_size.saturating_add(ALIGNMENT)).is_err()
         {
+            heap.has_refused = true;
             return std::ptr::null_mut();
         }
         let new = if old_size == 0 {
@@ -116,6 +130,11 @@ impl Heap {
             // SAFETY: made here with this size and alignment; the new size is not zero.
             unsafe { realloc(block.cast(), Self::layout(old_size), new_size) }
         };
+        if new.is_null() && !heap.is_lenient && is_growing {
+            // The system has less than the limit: that is the script's trouble and nobody else's.
+            heap.has_refused = true;
+            return new.cast();
+        }
         if new.is_null() {
             handle_alloc_error(Self::layout(new_size));
         }

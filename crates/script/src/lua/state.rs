@@ -29,6 +29,8 @@ pub(crate) struct State {
     globals: Code,
     guard: Code,
     runs: u32,
+    /// Bytes in use beyond which everything is collected after a script.
+    collect_beyond: usize,
 }
 
 // SAFETY: a state is used by one thread at a time, since every use needs `&mut`; neither Lua nor
@@ -37,6 +39,9 @@ unsafe impl Send for State {}
 
 /// Scripts after which the collector is given a turn, and how big a turn.
 const COLLECT_AFTER_RUNS: u32 = 50;
+
+/// Bytes of which a script's leftovers are collected at once.
+const COLLECT_BEYOND_BYTES: usize = 64 << 20;
 
 impl State {
     /// A state whose scripts may have so much memory.
@@ -52,6 +57,7 @@ impl State {
             globals: Code(0),
             guard: Code(0),
             runs: 0,
+            collect_beyond: COLLECT_BEYOND_BYTES,
         };
         this.heap().set_lenient(true);
         this.heap().random = crate::random::Lrand48::new(seed);
@@ -169,6 +175,12 @@ impl State {
         let answer = read(&mut frame, running, ended);
         frame.set_top(0);
         self.runs += 1;
+        if self.heap().take_refused() || self.heap().used_bytes() > self.collect_beyond {
+            // What the script has left behind must not be the next one's trouble.
+            // SAFETY: as below.
+            unsafe { ffi::lua_gc(state, ffi::LUA_GCCOLLECT, 0) };
+            self.collect_beyond = COLLECT_BEYOND_BYTES.max(self.heap().used_bytes() * 2);
+        }
         if self.runs == COLLECT_AFTER_RUNS {
             self.runs = 0;
             // SAFETY: collecting runs no Lua code but finalizers, which only `newproxy` gives.

@@ -5,4 +5,6 @@
 #![cfg(unix)]
 
 mod basics;
+mod libraries;
+mod patterns;
 mod servers;

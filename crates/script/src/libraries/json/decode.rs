@@ -1,7 +1,7 @@
 //! The reader: JSON as a Lua value.
 
 use super::tokens::{Token, Tokens};
-use crate::lua::{Frame, Raise, Results};
+use crate::lua::{Frame, Raise, Results, Watch};
 
 /// An object or array of which some values are read; its table lies on the stack.
 enum Open {
@@ -25,6 +25,7 @@ pub(super) fn decode(frame: &mut Frame<'_>) -> Results {
     let mut tokens = Tokens::new(&text, settings.decode_invalid_numbers);
     let mut open: Vec<Open> = Vec::new();
     let mut token = tokens.next();
+    let mut watch = Watch::default();
     loop {
         // The word is a value's first; an opened table waits for its own first value.
         if !push_value(frame, &mut tokens, &mut open, &mut token, depth_max)? {
@@ -33,7 +34,7 @@ pub(super) fn decode(frame: &mut Frame<'_>) -> Results {
         if attach(frame, &mut tokens, &mut open, &mut token)? {
             break;
         }
-        frame.check_memory()?;
+        watch.step(frame, 0)?;
     }
     match tokens.next() {
         Token::End => Ok(1),

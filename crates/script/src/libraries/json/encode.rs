@@ -1,8 +1,7 @@
 //! The writer: a Lua value as JSON.
 
 use super::settings::{InvalidNumbers, Settings};
-use crate::limits::MEMORY_MAX_BYTES;
-use crate::lua::{Frame, Kind, Raise, Results};
+use crate::lua::{Frame, Kind, Raise, Results, Watch};
 use crate::number::general;
 
 /// A table of which some values are written; it lies on the stack.
@@ -24,6 +23,7 @@ pub(super) fn encode(frame: &mut Frame<'_>) -> Results {
     let settings = frame.json_settings().clone();
     let mut json = Vec::new();
     let mut open: Vec<Open> = Vec::new();
+    let mut watch = Watch::default();
     loop {
         // A value lies on top of the stack.
         if frame.kind(-1) == Kind::Table {
@@ -35,9 +35,7 @@ pub(super) fn encode(frame: &mut Frame<'_>) -> Results {
             }
             frame.pop(1);
         }
-        if json.len() > MEMORY_MAX_BYTES {
-            return Err("not enough memory".into());
-        }
+        watch.step(frame, json.len())?;
         while let Some(table) = open.last_mut() {
             if push_next(frame, &settings, table, &mut json)? {
                 break;
