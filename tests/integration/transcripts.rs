@@ -81,6 +81,7 @@ transcripts!(
     transaction
     blocking
     pubsub
+    keyspace_events
     cluster
     hyperloglog
     scripting

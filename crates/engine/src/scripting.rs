@@ -25,7 +25,7 @@ pub trait Interpreter: Send + Sync {
     ///
     /// # Errors
     /// The compiler's text.
-    fn compile(&self, digest: &str, source: &[u8]) -> Result<(), String>;
+    fn compile(&self, digest: &str, source: &[u8]) -> Result<(), Vec<u8>>;
 
     /// Lets go of a script.
     fn forget(&self, digest: &str);

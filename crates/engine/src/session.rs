@@ -417,7 +417,8 @@ impl Session {
             ReplyMode::On => {}
             ReplyMode::Off | ReplyMode::Skip => {
                 output.truncate(start);
-                if self.client.reply_mode == ReplyMode::Skip {
+                // The reply to what blocks is still to come.
+                if self.client.reply_mode == ReplyMode::Skip && !self.is_blocked() {
                     self.client.reply_mode = ReplyMode::On;
                 }
             }
@@ -448,8 +449,10 @@ impl Session {
                         worker.counters.commands[id].calls.add(1);
                     }
                     self.leave_queues(worker);
-                    if self.client.reply_mode == ReplyMode::On {
-                        output.extend_from_slice(&reply);
+                    match self.client.reply_mode {
+                        ReplyMode::On => output.extend_from_slice(&reply),
+                        ReplyMode::Skip => self.client.reply_mode = ReplyMode::On,
+                        ReplyMode::Off | ReplyMode::SkipNext => {}
                     }
                 }
                 Message::Resume => self.client.set_held_back(None),

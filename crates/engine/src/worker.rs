@@ -15,7 +15,7 @@ use crate::command::{EventClass, Registered};
 use crate::engine::Engine;
 use crate::eviction::{Evictor, MemoryRules};
 use crate::expire::ExpireCycle;
-use crate::keyspace::{AccessRules, Database, Entry, EntryRef, View};
+use crate::keyspace::{AccessRules, Database, Entry, EntryRef, Key, View};
 use crate::lazy_free::Garbage;
 use crate::propagation::Propagated;
 use crate::random::Random;
@@ -30,10 +30,17 @@ const UNMEASURED_MAX: usize = 16;
 const SLOW_ENOUGH_US: i64 = 1000;
 
 /// An expired key that a reading command met; deleted when the command is over.
+#[derive(Clone)]
 pub(crate) struct ExpiredKey {
     pub(crate) database: usize,
     pub(crate) key: Vec<u8>,
     pub(crate) hash: u64,
+}
+
+impl ExpiredKey {
+    pub(crate) fn is(&self, database: usize, key: Key<'_>) -> bool {
+        self.database == database && self.key == key.bytes
+    }
 }
 
 /// A key that a command made ready for those who wait for it.
@@ -145,21 +152,28 @@ impl Worker {
         self.next_now_us = self.now_us;
         let generation = self.engine.config.generation();
         if generation != self.config_generation {
-            let slow_us = self.engine.config.slowlog_log_slower_than_us();
-            self.shares_readings = !(0..SLOW_ENOUGH_US).contains(&slow_us);
-            self.limits = own_limits(&self.engine);
-            self.access_rules = self.engine.config.access_rules();
-            let memory_rules = MemoryRules::new(&self.engine.config);
-            if memory_rules != self.memory_rules {
-                self.memory_rules = memory_rules;
-                self.evictor.forget();
-            }
+            self.refresh_rules();
             if self.refresh_events() {
                 self.config_generation = generation;
             }
         }
         if !self.left.is_empty() {
             self.leave_rest();
+        }
+    }
+
+    /// Takes over the configuration as far as that needs no locks; CONFIG SET does it in the middle of
+    /// a batch, or of a transaction that holds some. The next batch notices the rest.
+    #[cold]
+    pub(crate) fn refresh_rules(&mut self) {
+        let slow_us = self.engine.config.slowlog_log_slower_than_us();
+        self.shares_readings = !(0..SLOW_ENOUGH_US).contains(&slow_us);
+        self.limits = own_limits(&self.engine);
+        self.access_rules = self.engine.config.access_rules();
+        let memory_rules = MemoryRules::new(&self.engine.config);
+        if memory_rules != self.memory_rules {
+            self.memory_rules = memory_rules;
+            self.evictor.forget();
         }
     }
 

@@ -66,12 +66,9 @@ impl Interpreter for Lua {
         sha1_hex(source)
     }
 
-    fn compile(&self, digest: &str, source: &[u8]) -> Result<(), String> {
+    fn compile(&self, digest: &str, source: &[u8]) -> Result<(), Vec<u8>> {
         let mut scripts = self.scripts.lock();
-        let code = scripts
-            .state
-            .compile(without_shebang(source), CHUNK_NAME)
-            .map_err(|text| String::from_utf8_lossy(&text).into_owned())?;
+        let code = scripts.state.compile(without_shebang(source), CHUNK_NAME)?;
         if let Some(old) = scripts.codes.insert(digest.to_owned(), code) {
             scripts.state.release(old);
         }

@@ -2,9 +2,11 @@
 //!
 //! Read `server` (starts a server of one's own) and `client` (talks to it) first; `raw` is for
 //! tests that care about single bytes, `transcript` for recorded conversations and
-//! `differential` for the fuzzer that compares two servers.
+//! `differential` for the fuzzer that compares two servers. `rules` and `versions` say what counts as
+//! the same, `differences` says it to users.
 
 pub mod client;
+pub mod differences;
 pub mod differential;
 pub mod raw;
 pub mod reply;

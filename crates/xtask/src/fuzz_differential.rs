@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use oxidis_testkit::ServerBuilder;
 use oxidis_testkit::differential::{Family, Fuzzer, Options};
 use oxidis_testkit::rules::COMPARISON_ARGUMENTS;
@@ -21,8 +20,8 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Only commands of these families.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    families: Vec<FamilyName>,
+    #[arg(long, value_parser = family, value_delimiter = ',')]
+    families: Vec<Family>,
     /// End after so many failures.
     #[arg(long, default_value_t = 10)]
     failures: usize,
@@ -32,38 +31,23 @@ pub struct Arguments {
     /// The server under test, instead of this workspace's.
     #[arg(long)]
     server: Option<PathBuf>,
+    /// Print how often each command came, with how many combinations of options, and which never.
+    #[arg(long)]
+    coverage: bool,
+    /// Print what counts as the same (`docs/differences.md`), and compare nothing.
+    #[arg(long)]
+    list: bool,
     /// Run the commands of this file (one a line) instead of random ones.
     #[arg(long)]
     replay: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum FamilyName {
-    String,
-    List,
-    Hash,
-    Set,
-    SortedSet,
-    Generic,
-    Expire,
-    Transaction,
-    Connection,
-}
-
-impl From<FamilyName> for Family {
-    fn from(name: FamilyName) -> Self {
-        match name {
-            FamilyName::String => Self::String,
-            FamilyName::List => Self::List,
-            FamilyName::Hash => Self::Hash,
-            FamilyName::Set => Self::Set,
-            FamilyName::SortedSet => Self::SortedSet,
-            FamilyName::Generic => Self::Generic,
-            FamilyName::Expire => Self::Expire,
-            FamilyName::Transaction => Self::Transaction,
-            FamilyName::Connection => Self::Connection,
-        }
-    }
+fn family(name: &str) -> Result<Family, String> {
+    let found = Family::ALL.into_iter().find(|family| family.name() == name);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
+        format!("the families are {}", names.join(", "))
+    })
 }
 
 /// Runs the tool.
@@ -71,6 +55,10 @@ impl From<FamilyName> for Family {
 /// # Errors
 /// When the servers do not start, or differ.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.list {
+        print!("{}", oxidis_testkit::differences::page());
+        return Ok(());
+    }
     let reference = ServerBuilder::new(workspace::redis_server()?);
     let subject = match &arguments.server {
         Some(path) => std::path::absolute(path)?,
@@ -86,26 +74,33 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let options = Options {
         commands: arguments.commands,
         seed: arguments.seed,
-        families: arguments.families.iter().map(|&name| name.into()).collect(),
+        families: arguments.families.clone(),
         failures_limit: arguments.failures,
         small_limits: !arguments.default_limits,
     };
     let mut fuzzer = Fuzzer::start(reference, subject, options)?;
     match &arguments.replay {
         Some(path) => replay(&mut fuzzer, path),
-        None => fuzz(&mut fuzzer, arguments.seed),
+        None => fuzz(&mut fuzzer, arguments),
     }
 }
 
-fn fuzz(fuzzer: &mut Fuzzer, seed: u64) -> Result<()> {
+fn fuzz(fuzzer: &mut Fuzzer, arguments: &Arguments) -> Result<()> {
     let start = Instant::now();
     let summary = fuzzer.run()?;
     for failure in &summary.failures {
         println!("\n{failure}");
     }
+    if arguments.coverage {
+        print!("{}", summary.coverage.table(&fuzzer.common_commands()?));
+    }
+    let (commands, combinations, fine) = summary.coverage.numbers();
     println!(
-        "{} commands compared (seed {seed}, {} answered errors), {} times whole key spaces, {} differences, {:.1} s",
+        "{} calls compared (seed {}, fingerprint {:016x}, {} answered errors) of {commands} commands in {combinations} combinations with \
+         options ({fine} of them not always refused), {} times whole key spaces, {} differences, {:.1} s",
         summary.commands,
+        arguments.seed,
+        summary.fingerprint,
         summary.errors,
         summary.state_comparisons,
         summary.failures.len(),

@@ -417,7 +417,7 @@ fn bitop(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     drop(sources);
     let target = cx.key(2);
     if result.is_empty() {
-        if cx.delete(target) {
+        if cx.delete_destination(target) {
             cx.changed(target, EventClass::GENERIC, "del");
         }
     } else {

@@ -267,8 +267,8 @@ fn client_setinfo(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     } else if cx.arg_is(2, "lib-ver") {
         "lib-ver"
     } else {
-        let option = String::from_utf8_lossy(cx.arg(2)).into_owned();
-        return Err(format!("ERR Unrecognized option '{option}'").into());
+        let before = "ERR Unrecognized option '";
+        return Err(CommandError::quoting(before, cx.arg(2), "'"));
     };
     if !is_printable(value) {
         return Err(format!(
@@ -342,10 +342,11 @@ impl ClientType {
             b"pubsub" => Ok(ClientType::PubSub),
             b"slave" | b"replica" => Ok(ClientType::Replica),
             b"master" => Ok(ClientType::Master),
-            _ => {
-                let word = String::from_utf8_lossy(word).into_owned();
-                Err(format!("ERR Unknown client type '{word}'").into())
-            }
+            _ => Err(CommandError::quoting(
+                "ERR Unknown client type '",
+                word,
+                "'",
+            )),
         }
     }
 
@@ -491,8 +492,7 @@ impl<'a> KillFilter<'a> {
                 filter.local_address = Some(value);
             } else if cx.arg_is(index, "USER") {
                 if value != b"default" {
-                    let user = String::from_utf8_lossy(value).into_owned();
-                    return Err(format!("ERR No such user '{user}'").into());
+                    return Err(CommandError::quoting("ERR No such user '", value, "'"));
                 }
                 filter.user = Some(value);
             } else if cx.arg_is(index, "MAXAGE") {
@@ -598,8 +598,7 @@ fn client_unblock(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 /// The error of a subcommand whose arity admits more arguments than any of its forms has.
 fn unknown_subcommand(cx: &Context<'_>) -> CommandError {
-    let name = String::from_utf8_lossy(cx.arg(1)).into_owned();
-    CommandError::UnknownSubcommand(name, "CLIENT")
+    CommandError::unknown_subcommand(cx.arg(1), "CLIENT")
 }
 
 // Pausing.

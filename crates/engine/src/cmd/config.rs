@@ -104,10 +104,15 @@ fn config_set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         .set(&pairs, setter)
         .map_err(|error| match error {
             ConfigError::Loading => CommandError::from(format!("LOADING {error}")),
+            ConfigError::Unknown(name) => CommandError::quoting(
+                "ERR Unknown option or number of arguments for CONFIG SET - '",
+                &name,
+                "'",
+            ),
             error => CommandError::from(format!("ERR {error}")),
         })?;
     // What follows in the same batch of requests sees the new values too.
-    cx.worker.refresh();
+    cx.worker.refresh_rules();
     out.ok();
     Ok(())
 }

@@ -197,8 +197,8 @@ fn hello(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             name = Some(cx.arg(index + 1));
             index += 2;
         } else {
-            let option = crate::command::printable(cx.arg(index), usize::MAX);
-            return Err(format!("ERR Syntax error in HELLO option '{option}'").into());
+            let before = "ERR Syntax error in HELLO option '";
+            return Err(CommandError::quoting(before, cx.arg(index), "'"));
         }
     }
     if let Some((user, password)) = credentials {

@@ -206,9 +206,7 @@ fn debug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn unknown(cx: &Context<'_>) -> CommandError {
-    let name = cx.arg(1);
-    let name = String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned();
-    CommandError::UnknownSubcommand(name, "DEBUG")
+    CommandError::unknown_subcommand(cx.arg(1), "DEBUG")
 }
 
 /// For what other servers must be told and this one need not.
@@ -446,7 +444,16 @@ fn reply_buffer(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 // The protocol.
 
 fn error(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    out.error_bytes(cx.arg(2));
+    // Line ends become blanks here, also those at the ends that other errors are stripped of.
+    let blank = |&byte: &u8| {
+        if matches!(byte, b'\r' | b'\n') {
+            b' '
+        } else {
+            byte
+        }
+    };
+    let text: Vec<u8> = cx.arg(2).iter().map(blank).collect();
+    out.error_bytes(&text);
     Ok(())
 }
 

@@ -160,8 +160,8 @@ impl Conditions {
             } else if cx.arg_is(index, "LT") {
                 conditions.earlier = true;
             } else {
-                let option = crate::command::printable(cx.arg(index), usize::MAX);
-                return Err(format!("ERR Unsupported option {option}").into());
+                let option = cx.arg(index);
+                return Err(CommandError::quoting("ERR Unsupported option ", option, ""));
             }
         }
         let Conditions {

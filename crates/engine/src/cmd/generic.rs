@@ -9,6 +9,7 @@ use crate::command::{
 };
 use crate::keyspace::{Key, to_value};
 use crate::text::parse_integer;
+use crate::value::Value;
 
 const READ_KEY: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
 const DELETE_KEY: KeyFlags = KeyFlags::RM.union(KeyFlags::DELETE);
@@ -312,8 +313,14 @@ fn copy(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         if let Some(overwritten) = cx.take(new) {
             cx.discard(overwritten);
         }
-        if let Some((value, expire_ms)) = copied {
-            cx.store(new, value, expire_ms);
+        match copied {
+            // INCRBYFLOAT leaves a number as text; so is its copy.
+            Some((Value::String(text), expire_ms)) if parse_integer(&text).is_some() => {
+                cx.set_text_keeping_expire(new, &text);
+                cx.set_expire(new, expire_ms);
+            }
+            Some((value, expire_ms)) => cx.store(new, value, expire_ms),
+            None => {}
         }
         cx.changed(new, EventClass::GENERIC, "copy_to");
     });

@@ -229,8 +229,8 @@ fn pfdebug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             out.integer(was_sparse.into());
         }
         _ => {
-            let name = String::from_utf8_lossy(cx.arg(1)).into_owned();
-            return Err(format!("ERR Unknown PFDEBUG subcommand '{name}'").into());
+            let before = "ERR Unknown PFDEBUG subcommand '";
+            return Err(CommandError::quoting(before, cx.arg(1), "'"));
         }
     }
     Ok(())

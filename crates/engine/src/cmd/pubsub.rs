@@ -330,7 +330,7 @@ fn active(cx: &mut Context<'_>, kind: Kind, out: &mut Reply<'_>) -> CommandResul
     let pattern = match cx.argc() {
         2 => None,
         3 => Some(cx.arg(2)),
-        _ => return Err(CommandError::WrongArity(cx.command_name().into())),
+        _ => return Err(CommandError::unknown_subcommand(cx.arg(1), "PUBSUB")),
     };
     let names = cx.engine().pubsub.active(kind, pattern);
     out.array(names.len());

@@ -235,9 +235,9 @@ fn load(
     is_evaluated: bool,
 ) -> Result<Arc<Script>, CommandError> {
     let flags = declared_flags(source)?;
-    interpreter
-        .compile(&digest, source)
-        .map_err(|text| format!("ERR Error compiling script (new function): {text}"))?;
+    interpreter.compile(&digest, source).map_err(|text| {
+        CommandError::quoting("ERR Error compiling script (new function): ", &text, "")
+    })?;
     let script = Arc::new(Script {
         digest,
         source: source.to_vec(),
@@ -264,26 +264,22 @@ fn declared_flags(source: &[u8]) -> Result<ScriptFlags, CommandError> {
         .ok()
         .filter(|words| !words.is_empty())
         .ok_or(CommandError::text("ERR Invalid engine in script shebang"))?;
-    let shown = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
     if words[0] != b"#!lua" {
-        return Err(format!(
-            "ERR Unexpected engine in script shebang: {}",
-            shown(&words[0])
-        )
-        .into());
+        let before = "ERR Unexpected engine in script shebang: ";
+        return Err(CommandError::quoting(before, &words[0], ""));
     }
     for word in &words[1..] {
         let Some(names) = word.strip_prefix(b"flags=") else {
-            return Err(format!("ERR Unknown lua shebang option: {}", shown(word)).into());
+            let before = "ERR Unknown lua shebang option: ";
+            return Err(CommandError::quoting(before, word, ""));
         };
         if names.is_empty() {
             continue;
         }
         for name in names.split(|&byte| byte == b',') {
             if !flags.set(name) {
-                return Err(
-                    format!("ERR Unexpected flag in script shebang: {}", shown(name)).into(),
-                );
+                let before = "ERR Unexpected flag in script shebang: ";
+                return Err(CommandError::quoting(before, name, ""));
             }
         }
     }

@@ -573,7 +573,7 @@ fn store(cx: &mut Context<'_>, out: &mut Reply<'_>, result: Set, event: &str) {
     if len > 0 {
         cx.store(destination, Value::Set(result), None);
         cx.changed(destination, EventClass::SET, event);
-    } else if cx.delete(destination) {
+    } else if cx.delete_destination(destination) {
         cx.changed(destination, EventClass::GENERIC, "del");
     }
     out.integer(len as i64);

@@ -84,10 +84,7 @@ fn slowlog_get(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
                 ));
             }
         },
-        _ => {
-            let name = String::from_utf8_lossy(cx.arg(1)).into_owned();
-            return Err(CommandError::UnknownSubcommand(name, "SLOWLOG"));
-        }
+        _ => return Err(CommandError::unknown_subcommand(cx.arg(1), "SLOWLOG")),
     };
     let mark = out.deferred_array();
     let mut sent = 0;

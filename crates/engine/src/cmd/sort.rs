@@ -147,6 +147,11 @@ fn sort(cx: &mut Context<'_>, out: &mut Reply<'_>, may_store: bool) -> CommandRe
         Some(ValueType::String | ValueType::Hash | ValueType::Stream) => {
             return Err(CommandError::WrongType);
         }
+        None => {
+            // Counted and told; a key that is there is looked up for its elements.
+            cx.look(key);
+            None
+        }
         value_type => value_type,
     };
     let must_repeat = options.store.is_some() || cx.is_in_script();
@@ -292,7 +297,9 @@ fn weighed(
         };
         Ok(Item { text, weight })
     };
-    elements.into_iter().map(weigh).collect()
+    // Also what comes after a text that is no number is looked up, as those who observe it see.
+    let weighed: Vec<_> = elements.into_iter().map(weigh).collect();
+    weighed.into_iter().collect()
 }
 
 /// The number that a text is, as C's `strtod` reads it: an empty text is 0.
@@ -387,7 +394,7 @@ fn store(
         cx.store(destination, Value::List(list), None);
         cx.changed(destination, EventClass::LIST, "sortstore");
         cx.count_changes(len as u64 - 1);
-    } else if cx.delete(destination) {
+    } else if cx.delete_destination(destination) {
         cx.changed(destination, EventClass::GENERIC, "del");
     }
     out.integer(len as i64);

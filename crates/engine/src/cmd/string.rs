@@ -1,14 +1,12 @@
 //! Strings: SET and its relatives, counters, ranges, and LCS.
 
-use smallvec::SmallVec;
-
 use crate::command::{
     Args, Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group,
     KeyFlags, KeySpec, Reply,
 };
 use crate::keyspace::Key;
 use crate::text::{LongDouble, parse_integer};
-use crate::value::{StringRef, ValueType};
+use crate::value::StringRef;
 
 mod lcs;
 
@@ -386,6 +384,10 @@ fn is_expire_unit(argument: &[u8]) -> bool {
         .any(|unit| argument.eq_ignore_ascii_case(unit.as_bytes()))
 }
 
+fn is_same_word(cx: &Context<'_>, one: usize, other: usize) -> bool {
+    cx.arg(one).eq_ignore_ascii_case(cx.arg(other))
+}
+
 fn set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
     let value = cx.arg(2);
@@ -403,6 +405,7 @@ fn set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         let has_next = index + 1 < cx.argc();
         let has_condition = condition != Condition::Always;
         let has_expiry = expiry != Expiry::Clear || unit_at.is_some();
+        let is_said_unit = unit_at.is_some_and(|at| is_same_word(cx, at, index));
         if cx.arg_is(index, "NX") && !has_condition {
             condition = Condition::IfMissing;
         } else if cx.arg_is(index, "XX") && !has_condition {
@@ -414,7 +417,8 @@ fn set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             wants_old = true;
         } else if cx.arg_is(index, "KEEPTTL") && !has_expiry {
             expiry = Expiry::Keep;
-        } else if is_expire_unit(cx.arg(index)) && !has_expiry && has_next {
+        } else if is_expire_unit(cx.arg(index)) && (!has_expiry || is_said_unit) && has_next {
+            // Of the same unit said twice the last one counts.
             unit_at = Some(index);
             index += 1;
         } else if cx.arg_is(index, "NX") && condition == Condition::IfMissing
@@ -550,7 +554,7 @@ fn getex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             expiry = Expiry::Clear;
         } else if is_expire_unit(cx.arg(index))
             && expiry == Expiry::Keep
-            && unit_at.is_none()
+            && unit_at.is_none_or(|at| is_same_word(cx, at, index))
             && index + 1 < cx.argc()
         {
             unit_at = Some(index);
@@ -778,23 +782,14 @@ fn range(start: i64, end: i64, length: usize) -> std::ops::Range<usize> {
 
 /// The strings of the first two keys of a command, for LCS.
 fn two_strings(cx: &Context<'_>) -> Result<[Vec<u8>; 2], CommandError> {
-    let mut strings: SmallVec<[Vec<u8>; 2]> = SmallVec::new();
-    for index in [1, 2] {
-        let key = cx.key(index);
-        if cx
-            .value_type(key)
-            .is_some_and(|found| found != ValueType::String)
-        {
-            return Err(CommandError::text(
-                "ERR The specified keys must contain string values",
-            ));
-        }
-        strings.push(cx.string(key)?.map(StringRef::to_vec).unwrap_or_default());
-    }
-    let [first, second] = &mut strings[..] else {
-        return Err(CommandError::Syntax);
-    };
-    Ok([std::mem::take(first), std::mem::take(second)])
+    // Both are looked up before either is refused.
+    let found = [1, 2].map(|index| cx.string(cx.key(index)));
+    let [first, second] = found.map(|string| {
+        string
+            .map(|string| string.map(StringRef::to_vec).unwrap_or_default())
+            .map_err(|_| CommandError::text("ERR The specified keys must contain string values"))
+    });
+    Ok([first?, second?])
 }
 
 /// Whether the argument list `args` names `word` at `index`; used by the family's rooms.

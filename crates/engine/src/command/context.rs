@@ -292,15 +292,32 @@ impl<'a> Context<'a> {
         if let Some(expire_ms) = entry.expire_ms()
             && expire_ms <= self.worker.now_ms()
         {
-            self.worker.expired.borrow_mut().push(ExpiredKey {
-                database: self.client.database,
-                key: key.bytes.to_vec(),
-                hash: key.hash,
-            });
-            self.worker.has_expired.set(true);
+            self.meet_expired(key);
             return None;
         }
         Some(entry)
+    }
+
+    /// Notes an expired key, to be deleted when the command is over. Observers are told now: what
+    /// the command tells them later came of it.
+    #[cold]
+    fn meet_expired(&self, key: Key<'_>) {
+        let worker = &self.worker;
+        if worker.engine.pause.holds_writes(worker.now_ms()) {
+            return;
+        }
+        let database = self.client.database;
+        let mut expired = worker.expired.borrow_mut();
+        if expired.iter().any(|met| met.is(database, key)) {
+            return;
+        }
+        expired.push(ExpiredKey {
+            database,
+            key: key.bytes.to_vec(),
+            hash: key.hash,
+        });
+        worker.has_expired.set(true);
+        notify_expired(worker, database, key);
     }
 
     /// The entry of a key for reading, counted as a hit or a miss and as a use of the key.
@@ -635,6 +652,7 @@ impl<'a> Context<'a> {
 
     /// Stores any value, with this expiry or none, whatever was there.
     pub fn store(&mut self, key: Key<'_>, value: Value, expire_ms: Option<i64>) {
+        self.expire_if_needed(key);
         let entry = Entry::from_value(key.bytes, value, expire_ms);
         entry.as_ref().set_access(self.worker.new_access());
         let is_lfu = self.worker.access_rules.is_lfu;
@@ -664,6 +682,23 @@ impl<'a> Context<'a> {
             }
             None => false,
         }
+    }
+
+    /// Deletes the key under which a command that came to nothing would have put its result;
+    /// answers whether it was there. Unless the command met it, its time may be over: it is
+    /// deleted as any other then, not expired.
+    pub(crate) fn delete_destination(&mut self, key: Key<'_>) -> bool {
+        let database = self.client.database;
+        let expired = self.worker.expired.get_mut();
+        if expired.iter().any(|met| met.is(database, key)) {
+            delete_expired(self.worker, database, key);
+        }
+        let found = self.take(key);
+        let is_found = found.is_some();
+        if let Some(entry) = found {
+            self.discard(entry);
+        }
+        is_found
     }
 
     /// Takes an entry out of the key space.
@@ -799,8 +834,9 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Publishes that `key` is new, if the command made it; [`Self::changed`] does that too.
     #[cold]
-    fn notify_if_new(&mut self, key: Key<'_>) {
+    pub(crate) fn notify_if_new(&mut self, key: Key<'_>) {
         if self.database_mut(key).take_newest(key.hash) {
             self.notify(key.bytes, EventClass::NEW, "new");
         }
@@ -959,44 +995,38 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Deletes a key whose time is over, and tells everyone.
+/// Deletes a key whose time is over, and tells everyone who was not told when it was met.
 pub(crate) fn delete_expired(worker: &mut Worker, database: usize, key: Key<'_>) {
+    let expired = worker.expired.get_mut();
+    let met = expired.iter().position(|met| met.is(database, key));
+    if let Some(met) = met {
+        expired.swap_remove(met);
+    }
     let is_lazy = worker.engine.config.lazyfree_lazy_expire();
-    if delete_and_tell(
-        worker,
-        database,
-        key,
-        is_lazy,
-        EventClass::EXPIRED,
-        "expired",
-    ) {
+    if delete_unasked(worker, database, key, is_lazy) {
         worker.counters.expired_keys.add(1);
+        if met.is_none() {
+            notify_expired(worker, database, key);
+        }
     }
 }
 
 /// Deletes a key to free memory, and tells everyone.
 pub(crate) fn delete_evicted(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: bool) {
-    if delete_and_tell(
-        worker,
-        database,
-        key,
-        is_lazy,
-        EventClass::EVICTED,
-        "evicted",
-    ) {
+    if delete_unasked(worker, database, key, is_lazy) {
         worker.counters.evicted_keys.add(1);
+        let class = EventClass::EVICTED;
+        notify(&worker.engine, database, key.bytes, class, "evicted");
     }
 }
 
+fn notify_expired(worker: &Worker, database: usize, key: Key<'_>) {
+    let class = EventClass::EXPIRED;
+    notify(&worker.engine, database, key.bytes, class, "expired");
+}
+
 /// Deletes a key that no command deletes; answers whether it was there.
-fn delete_and_tell(
-    worker: &mut Worker,
-    database: usize,
-    key: Key<'_>,
-    is_lazy: bool,
-    class: EventClass,
-    event: &str,
-) -> bool {
+fn delete_unasked(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: bool) -> bool {
     let stripe = worker.view.stripe_mut(key.hash);
     let Some(entry) = stripe.database_mut(database).remove(key.hash, key.bytes) else {
         return false;
@@ -1011,7 +1041,6 @@ fn delete_and_tell(
         });
     }
     signal(worker, database, key);
-    notify(&worker.engine, database, key.bytes, class, event);
     true
 }
 

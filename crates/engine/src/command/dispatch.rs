@@ -272,13 +272,11 @@ pub(crate) fn reject(
         if registered.command.name == "exec" {
             // A refused EXEC ends its transaction.
             discard_transaction(worker, client);
-            let text = error.to_string();
-            let text = text.strip_prefix("ERR ").unwrap_or(&text).to_owned();
-            return write_error(
-                worker,
-                &format!("EXECABORT Transaction discarded because of: {text}").into(),
-                out,
-            );
+            let text = error.bytes();
+            let text = text.strip_prefix(b"ERR ").unwrap_or(&text);
+            let before = b"EXECABORT Transaction discarded because of: ";
+            let error = CommandError::Quoting([&before[..], text].concat());
+            return write_error(worker, &error, out);
         }
     }
     write_error(worker, error, out);
@@ -289,7 +287,7 @@ pub(crate) fn reject(
 pub(crate) fn write_error(worker: &Worker, error: &CommandError, out: &mut Reply<'_>) {
     worker.counters.error_replies.add(1);
     worker.engine.stats.count_error(&error.code());
-    out.error(&error.to_string());
+    out.error_bytes(&error.bytes());
 }
 
 /// Ends a transaction: empties its queue and forgets its watched keys.
@@ -535,7 +533,11 @@ pub(crate) fn run(
 ) -> Mode {
     let mut cx = Context::new(registered, args, client, worker, mode, (0, 0));
     call(&mut cx, out);
-    cx.mode
+    let mode = cx.mode;
+    if worker.has_expired.get() {
+        delete_met_expired(worker);
+    }
+    mode
 }
 
 /// What remains to do after a command: deletes the expired keys that it met, serves those who wait
@@ -571,10 +573,8 @@ fn propagate(worker: &mut Worker) {
 #[cold]
 fn delete_met_expired(worker: &mut Worker) {
     worker.has_expired.set(false);
-    let expired = std::mem::take(&mut *worker.expired.borrow_mut());
-    if worker.engine.pause.holds_writes(worker.now_ms()) {
-        return;
-    }
+    // Each stays in the list until it is deleted: that is how it is known that its end was told.
+    let expired = worker.expired.get_mut().clone();
     for met in expired {
         let key = Key {
             bytes: &met.key,
@@ -593,6 +593,7 @@ fn delete_met_expired(worker: &mut Worker) {
             delete_expired(worker, met.database, key);
         }
     }
+    worker.expired.get_mut().clear();
 }
 
 /// Serves the sessions that wait for keys that have become ready, until no key is.

@@ -26,5 +26,4 @@ pub use spec::{
     KeySpec, Locks,
 };
 pub use syntax::{Argument, ArgumentKind, SyntaxError, parse_syntax};
-pub(crate) use table::printable;
 pub use table::{CommandTable, Registered, table};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::error::printable;
 use super::{Args, Command, CommandError};
 use crate::cmd;
 
@@ -148,7 +149,8 @@ impl CommandTable {
             .ok_or_else(|| {
                 let name = printable(arguments.get(1), 128);
                 let container = registered.full_name.to_ascii_uppercase();
-                format!("ERR unknown subcommand '{name}'. Try {container} HELP.").into()
+                let after = format!("'. Try {container} HELP.");
+                CommandError::quoting("ERR unknown subcommand '", name, &after)
             })
     }
 }
@@ -160,27 +162,22 @@ impl Registered {
     }
 }
 
-/// At most `max_len` bytes of something that a client sent, for an error text.
-pub(crate) fn printable(bytes: &[u8], max_len: usize) -> String {
-    // What it prints with `%s` ends at the first NUL.
-    let end = bytes
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end.min(max_len)]).into_owned()
-}
-
 fn unknown_command(arguments: Args<'_>) -> CommandError {
     // Redis shows at most 128 bytes of the name, and of the arguments as many as bring the list of
     // them beyond 128.
-    let mut shown = String::new();
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(printable(arguments.get(0), 128));
+    text.extend_from_slice(b"', with args beginning with: ");
+    let mut shown = 0;
     for index in 1..arguments.len() {
-        if shown.len() >= 128 {
+        if shown >= 128 {
             break;
         }
-        let argument = printable(arguments.get(index), 128 - shown.len());
-        shown.push_str(&format!("'{argument}' "));
+        let argument = printable(arguments.get(index), 128 - shown);
+        text.push(b'\'');
+        text.extend_from_slice(argument);
+        text.extend_from_slice(b"' ");
+        shown += argument.len() + 3;
     }
-    let name = printable(arguments.get(0), 128);
-    format!("ERR unknown command '{name}', with args beginning with: {shown}").into()
+    CommandError::Quoting(text)
 }

@@ -356,8 +356,7 @@ impl AtomicOutputBufferLimit {
 }
 
 fn find(name: &[u8]) -> Result<(DirectiveId, &'static str), ConfigError> {
-    DirectiveId::find(name)
-        .ok_or_else(|| ConfigError::Unknown(String::from_utf8_lossy(name).into_owned()))
+    DirectiveId::find(name).ok_or_else(|| ConfigError::Unknown(name.to_vec()))
 }
 
 /// The arguments in a value of CONFIG SET: it is split at every single space if the directive takes

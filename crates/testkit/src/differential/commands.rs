@@ -6,6 +6,7 @@
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Family {
     String,
+    Bitmap,
     List,
     Hash,
     Set,
@@ -14,6 +15,47 @@ pub enum Family {
     Expire,
     Transaction,
     Connection,
+    Script,
+    PubSub,
+    Server,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::String,
+        Self::Bitmap,
+        Self::List,
+        Self::Hash,
+        Self::Set,
+        Self::SortedSet,
+        Self::Generic,
+        Self::Expire,
+        Self::Transaction,
+        Self::Connection,
+        Self::Script,
+        Self::PubSub,
+        Self::Server,
+    ];
+
+    /// As on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Bitmap => "bitmap",
+            Self::List => "list",
+            Self::Hash => "hash",
+            Self::Set => "set",
+            Self::SortedSet => "sorted-set",
+            Self::Generic => "generic",
+            Self::Expire => "expire",
+            Self::Transaction => "transaction",
+            Self::Connection => "connection",
+            Self::Script => "script",
+            Self::PubSub => "pubsub",
+            Self::Server => "server",
+        }
+    }
 }
 
 /// How a row's calls are drawn.
@@ -23,6 +65,14 @@ pub enum Form {
     Plain,
     /// Never mangled: a mangled call may block for ever or answer without end.
     Careful,
+    /// Blocks when there is nothing; never mangled. Its only timeout argument is short, and zero
+    /// where the call is drawn for a connection that may wait.
+    Blocking,
+    /// Goes over all keys, and deletes the expired ones that it meets: these are swept away before,
+    /// because which it meets is not the same in all versions. Never mangled.
+    Sweeping,
+    /// Subscribes, or ends subscriptions: never on the main connection.
+    Subscribing,
     /// Draws elements by chance from the collection under its key. Before it the whole collection
     /// is read, and after it the key is deleted if the call may have changed it.
     Draw {
@@ -60,6 +110,33 @@ const fn careful(family: Family, weight: u32, template: &'static str) -> Row {
     }
 }
 
+const fn blocking(family: Family, weight: u32, template: &'static str) -> Row {
+    Row {
+        family,
+        weight,
+        template,
+        form: Form::Blocking,
+    }
+}
+
+const fn sweeping(weight: u32, template: &'static str) -> Row {
+    Row {
+        family: Generic,
+        weight,
+        template,
+        form: Form::Sweeping,
+    }
+}
+
+const fn subscribing(weight: u32, template: &'static str) -> Row {
+    Row {
+        family: PubSub,
+        weight,
+        template,
+        form: Form::Subscribing,
+    }
+}
+
 const fn drawing(
     family: Family,
     weight: u32,
@@ -75,11 +152,14 @@ const fn drawing(
     }
 }
 
-use Family::{Connection, Expire, Generic, Hash, List, Set, SortedSet, String, Transaction};
+use Family::{
+    Bitmap, Connection, Expire, Generic, Hash, List, PubSub, Script, Server, Set, SortedSet,
+    String, Transaction,
+};
 
 /// Every form of call.
 pub const ROWS: &[Row] = &[
-    plain(String, 6, "APPEND string value"),
+    plain(String, 6, "APPEND string tail"),
     plain(String, 5, "DECR string"),
     plain(String, 5, "DECRBY string integer"),
     plain(String, 10, "GET string"),
@@ -99,6 +179,21 @@ pub const ROWS: &[Row] = &[
         4,
         "LCS string string [LEN] [IDX] [MINMATCHLEN count] [WITHMATCHLEN]",
     ),
+    plain(
+        String,
+        1,
+        "LCS string string (LEN|IDX|MINMATCHLEN count|WITHMATCHLEN)...",
+    ),
+    plain(
+        String,
+        3,
+        "SET string value (NX|XX|GET|EX seconds|PX milliseconds|EXAT unix-seconds|PXAT unix-milliseconds|KEEPTTL)...",
+    ),
+    plain(
+        String,
+        1,
+        "GETEX string (EX seconds|PX milliseconds|EXAT unix-seconds|PXAT unix-milliseconds|PERSIST)...",
+    ),
     plain(String, 4, "MGET string..."),
     plain(String, 4, "MSET (string value)..."),
     plain(String, 3, "MSETNX (string value)..."),
@@ -111,22 +206,52 @@ pub const ROWS: &[Row] = &[
     ),
     plain(String, 3, "SETEX string seconds value"),
     plain(String, 3, "SETNX string value"),
-    plain(String, 5, "SETRANGE string offset value"),
+    plain(String, 5, "SETRANGE string offset tail"),
     plain(String, 5, "STRLEN string"),
     plain(String, 2, "SUBSTR string index index"),
-    careful(
+    // Values for names: nothing else than these writes to them.
+    careful(String, 1, "SET text value"),
+    plain(Bitmap, 4, "BITCOUNT string [index index [BYTE|BIT]]"),
+    plain(
+        Bitmap,
+        4,
+        "BITFIELD string [OVERFLOW (WRAP|SAT|FAIL)] (GET field-type field-offset|SET field-type field-offset integer|INCRBY field-type field-offset integer)...",
+    ),
+    plain(
+        Bitmap,
+        2,
+        "BITFIELD string (GET field-type field-offset|SET field-type field-offset integer|OVERFLOW (WRAP|SAT|FAIL)|INCRBY field-type field-offset integer)...",
+    ),
+    plain(
+        Bitmap,
+        2,
+        "BITFIELD_RO string (GET field-type field-offset)...",
+    ),
+    plain(
+        Bitmap,
+        1,
+        "BITFIELD_RO string (GET field-type field-offset|SET field-type field-offset integer)",
+    ),
+    plain(Bitmap, 4, "BITOP (AND|OR|XOR|NOT) string string..."),
+    plain(Bitmap, 1, "BITOP NOT string string"),
+    plain(Bitmap, 4, "BITPOS string bit [index [index [BYTE|BIT]]]"),
+    plain(Bitmap, 4, "GETBIT string bit-offset"),
+    plain(Bitmap, 6, "SETBIT string bit-offset bit"),
+    blocking(
         List,
         2,
         "BLMOVE list list (LEFT|RIGHT) (LEFT|RIGHT) timeout",
     ),
-    careful(
+    blocking(
         List,
         2,
         "BLMPOP timeout numkeys-list (LEFT|RIGHT) [COUNT count]",
     ),
-    careful(List, 2, "BLPOP list... timeout"),
-    careful(List, 2, "BRPOP list... timeout"),
-    careful(List, 1, "BRPOPLPUSH list list timeout"),
+    blocking(List, 2, "BLPOP list... timeout"),
+    blocking(List, 2, "BRPOP list... timeout"),
+    blocking(List, 1, "BRPOPLPUSH list list timeout"),
+    // Lists for names: nothing else than this makes them.
+    careful(List, 1, "RPUSH queue value..."),
     plain(List, 7, "LINDEX list index"),
     plain(List, 8, "LINSERT list (BEFORE|AFTER) value value"),
     plain(List, 6, "LLEN list"),
@@ -136,7 +261,12 @@ pub const ROWS: &[Row] = &[
     plain(
         List,
         8,
-        "LPOS list value [RANK integer] [COUNT count] [MAXLEN count]",
+        "LPOS list value [RANK rank] [COUNT count] [MAXLEN count]",
+    ),
+    plain(
+        List,
+        2,
+        "LPOS list value (RANK rank|COUNT count|MAXLEN count)...",
     ),
     plain(List, 14, "LPUSH list value..."),
     plain(List, 4, "LPUSHX list value..."),
@@ -187,18 +317,23 @@ pub const ROWS: &[Row] = &[
     careful(Set, 4, "SSCAN set cursor [MATCH pattern] [COUNT large]"),
     drawing(Set, 2, "SPOP set [draw-count]", "SMEMBERS", true),
     drawing(Set, 4, "SRANDMEMBER set [draw-count]", "SMEMBERS", false),
-    careful(
+    blocking(
         SortedSet,
         2,
         "BZMPOP timeout numkeys-zset (MIN|MAX) [COUNT count]",
     ),
-    careful(SortedSet, 2, "BZPOPMAX zset... timeout"),
-    careful(SortedSet, 2, "BZPOPMIN zset... timeout"),
+    blocking(SortedSet, 2, "BZPOPMAX zset... timeout"),
+    blocking(SortedSet, 2, "BZPOPMIN zset... timeout"),
     plain(SortedSet, 18, "ZADD zset (score member)..."),
     plain(
         SortedSet,
         12,
         "ZADD zset [NX|XX] [GT|LT] [CH] [INCR] (score member)...",
+    ),
+    plain(
+        SortedSet,
+        4,
+        "ZADD zset (NX|XX|GT|LT|CH|INCR)... (score member)...",
     ),
     plain(SortedSet, 5, "ZCARD zset"),
     plain(SortedSet, 6, "ZCOUNT zset bound bound"),
@@ -229,6 +364,16 @@ pub const ROWS: &[Row] = &[
     ),
     plain(
         SortedSet,
+        4,
+        "ZRANGE zset bound bound (BYSCORE|REV|LIMIT index index|WITHSCORES)...",
+    ),
+    plain(
+        SortedSet,
+        1,
+        "ZRANGE lex lex-bound lex-bound BYLEX (BYLEX|REV|LIMIT index index|WITHSCORES)...",
+    ),
+    plain(
+        SortedSet,
         5,
         "ZRANGE lex lex-bound lex-bound BYLEX [REV] [LIMIT index index]",
     ),
@@ -243,6 +388,16 @@ pub const ROWS: &[Row] = &[
         "ZRANGEBYSCORE zset bound bound [WITHSCORES] [LIMIT index index]",
     ),
     plain(SortedSet, 5, "ZRANGESTORE zset zset index index [REV]"),
+    careful(
+        SortedSet,
+        2,
+        "ZRANGESTORE lex lex lex-bound lex-bound BYLEX [REV] [LIMIT index index]",
+    ),
+    plain(
+        SortedSet,
+        1,
+        "ZRANGESTORE zset zset bound bound (BYSCORE|REV|LIMIT index index|WITHSCORES)...",
+    ),
     plain(
         SortedSet,
         4,
@@ -307,12 +462,14 @@ pub const ROWS: &[Row] = &[
     plain(Generic, 4, "TOUCH key..."),
     plain(Generic, 6, "TYPE key"),
     plain(Generic, 3, "UNLINK key..."),
-    careful(
-        Generic,
-        4,
-        "SCAN cursor [MATCH pattern] [COUNT large] [TYPE type]",
+    sweeping(3, "SCAN 0 [MATCH pattern] [COUNT large] [TYPE type]"),
+    sweeping(
+        1,
+        "SCAN cursor (MATCH pattern|COUNT large|TYPE type|junk)...",
     ),
-    drawing(Generic, 2, "RANDOMKEY", "KEYS", false),
+    careful(Generic, 1, "OBJECT HELP"),
+    careful(Generic, 1, "WAIT 0 count"),
+    drawing(Generic, 2, "RANDOMKEY", "SCAN", false),
     plain(
         Generic,
         8,
@@ -323,10 +480,20 @@ pub const ROWS: &[Row] = &[
         4,
         "SORT (list|set|zset) BY sort-by [LIMIT index index] [GET sort-pattern]... [ASC|DESC]",
     ),
+    careful(
+        Generic,
+        2,
+        "SORT (queue|lex) BY ('nosort|'none) [LIMIT index index] [GET sort-pattern]... [ASC|DESC] [STORE list]",
+    ),
     plain(
         Generic,
         4,
         "SORT_RO (list|set|zset) [LIMIT index index] [ASC|DESC] [ALPHA]",
+    ),
+    careful(
+        Generic,
+        1,
+        "SORT_RO (list|set|zset) BY sort-by [LIMIT index index] [GET sort-pattern]... [ASC|DESC]",
     ),
     plain(
         Generic,
@@ -335,6 +502,7 @@ pub const ROWS: &[Row] = &[
     ),
     plain(Generic, 3, "DBSIZE"),
     plain(Generic, 1, "FLUSHDB [ASYNC|SYNC]"),
+    plain(Generic, 1, "FLUSHALL [ASYNC|SYNC]"),
     plain(Generic, 2, "SWAPDB database database"),
     plain(Generic, 3, "SELECT database"),
     plain(Expire, 6, "EXPIRE key seconds [NX|XX|GT|LT]"),
@@ -346,6 +514,12 @@ pub const ROWS: &[Row] = &[
     plain(Expire, 4, "EXPIRETIME key"),
     plain(Expire, 4, "PEXPIRETIME key"),
     plain(Expire, 4, "PERSIST key"),
+    plain(Expire, 2, "EXPIRE key seconds (NX|XX|GT|LT)..."),
+    plain(
+        Expire,
+        1,
+        "PEXPIREAT key unix-milliseconds (NX|XX|GT|LT)...",
+    ),
     plain(Transaction, 4, "WATCH key..."),
     plain(Transaction, 3, "UNWATCH"),
     plain(Transaction, 2, "EXEC"),
@@ -356,6 +530,97 @@ pub const ROWS: &[Row] = &[
     careful(Connection, 1, "RESET"),
     careful(Connection, 2, "CLIENT SETNAME name"),
     careful(Connection, 2, "CLIENT GETNAME"),
+    careful(Connection, 1, "CLIENT ID"),
+    careful(Connection, 1, "CLIENT INFO"),
+    careful(
+        Connection,
+        1,
+        "CLIENT LIST [TYPE ('normal|'pubsub|'nosuch)|ID count...|ID]",
+    ),
+    careful(Connection, 1, "CLIENT NO-EVICT (ON|OFF|junk)"),
+    careful(Connection, 1, "CLIENT REPLY ON"),
+    careful(
+        Connection,
+        1,
+        "CLIENT UNBLOCK (0|junk) [TIMEOUT|ERROR|junk]",
+    ),
+    careful(
+        Connection,
+        1,
+        "CLIENT KILL (junk|ID 9223372036854775807|ID junk|ADDR junk|SKIPME junk)",
+    ),
+    careful(
+        Connection,
+        1,
+        "CLIENT (HELP|unknown|PAUSE 'x|UNPAUSE|GETREDIR)",
+    ),
+    careful(
+        Connection,
+        2,
+        "HELLO [(2|3|4|0|-1|'x) [AUTH 'default name|AUTH name|unknown] [SETNAME name]]",
+    ),
+    careful(Connection, 1, "AUTH name [name]"),
+    careful(Connection, 2, "unknown [value] [value] [junk]..."),
+    plain(Script, 1, "EVALSHA digest 0 GET string"),
+    plain(Script, 1, "EVALSHA_RO digest 1 key (GET|INCR) string"),
+    plain(Script, 1, "SCRIPT EXISTS digest..."),
+    careful(Script, 1, "SCRIPT FLUSH [SYNC|ASYNC|junk]"),
+    careful(Script, 1, "SCRIPT (HELP|KILL|unknown)"),
+    plain(PubSub, 4, "PUBLISH channel value"),
+    plain(PubSub, 1, "SPUBLISH channel value"),
+    plain(PubSub, 1, "PUBSUB CHANNELS [channel-pattern]"),
+    plain(PubSub, 1, "PUBSUB NUMSUB channel..."),
+    plain(PubSub, 1, "PUBSUB NUMPAT"),
+    plain(PubSub, 1, "PUBSUB SHARDCHANNELS [channel-pattern]"),
+    plain(PubSub, 1, "PUBSUB SHARDNUMSUB channel..."),
+    careful(PubSub, 1, "PUBSUB (HELP|unknown)"),
+    subscribing(4, "SUBSCRIBE channel..."),
+    subscribing(4, "PSUBSCRIBE channel-pattern..."),
+    subscribing(2, "SSUBSCRIBE channel..."),
+    subscribing(2, "UNSUBSCRIBE [channel]..."),
+    subscribing(2, "PUNSUBSCRIBE [channel-pattern]..."),
+    subscribing(1, "SUNSUBSCRIBE [channel]..."),
+    careful(
+        Server,
+        3,
+        "CONFIG SET ('hash-max-listpack-value|'zset-max-listpack-entries|'zset-max-listpack-value|'set-max-intset-entries) limit",
+    ),
+    careful(Server, 1, "CONFIG SET 'list-max-listpack-size list-limit"),
+    careful(Server, 1, "CONFIG SET 'list-compress-depth (0|1|2)"),
+    careful(
+        Server,
+        1,
+        "CONFIG SET ('zset-max-ziplist-entries|'zset-max-ziplist-value|'hash-max-ziplist-value) limit ('zset-max-listpack-entries|'set-max-intset-entries) limit",
+    ),
+    careful(
+        Server,
+        1,
+        "CONFIG SET (unknown value|'hash-max-listpack-entries|'maxmemory-policy 'nosuch|'appendonly junk)",
+    ),
+    careful(
+        Server,
+        1,
+        "CONFIG GET ('hash-max-*|'zset-max-ziplist-value|'nosuch|'maxmemory|'save) [junk]",
+    ),
+    careful(Server, 1, "CONFIG (HELP|RESETSTAT|unknown)"),
+    careful(Server, 2, "DEBUG DIGEST-VALUE key..."),
+    careful(Server, 1, "DEBUG DIGEST"),
+    careful(
+        Server,
+        1,
+        "DEBUG PROTOCOL ('string|'integer|'double|'null|'array|'set|'map|'attrib|'verbatim|'true|'false|'bignum|unknown)",
+    ),
+    careful(Server, 1, "DEBUG (HELP|unknown|ERROR value)"),
+    careful(Server, 1, "TIME"),
+    careful(Server, 1, "LASTSAVE"),
+    careful(Server, 1, "ROLE"),
+    careful(Server, 1, "COMMAND COUNT"),
+    careful(Server, 1, "COMMAND GETKEYS unknown"),
+    careful(Server, 1, "COMMAND (HELP|unknown)"),
+    careful(Server, 1, "INFO ('server|'clients|'nosuch|'commandstats)"),
+    careful(Server, 1, "SLOWLOG (LEN junk|HELP|unknown|GET 'x)"),
+    careful(Server, 1, "MEMORY USAGE key [SAMPLES count|junk]"),
+    careful(Server, 1, "MEMORY (HELP|unknown)"),
 ];
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The little language in which `commands` describes calls, and the drawing of calls from it.
 //!
 //! A template is a line of words. Words in capitals stand for themselves, words in small letters
-//! for a kind of argument; `[a]` may be absent, `(a|b)` and `[a|b]` choose, `...` repeats what
+//! for a kind of argument, `'word` for that word; `[a]` may be absent, `(a|b)` and `[a|b]` choose, `...` repeats what
 //! stands before it.
 
 use fastrand::Rng;
@@ -90,6 +90,7 @@ fn parse_sequence(tokens: &mut Vec<&'static str>) -> Node {
                 let repeated = nodes.pop().expect("something stands before ...");
                 Node::Repeat(Box::new(repeated))
             }
+            word if word.starts_with('\'') => Node::Literal(&word[1..]),
             word if word.starts_with(|first: char| first.is_ascii_lowercase()) => {
                 Node::Argument(word)
             }
@@ -125,6 +126,18 @@ pub fn draw(
             }
         }
         Node::Sequence(nodes) => nodes.iter().for_each(|node| draw(node, rng, out, argument)),
+    }
+}
+
+/// Appends every word that stands for itself.
+pub fn literals(node: &Node, out: &mut Vec<&'static str>) {
+    match node {
+        Node::Literal(word) => out.push(word),
+        Node::Argument(_) => {}
+        Node::Optional(inner) | Node::Repeat(inner) => literals(inner, out),
+        Node::Choice(nodes) | Node::Sequence(nodes) => {
+            nodes.iter().for_each(|node| literals(node, out));
+        }
     }
 }
 

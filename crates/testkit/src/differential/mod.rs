@@ -1,16 +1,26 @@
 //! The differential fuzzer: random commands over few keys and few values go to two servers, the
 //! reference and the one under test, and everything they answer is compared by [`crate::rules`].
 //!
-//! `grammar` and `commands` say what commands look like, `generate` draws steps from them, `state`
-//! compares whole key spaces, `session` sends and judges, `shrink` makes a failing sequence small.
+//! `calls` says what is sent; `grammar`, `commands` and `pools` what it looks like. `generate` draws
+//! single calls from them and `scenarios` calls that belong together. `pair` sends them to both
+//! servers and judges, with `draws`, what comes back; `state` compares whole key spaces. `session`
+//! runs it all, `shrink` makes a failing sequence small, `coverage` counts what came.
 
+mod calls;
 mod commands;
+mod coverage;
+mod draws;
 mod generate;
 mod grammar;
+mod pair;
+mod pools;
+mod scenarios;
 mod session;
 mod shrink;
 mod state;
 
+pub use calls::{Call, Connection, Step, StepKind};
 pub use commands::Family;
-pub use generate::{Generator, Step, StepKind};
+pub use coverage::Coverage;
+pub use generate::Generator;
 pub use session::{Failure, Fuzzer, Options, Summary};

@@ -1,19 +1,17 @@
-//! Runs the fuzzer: two servers, one connection to each, batches of steps, replies compared as they
-//! come and key spaces from time to time. A failing sequence is shrunk on fresh key spaces, noted,
-//! and its command left out from then on, so that one run finds many failures.
+//! Runs the fuzzer: batches of steps go to a pair of servers. A failing sequence is shrunk on fresh
+//! key spaces, noted, and its command left out from then on, so that one run finds many failures.
 
 use std::fmt;
 use std::io;
-use std::thread;
 use std::time::Duration;
 
+use super::calls::{Call, Connection, Step, StepKind};
 use super::commands::Family;
-use super::generate::SHORT_TTL_WAIT_MS;
-use super::{Generator, Step, StepKind, shrink, state};
-use crate::client::{Client, Words, encode_command};
-use crate::reply::{join_words, split_words};
-use crate::rules::Comparison;
-use crate::{Reply, ServerBuilder, TestServer};
+use super::coverage::Coverage;
+use super::pair::{Mismatch, Pair, Place};
+use super::{Generator, shrink};
+use crate::ServerBuilder;
+use crate::rules::COMPARISON_OPTIONS;
 
 /// How many commands travel in one batch.
 const BATCH_COMMANDS: usize = 128;
@@ -27,8 +25,27 @@ const FLUSH_EVERY_COMMANDS: usize = 10_000;
 /// How long one failure is shrunk.
 const SHRINK_LIMIT: Duration = Duration::from_secs(15);
 
-/// How long a reply may take: nothing that is generated blocks.
-const REPLY_LIMIT: Duration = Duration::from_secs(5);
+/// Limits at which the fuzzer's collections become big: much of what it does crosses them.
+const SMALL_LIMITS: &[(&str, &str)] = &[
+    ("hash-max-listpack-entries", "16"),
+    ("hash-max-listpack-value", "64"),
+    ("zset-max-listpack-entries", "16"),
+    ("zset-max-listpack-value", "64"),
+    ("set-max-intset-entries", "16"),
+    ("list-max-listpack-size", "8"),
+    ("list-compress-depth", "0"),
+];
+
+/// The limits that both versions have when nothing is said.
+const DEFAULT_LIMITS: &[(&str, &str)] = &[
+    ("hash-max-listpack-entries", "128"),
+    ("hash-max-listpack-value", "64"),
+    ("zset-max-listpack-entries", "128"),
+    ("zset-max-listpack-value", "64"),
+    ("set-max-intset-entries", "512"),
+    ("list-max-listpack-size", "-2"),
+    ("list-compress-depth", "0"),
+];
 
 /// What a run does.
 #[derive(Debug, Clone)]
@@ -69,6 +86,10 @@ pub struct Summary {
     pub state_comparisons: usize,
     /// What differed.
     pub failures: Vec<Failure>,
+    /// A hash of all calls in their order: equal where the same was sent.
+    pub fingerprint: u64,
+    /// Which commands and options came.
+    pub coverage: Coverage,
 }
 
 /// One difference between the two servers.
@@ -107,6 +128,8 @@ pub struct Fuzzer {
     reference: ServerBuilder,
     subject: ServerBuilder,
     pair: Pair,
+    /// What CONFIG SET puts back on fresh key spaces.
+    limits: &'static [(&'static str, &'static str)],
     options: Options,
 }
 
@@ -120,25 +143,27 @@ impl Fuzzer {
         subject: ServerBuilder,
         options: Options,
     ) -> io::Result<Self> {
-        let limits: &[&str] = match options.small_limits {
-            true => &[
-                "--hash-max-listpack-entries",
-                "16",
-                "--zset-max-listpack-entries",
-                "16",
-                "--set-max-intset-entries",
-                "16",
-                "--list-max-listpack-size",
-                "8",
-            ],
-            false => &[],
+        let limits = match options.small_limits {
+            true => SMALL_LIMITS,
+            false => DEFAULT_LIMITS,
         };
-        let (reference, subject) = (reference.arguments(limits), subject.arguments(limits));
-        let pair = Pair::start(&reference, &subject)?;
+        let arguments = || {
+            let common = COMPARISON_OPTIONS.iter();
+            common
+                .map(|(name, value, _)| (*name, *value))
+                .chain(limits.iter().copied())
+                .flat_map(|(name, value)| [format!("--{name}"), value.to_owned()])
+        };
+        let (reference, subject) = (
+            reference.arguments(arguments()),
+            subject.arguments(arguments()),
+        );
+        let pair = Pair::start(&reference, &subject, limits)?;
         Ok(Self {
             reference,
             subject,
             pair,
+            limits,
             options,
         })
     }
@@ -157,18 +182,22 @@ impl Fuzzer {
             let mut len = 0;
             while len < BATCH_COMMANDS {
                 let step = generator.step();
-                len += step.commands.len();
+                len += step.calls.len();
+                summary.fingerprint = mixed(summary.fingerprint, &step);
                 history.push(step);
             }
             summary.commands += len;
-            let mut found = self.pair.run(&history[start..], &mut summary.errors);
+            let mut found = self.pair.run(&history[start..], &mut summary.coverage);
             if found.is_none() && summary.commands >= next_comparison {
                 next_comparison += COMPARE_EVERY_COMMANDS;
                 summary.state_comparisons += 1;
                 found = self.pair.compare_states();
             }
             if let Some(mismatch) = found {
-                let last = start + mismatch.step.unwrap_or(history.len() - start - 1);
+                let last = match mismatch.place {
+                    Place::Reply(step) => start + step,
+                    Place::Events | Place::State => history.len() - 1,
+                };
                 history.truncate(last + 1);
                 let failure = self.examine(std::mem::take(&mut history), mismatch)?;
                 generator.exclude(&failure.command);
@@ -183,7 +212,16 @@ impl Fuzzer {
                 self.refresh()?;
             }
         }
+        summary.errors = summary.coverage.errors();
         Ok(summary)
+    }
+
+    /// The commands that both servers have; subcommands stand behind their command and a blank.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub fn common_commands(&mut self) -> io::Result<Vec<String>> {
+        self.pair.common_commands()
     }
 
     /// Runs a script, one command a line (empty lines and lines that start with `#` are none), and
@@ -196,18 +234,23 @@ impl Fuzzer {
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let mut steps = Vec::new();
+        let mut calls = Vec::new();
         for line in lines {
-            let words = split_words(line)
-                .ok_or_else(|| io::Error::other(format!("an open quote: {line}")))?;
-            steps.push(Step {
-                commands: vec![words],
-                kind: StepKind::Plain,
-            });
+            let bad = || io::Error::other(format!("not a line of a script: {line}"));
+            calls.push(Call::parse(line).ok_or_else(bad)?);
         }
+        let is_several = calls.iter().any(|call| call.connection != Connection::Main);
+        let steps: Vec<Step> = if is_several {
+            let kind = StepKind::Several;
+            vec![Step { calls, kind }]
+        } else {
+            let step = |call: Call| Step::main(StepKind::Plain, vec![call.words]);
+            calls.into_iter().map(step).collect()
+        };
+        self.refresh()?;
         let found = self
             .pair
-            .run(&steps, &mut 0)
+            .run(&steps, &mut Coverage::default())
             .or_else(|| self.pair.compare_states());
         Ok(found.map(|mismatch| failure(&steps, mismatch, true)))
     }
@@ -217,17 +260,17 @@ impl Fuzzer {
         let mut last = mismatch;
         let mut reproduced = false;
         let name = last.name.clone();
-        let in_state = last.step.is_none();
+        let place = last.place;
         let mut fails = |candidate: &[Step]| {
             if self.refresh().is_err() {
                 return false;
             }
-            let mut found = self.pair.run(candidate, &mut 0);
-            if found.is_none() && in_state {
+            let mut found = self.pair.run(candidate, &mut Coverage::default());
+            if found.is_none() && place == Place::State {
                 found = self.pair.compare_states();
             }
             match found {
-                Some(found) if found.name == name && found.step.is_none() == in_state => {
+                Some(found) if found.name == name && found.place.is_like(place) => {
                     reproduced = true;
                     last = found;
                     true
@@ -239,7 +282,7 @@ impl Fuzzer {
         // The last call of `fails` was perhaps of a candidate that did not fail.
         fails(&small);
         self.refresh()?;
-        const LONGEST_UNSHRUNK: usize = 60;
+        const LONGEST_UNSHRUNK: usize = 160;
         let from = if reproduced {
             0
         } else {
@@ -251,27 +294,34 @@ impl Fuzzer {
     /// Fresh connections and empty key spaces; a server that ended is started anew.
     fn refresh(&mut self) -> io::Result<()> {
         if self.pair.refresh().is_err() {
-            self.pair = Pair::start(&self.reference, &self.subject)?;
+            self.pair = Pair::start(&self.reference, &self.subject, self.limits)?;
         }
         Ok(())
     }
 }
 
+/// FNV-1a over the lines of a step.
+fn mixed(fingerprint: u64, step: &Step) -> u64 {
+    let lines = step.calls.iter().map(|call| format!("{call}\n"));
+    lines.fold(fingerprint, |hash, line| {
+        line.bytes().fold(hash, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        })
+    })
+}
+
 fn failure(steps: &[Step], mismatch: Mismatch, reproduced: bool) -> Failure {
     let script: Vec<String> = steps
         .iter()
-        .flat_map(|step| &step.commands)
-        .map(|words| join_words(words))
+        .flat_map(|step| &step.calls)
+        .map(ToString::to_string)
         .collect();
     // A difference of key spaces is laid at the door of the last command of the shrunk script.
     let command = match mismatch.name {
         Some(name) => name,
         None => {
-            let last = steps
-                .iter()
-                .rev()
-                .flat_map(|step| step.commands.iter().rev());
-            let mut names = last.map(|words| String::from_utf8_lossy(&words[0]).to_uppercase());
+            let last = steps.iter().rev().flat_map(|step| step.calls.iter().rev());
+            let mut names = last.map(Call::name);
             names
                 .find(|name| name != "EXEC" && name != "SELECT")
                 .unwrap_or_default()
@@ -282,231 +332,5 @@ fn failure(steps: &[Step], mismatch: Mismatch, reproduced: bool) -> Failure {
         difference: mismatch.difference,
         script,
         reproduced,
-    }
-}
-
-/// Where and how the two servers differed.
-#[derive(Debug)]
-struct Mismatch {
-    /// The step, and `None` when the key spaces differed after all of them.
-    step: Option<usize>,
-    /// The command that was answered differently.
-    name: Option<String>,
-    difference: String,
-}
-
-#[derive(Debug)]
-struct Pair {
-    reference: Side,
-    subject: Side,
-    comparison: Comparison,
-}
-
-impl Pair {
-    fn start(reference: &ServerBuilder, subject: &ServerBuilder) -> io::Result<Self> {
-        Ok(Self {
-            reference: Side::start(reference)?,
-            subject: Side::start(subject)?,
-            comparison: Comparison::default(),
-        })
-    }
-
-    fn refresh(&mut self) -> io::Result<()> {
-        self.comparison = Comparison::default();
-        self.reference.refresh()?;
-        self.subject.refresh()
-    }
-
-    fn run(&mut self, steps: &[Step], errors: &mut usize) -> Option<Mismatch> {
-        // A step that waits cuts the sequence: what it waits for must have happened on both sides.
-        let mut start = 0;
-        while start < steps.len() {
-            let waits = |step: &Step| step.kind == StepKind::Expiry;
-            let len = match steps[start..].iter().position(waits) {
-                Some(0) => 1,
-                Some(position) => position,
-                None => steps.len() - start,
-            };
-            let part = &steps[start..start + len];
-            let found = if waits(&part[0]) {
-                self.run_waiting(&part[0], errors)
-            } else {
-                self.run_part(part, errors)
-            };
-            if let Some(mut mismatch) = found {
-                mismatch.step = mismatch.step.map(|step| start + step);
-                return Some(mismatch);
-            }
-            start += len;
-        }
-        None
-    }
-
-    fn run_waiting(&mut self, step: &Step, errors: &mut usize) -> Option<Mismatch> {
-        let part = |commands: &[Words]| {
-            [Step {
-                commands: commands.to_vec(),
-                kind: StepKind::Plain,
-            }]
-        };
-        let (first, rest) = step.commands.split_at(1);
-        self.run_part(&part(first), errors).or_else(|| {
-            thread::sleep(Duration::from_millis(SHORT_TTL_WAIT_MS));
-            self.run_part(&part(rest), errors)
-        })
-    }
-
-    fn run_part(&mut self, steps: &[Step], errors: &mut usize) -> Option<Mismatch> {
-        let mut bytes = Vec::new();
-        steps
-            .iter()
-            .flat_map(|step| &step.commands)
-            .for_each(|words| encode_command(&mut bytes, words));
-        // What fails here fails again at `receive`, where it is told.
-        let _ = self.reference.client.send_bytes(&bytes);
-        let _ = self.subject.client.send_bytes(&bytes);
-        for (index, step) in steps.iter().enumerate() {
-            let mut subject_replies = Vec::with_capacity(step.commands.len());
-            for words in &step.commands {
-                let mismatch = |difference: String| Mismatch {
-                    step: Some(index),
-                    name: Some(String::from_utf8_lossy(&words[0]).to_uppercase()),
-                    difference,
-                };
-                let expected = match self.reference.client.receive() {
-                    Ok(reply) => reply,
-                    Err(error) => {
-                        return Some(mismatch(format!("the reference does not answer: {error}")));
-                    }
-                };
-                let actual = match self.subject.client.receive() {
-                    Ok(reply) => reply,
-                    Err(error) => return Some(mismatch(self.subject.describe(&error))),
-                };
-                *errors += usize::from(expected.is_error());
-                if let Some(text) = self.comparison.difference(words, &expected, &actual) {
-                    return Some(mismatch(format!("{}: {text}", join_words(words))));
-                }
-                subject_replies.push(actual);
-                if step.kind == StepKind::Draw
-                    && subject_replies.len() == 2
-                    && let Some(text) =
-                        draw_mistake(words, &subject_replies[0], &subject_replies[1])
-                {
-                    return Some(mismatch(text));
-                }
-            }
-        }
-        None
-    }
-
-    fn compare_states(&mut self) -> Option<Mismatch> {
-        let compare = || {
-            let (mut expected, mut actual) =
-                (self.reference.server.client(), self.subject.server.client());
-            expected.set_reply_limit(REPLY_LIMIT)?;
-            actual.set_reply_limit(REPLY_LIMIT)?;
-            state::difference(&mut expected, &mut actual)
-        };
-        let difference = compare().unwrap_or_else(|error| Some(self.subject.describe(&error)));
-        difference.map(|difference| Mismatch {
-            step: None,
-            name: None,
-            difference,
-        })
-    }
-}
-
-#[derive(Debug)]
-struct Side {
-    server: TestServer,
-    client: Client,
-}
-
-impl Side {
-    fn start(builder: &ServerBuilder) -> io::Result<Self> {
-        let server = builder.start()?;
-        let mut client = Client::connect(server.address())?;
-        client.set_reply_limit(REPLY_LIMIT)?;
-        Ok(Self { server, client })
-    }
-
-    fn refresh(&mut self) -> io::Result<()> {
-        self.client = Client::connect(self.server.address())?;
-        self.client.set_reply_limit(REPLY_LIMIT)?;
-        self.client.command(&["FLUSHALL"])?;
-        Ok(())
-    }
-
-    fn describe(&mut self, error: &io::Error) -> String {
-        if self.server.is_running() {
-            return format!("the server under test does not answer: {error}");
-        }
-        let log = self.server.log();
-        let tail: Vec<&str> = log.lines().rev().take(12).collect();
-        let tail: Vec<&str> = tail.into_iter().rev().collect();
-        format!(
-            "the server under test has ended: {error}\n{}",
-            tail.join("\n")
-        )
-    }
-}
-
-/// Whether what was drawn by chance is of the collection read just before: every element a member,
-/// and without a negative count no element twice.
-fn draw_mistake(words: &Words, all: &Reply, drawn: &Reply) -> Option<String> {
-    let paired = words.len() > 3;
-    let with_values =
-        !words[0].eq_ignore_ascii_case(b"srandmember") && !words[0].eq_ignore_ascii_case(b"spop");
-    let is_hash_or_zset = with_values && !words[0].eq_ignore_ascii_case(b"randomkey");
-    let members = firsts(all, is_hash_or_zset);
-    let drawn_members = match drawn {
-        Reply::Bulk(_) => vec![drawn.clone()],
-        other => firsts(other, paired),
-    };
-    if drawn.is_error() || drawn.is_null() {
-        return None;
-    }
-    if let Some(stranger) = drawn_members
-        .iter()
-        .find(|member| !members.contains(member))
-    {
-        return Some(format!(
-            "{}: drew what is not there: {stranger}",
-            join_words(words)
-        ));
-    }
-    let may_repeat = words.get(2).is_some_and(|count| count.starts_with(b"-"));
-    let mut sorted = drawn_members.clone();
-    sorted.sort();
-    sorted.dedup();
-    if !may_repeat && sorted.len() != drawn_members.len() {
-        return Some(format!(
-            "{}: drew an element twice: {drawn}",
-            join_words(words)
-        ));
-    }
-    None
-}
-
-/// The members, without the values or scores that stand beside them in one way or another.
-fn firsts(reply: &Reply, paired: bool) -> Vec<Reply> {
-    match reply {
-        Reply::Map(pairs) => pairs.iter().map(|(key, _)| key.clone()).collect(),
-        other => {
-            let elements = other.elements().unwrap_or_default();
-            let nested: Option<Vec<Reply>> = elements
-                .iter()
-                .map(|element| element.elements()?.first().cloned())
-                .collect();
-            match nested {
-                Some(members) => members,
-                None => elements
-                    .iter()
-                    .step_by(if paired { 2 } else { 1 })
-                    .cloned()
-                    .collect(),
-            }
-        }
     }
 }

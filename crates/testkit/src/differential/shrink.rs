@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Step, StepKind};
+use super::calls::{Call, Step, StepKind};
 
 /// Delta debugging. `fails` must hold for `steps`; what is returned fails as well, and when the time
 /// sufficed no step can be left out of it.
@@ -69,41 +69,41 @@ fn minimize<T: Clone>(
 }
 
 fn shrink_step(steps: &mut [Step], index: usize, fails: &mut impl FnMut(&[Step]) -> bool) {
-    // The parts of a draw or an expiry hang together.
-    if steps[index].kind != StepKind::Plain {
+    // The parts of a draw, an expiry or a silence hang together.
+    if !matches!(steps[index].kind, StepKind::Plain | StepKind::Several) {
         return;
     }
     let mut scratch = steps.to_vec();
-    if steps[index].commands.len() > 1 {
-        steps[index].commands = minimize(steps[index].commands.clone(), 1, &mut |commands| {
+    if steps[index].calls.len() > 1 {
+        steps[index].calls = minimize(steps[index].calls.clone(), 1, &mut |calls| {
             // A transaction that is cut open would reach into the steps after it.
-            let count = |name: &[u8]| {
-                commands
-                    .iter()
-                    .filter(|words| words[0].eq_ignore_ascii_case(name))
-                    .count()
-            };
-            let closed = (count(b"MULTI") > 0) == (count(b"EXEC") + count(b"DISCARD") > 0);
-            scratch[index].commands = commands.to_vec();
-            closed && !commands.is_empty() && fails(&scratch)
+            let count = |name: &str| calls.iter().filter(|call| call.is(name)).count();
+            let ends = count("EXEC") + count("DISCARD") + count("RESET");
+            let closed = (count("MULTI") > 0) == (ends > 0);
+            scratch[index].calls = calls.to_vec();
+            closed && !calls.is_empty() && fails(&scratch)
         });
-        scratch[index].commands.clone_from(&steps[index].commands);
+        scratch[index].calls.clone_from(&steps[index].calls);
     }
-    for command in 0..steps[index].commands.len() {
-        let words = steps[index].commands[command].clone();
-        if words.len() < 6
-            || words[0].eq_ignore_ascii_case(b"BLPOP")
-            || words[0].eq_ignore_ascii_case(b"BRPOP")
-        {
+    for at in 0..steps[index].calls.len() {
+        let Call { connection, words } = steps[index].calls[at].clone();
+        // A blocking call without its timeout would wait for ever.
+        let is_careful = words[0]
+            .first()
+            .is_some_and(|first| first.eq_ignore_ascii_case(&b'b'))
+            || words[0].to_ascii_uppercase().starts_with(b"EVAL");
+        if words.len() < 6 || is_careful {
             continue;
         }
         let head = words[..2].to_vec();
         let tail = minimize(words[2..].to_vec(), 2, &mut |tail| {
-            scratch[index].commands[command] = head.iter().chain(tail).cloned().collect();
+            let words = head.iter().chain(tail).cloned().collect();
+            scratch[index].calls[at] = Call::on(connection, words);
             fails(&scratch)
         });
-        steps[index].commands[command] = head.into_iter().chain(tail).collect();
-        scratch[index].commands[command].clone_from(&steps[index].commands[command]);
+        let words = head.into_iter().chain(tail).collect();
+        steps[index].calls[at] = Call::on(connection, words);
+        scratch[index].calls[at].clone_from(&steps[index].calls[at]);
     }
 }
 
@@ -112,10 +112,10 @@ mod tests {
     use super::*;
 
     fn step(line: &str) -> Step {
-        Step {
-            commands: vec![crate::reply::split_words(line).unwrap()],
-            kind: StepKind::Plain,
-        }
+        Step::main(
+            StepKind::Plain,
+            vec![crate::reply::split_words(line).unwrap()],
+        )
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
             let has = |word: &[u8]| {
                 candidate
                     .iter()
-                    .any(|step| step.commands[0].iter().any(|have| have == word))
+                    .any(|step| step.calls[0].words.iter().any(|have| have == word))
             };
             has(b"LLEN") && has(b"e")
         };

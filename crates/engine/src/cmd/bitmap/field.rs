@@ -243,6 +243,9 @@ pub(super) fn bitfield(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResu
     if change_count > 0 {
         cx.changed(key, EventClass::STRING, "setbit");
         cx.count_changes(change_count - 1);
+    } else {
+        // Where every write failed the string was made all the same.
+        cx.notify_if_new(key);
     }
     Ok(())
 }

@@ -8,9 +8,7 @@ use super::{
     BAD_FIELD_COUNT, FAST_GROWING_WRITE, FAST_READ, FAST_WRITE, FieldsArgument, HASH, KEY_TO_COUNT,
     KEY_TO_READ, KEY_TO_UPDATE, check_type, fields_argument, reply_value, tell_of_deletion,
 };
-use crate::command::{
-    Command, CommandError, CommandResult, Context, EventClass, KeySpec, Reply, printable,
-};
+use crate::command::{Command, CommandError, CommandResult, Context, EventClass, KeySpec, Reply};
 use crate::keyspace::Key;
 use crate::text::{IntegerText, parse_integer};
 
@@ -504,8 +502,8 @@ impl<'a> SetOptions<'a> {
             } else if index >= cx.argc() {
                 return Err(wrong_arity());
             } else {
-                let word = printable(cx.arg(index), usize::MAX);
-                return Err(format!("ERR unknown argument: {word}").into());
+                let word = cx.arg(index);
+                return Err(CommandError::quoting("ERR unknown argument: ", word, ""));
             }
             index += 1;
         }

@@ -72,7 +72,7 @@ pub(in crate::cmd) fn store_result(
     if len > 0 {
         cx.store(key, Value::SortedSet(result), None);
         cx.changed(key, EventClass::SORTED_SET, event);
-    } else if cx.delete(key) {
+    } else if cx.delete_destination(key) {
         cx.changed(key, EventClass::GENERIC, "del");
     }
     out.integer(len as i64);

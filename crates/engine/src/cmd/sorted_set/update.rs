@@ -176,11 +176,10 @@ fn zadd(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn zincrby(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let options = AddOptions {
-        increment: true,
-        ..AddOptions::default()
-    };
-    add(cx, out, &options, 2)
+    // Options are taken here as in ZADD; there is no room for one beside increment and member.
+    let (mut options, first) = AddOptions::parse(cx)?;
+    options.increment = true;
+    add(cx, out, &options, first)
 }
 
 /// Adds the pairs of score and member that begin at argument `first`.

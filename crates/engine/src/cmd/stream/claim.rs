@@ -94,8 +94,8 @@ impl ClaimOptions {
                 at += 1;
                 options.last_id = strict_id(cx.arg(at))?;
             } else {
-                let option = String::from_utf8_lossy(cx.arg(at));
-                return Err(format!("ERR Unrecognized XCLAIM option '{option}'").into());
+                let before = "ERR Unrecognized XCLAIM option '";
+                return Err(CommandError::quoting(before, cx.arg(at), "'"));
             }
             at += 1;
         }

@@ -154,8 +154,7 @@ impl Options {
 }
 
 fn bad_form(cx: &Context<'_>) -> CommandError {
-    let subcommand = String::from_utf8_lossy(cx.arg(1)).into_owned();
-    CommandError::UnknownSubcommand(subcommand, "XGROUP")
+    CommandError::unknown_subcommand(cx.arg(1), "XGROUP")
 }
 
 const NO_STREAM: CommandError = CommandError::text(

@@ -134,8 +134,7 @@ fn stream(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         _ => false,
     };
     if !fits {
-        let subcommand = String::from_utf8_lossy(cx.arg(1)).into_owned();
-        return Err(CommandError::UnknownSubcommand(subcommand, "XINFO"));
+        return Err(CommandError::unknown_subcommand(cx.arg(1), "XINFO"));
     }
     let mut limit = FULL_COUNT_DEFAULT;
     if cx.argc() == 6 && cx.integer(5)? >= 0 {

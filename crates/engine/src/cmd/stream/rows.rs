@@ -20,20 +20,23 @@ pub(super) const ROW: Command = Command {
 
 /// What a command that needs a key and a group answers when one of them is missing.
 pub(super) fn no_key_or_group(key: &[u8], group: &[u8], where_from: &str) -> CommandError {
-    format!(
-        "NOGROUP No such key '{}' or consumer group '{}'{where_from}",
-        String::from_utf8_lossy(key),
-        String::from_utf8_lossy(group)
-    )
-    .into()
+    CommandError::of_parts(&[
+        b"NOGROUP No such key '",
+        key,
+        b"' or consumer group '",
+        group,
+        b"'",
+        where_from.as_bytes(),
+    ])
 }
 
 /// What a command answers whose key is there and whose group is not.
 pub(super) fn no_group(group: &[u8], key: &[u8]) -> CommandError {
-    format!(
-        "NOGROUP No such consumer group '{}' for key name '{}'",
-        String::from_utf8_lossy(group),
-        String::from_utf8_lossy(key)
-    )
-    .into()
+    CommandError::of_parts(&[
+        b"NOGROUP No such consumer group '",
+        group,
+        b"' for key name '",
+        key,
+        b"'",
+    ])
 }

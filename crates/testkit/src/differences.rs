@@ -1,0 +1,106 @@
+//! The page `docs/differences.md`: the tables of `rules` and `versions` as users read them.
+//! `cargo xtask fuzz-differential --list` prints it, and a test holds the page to it.
+
+use std::fmt::Write as _;
+
+use crate::rules::{
+    COMPARISON_ARGUMENTS, COMPARISON_OPTIONS, DOUBLES, NOT_ASKED, PUSHES, RULES, Rule,
+};
+use crate::versions::CHANGES;
+
+const HEAD: &str = "\
+# Differences from redis-server 7.0.15
+
+Oxidis answers as Redis 8.0 does. It is compared to redis-server 7.0.15: by recorded conversations, which
+the tests replay, and by a fuzzer, which sends the same random commands to both and compares replies,
+keyspace events and whole data sets. Everything that is answered must be the same to the byte, but for what
+stands on this page. It is written by `cargo xtask fuzz-differential --list` from the tables by which the
+tests judge.
+";
+
+/// The page.
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    let mut line = |text: &str| {
+        page.push_str(text);
+        page.push('\n');
+    };
+    line("\n## What Redis itself changed since 7.0.15\n");
+    line("| commands | what changed |");
+    line("|---|---|");
+    line(&format!("| all that answer doubles | {DOUBLES} |"));
+    line(&format!("| all, in RESP3 | {PUSHES} |"));
+    for change in CHANGES {
+        let names: Vec<String> = change
+            .commands
+            .iter()
+            .map(|name| format!("`{}`", name.to_uppercase()))
+            .collect();
+        line(&format!("| {} | {} |", names.join(", "), change.reason));
+    }
+    line("\n## What is compared in another way than to the byte\n");
+    line("| command | what is compared | why |");
+    line("|---|---|---|");
+    for row in RULES {
+        let name = row.command.to_uppercase();
+        let what = description(row.rule);
+        line(&format!("| `{name}` | {what} | {} |", row.reason));
+    }
+    line("\n## What is not asked\n");
+    line(
+        "Two right servers may answer these differently; Oxidis does in the cases that it names.\n",
+    );
+    line("| what | why |");
+    line("|---|---|");
+    for (what, why) in NOT_ASKED {
+        line(&format!("| {what} | {why} |"));
+    }
+    line("\n## How the servers are started\n");
+    line("| which | option | why |");
+    line("|---|---|---|");
+    for (option, value, why) in COMPARISON_OPTIONS {
+        line(&format!("| both | `{option} {value}` | {why} |"));
+    }
+    for (option, value, why) in COMPARISON_ARGUMENTS {
+        let option = option.trim_start_matches('-');
+        line(&format!("| Oxidis | `{option} {value}` | {why} |"));
+    }
+    page
+}
+
+fn description(rule: Rule) -> String {
+    let text = match rule {
+        Rule::Exact => "everything",
+        Rule::Unordered => "the elements in any order",
+        Rule::UnorderedPairs => "the pairs in any order",
+        Rule::Scan => "whole iterations: the elements in any order",
+        Rule::ScanPairs => "whole iterations: the pairs in any order",
+        Rule::Drawn => "type and number of elements",
+        Rule::Shape => "the type of the reply, and every error",
+        Rule::Keys => "the keys of the map",
+        Rule::Near(tolerance) => {
+            let mut text = String::new();
+            // Writing to a string cannot fail.
+            let _ = write!(text, "the number, give or take {tolerance}");
+            return text;
+        }
+        Rule::StreamTimes => "everything but the times of consumers and deliveries",
+        Rule::Encoding => "the name, where a small list counts as a quicklist",
+    };
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_what_the_tables_say() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/differences.md");
+        let written = std::fs::read_to_string(path).unwrap().replace("\r\n", "\n");
+        assert!(
+            written == page(),
+            "docs/differences.md is old: cargo xtask fuzz-differential --list > docs/differences.md"
+        );
+    }
+}
