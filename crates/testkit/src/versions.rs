@@ -121,7 +121,7 @@ pub fn has_changed(words: &[Vec<u8>]) -> bool {
     let is_named = |name: &&str| words[0].eq_ignore_ascii_case(name.as_bytes());
     CHANGES
         .iter()
-        .any(|change| change.commands.iter().any(|name| is_named(&name)))
+        .any(|change| change.commands.iter().any(is_named))
 }
 
 /// Whether the two replies differ by one of the changes.

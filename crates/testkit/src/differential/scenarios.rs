@@ -182,7 +182,11 @@ impl Generator {
                     continue;
                 }
             };
-            if commands.iter().flatten().any(is_unsure_to_wake) {
+            if commands
+                .iter()
+                .flatten()
+                .any(|word| is_unsure_to_wake(word))
+            {
                 continue;
             }
             calls.extend(commands.into_iter().map(Call::main));
@@ -274,7 +278,7 @@ impl Generator {
 
 /// Whether a command with this word may make a key ready in a way of which versions and servers
 /// think differently (`crate::rules::NOT_ASKED`).
-fn is_unsure_to_wake(word: &Vec<u8>) -> bool {
+fn is_unsure_to_wake(word: &[u8]) -> bool {
     let word = word.to_ascii_uppercase();
     word.ends_with(b"STORE") || word == b"SWAPDB"
 }
