@@ -9,7 +9,9 @@
 //! * `@NAME! COMMAND`: sent, its reply not awaited, because the command blocks,
 //! * `@NAME?`: the next reply or message on that connection,
 //! * `@NAME close`: the connection is closed,
-//! * `@sleep MILLISECONDS`.
+//! * `@sleep MILLISECONDS`,
+//! * `@encodings`: the conversation is held once with small collections and once with big ones
+//!   ([`Encodings`]), and each is recorded.
 //!
 //! A transcript is a script after expansion, each line followed by its reply in the text form of
 //! [`Reply`], indented by two spaces.
@@ -50,6 +52,69 @@ impl Protocol {
     }
 }
 
+/// The limits at which a conversation is held, and so the forms in which collections are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encodings {
+    /// Those of a server that is told nothing, at which a conversation's collections are small.
+    Small,
+    /// Such that every collection is big as soon as it can be.
+    Big,
+}
+
+impl Encodings {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Small, Self::Big];
+
+    /// As in the names of transcript files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Big => "big",
+        }
+    }
+
+    /// What a server is started with.
+    pub fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Small => &[],
+            Self::Big => &[
+                "--hash-max-listpack-entries",
+                "0",
+                "--zset-max-listpack-entries",
+                "0",
+                "--set-max-intset-entries",
+                "0",
+                "--list-max-listpack-size",
+                "1",
+            ],
+        }
+    }
+
+    /// With which encodings a script is to be held: `None` where they make no difference to it.
+    pub fn of_script(script: &str) -> Vec<Option<Self>> {
+        match script.lines().any(is_encodings) {
+            true => Self::ALL.map(Some).to_vec(),
+            false => vec![None],
+        }
+    }
+}
+
+/// The name of the file beside a script that has what was recorded from it.
+pub fn file_name(script: &str, encodings: Option<Encodings>, protocol: Protocol) -> String {
+    match encodings {
+        Some(encodings) => format!(
+            "{script}.{}.{}.transcript",
+            encodings.name(),
+            protocol.name()
+        ),
+        None => format!("{script}.{}.transcript", protocol.name()),
+    }
+}
+
+fn is_encodings(line: &str) -> bool {
+    line.trim_end() == "@encodings"
+}
+
 /// Runs a script against a server and returns the transcript.
 ///
 /// # Errors
@@ -86,7 +151,7 @@ pub fn record(script: &str, server: &TestServer, protocol: Protocol) -> io::Resu
 }
 
 /// Runs a transcript's commands against a server; returns what was answered otherwise, each with
-/// the transcript's line number and command.
+/// the transcript's line number and command. Each connection is judged by a copy of `comparison`.
 ///
 /// # Errors
 /// When the transcript is malformed or the server stops answering.
@@ -94,7 +159,9 @@ pub fn replay(
     transcript: &str,
     server: &TestServer,
     protocol: Protocol,
+    comparison: &Comparison,
 ) -> io::Result<Vec<String>> {
+    let template = comparison;
     let mut connections = Connections::new(server.address(), protocol);
     let mut comparisons: HashMap<String, Comparison> = HashMap::new();
     let mut pending: HashMap<String, Words> = HashMap::new();
@@ -123,7 +190,9 @@ pub fn replay(
                     Action::Command(_, words) => words.clone(),
                     _ => pending.remove(name).unwrap_or_default(),
                 };
-                let comparison = comparisons.entry(name.clone()).or_default();
+                let comparison = comparisons
+                    .entry(name.clone())
+                    .or_insert_with(|| template.clone());
                 let actual = actual.expect("a command and a receive have a reply");
                 if let Some(text) = comparison.difference(&words, &expected, &actual) {
                     differences.push(format!("line {}: {line}\n{text}", number + 1));
@@ -136,7 +205,7 @@ pub fn replay(
 }
 
 fn is_comment(line: &str) -> bool {
-    line.trim().is_empty() || line.starts_with('#')
+    line.trim().is_empty() || line.starts_with('#') || is_encodings(line)
 }
 
 fn about(line: &str, error: &io::Error) -> io::Error {

@@ -1,12 +1,13 @@
 //! `cargo xtask record`: runs the scripts `tests/transcripts/*.commands` against redis-server 7.0.15
-//! and keeps commands with replies beside them, as `*.resp2.transcript` and `*.resp3.transcript`.
+//! and keeps commands with replies beside them, as `*.resp2.transcript` and `*.resp3.transcript`; scripts
+//! that say `@encodings` once with small and once with big collections.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use oxidis_testkit::ServerBuilder;
-use oxidis_testkit::transcript::{Protocol, record};
+use oxidis_testkit::transcript::{Encodings, Protocol, file_name, record};
 
 use crate::workspace;
 
@@ -33,9 +34,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     for script in scripts(&arguments.names)? {
-        for protocol in Protocol::ALL {
-            record_script(&program, &script, protocol)
-                .with_context(|| script.display().to_string())?;
+        let commands = std::fs::read_to_string(&script)?;
+        for encodings in Encodings::of_script(&commands) {
+            for protocol in Protocol::ALL {
+                record_script(&program, &script, &commands, encodings, protocol)
+                    .with_context(|| script.display().to_string())?;
+            }
         }
     }
     Ok(())
@@ -61,14 +65,21 @@ fn scripts(names: &[String]) -> Result<Vec<PathBuf>> {
     Ok(scripts)
 }
 
-fn record_script(program: &Path, script: &Path, protocol: Protocol) -> Result<()> {
-    let server = ServerBuilder::new(program).start()?;
-    let commands = std::fs::read_to_string(script)?;
-    let transcript = record(&commands, &server, protocol)?;
+fn record_script(
+    program: &Path,
+    script: &Path,
+    commands: &str,
+    encodings: Option<Encodings>,
+    protocol: Protocol,
+) -> Result<()> {
+    let limits = encodings.map_or(&[][..], Encodings::arguments);
+    let server = ServerBuilder::new(program).arguments(limits).start()?;
+    let transcript = record(commands, &server, protocol)?;
     let head = format!(
         "# Recorded from redis-server {VERSION} by `cargo xtask record`: edit the script, not this.\n"
     );
-    let file = script.with_extension(format!("{}.transcript", protocol.name()));
+    let name = script.file_stem().unwrap_or_default().to_string_lossy();
+    let file = script.with_file_name(file_name(&name, encodings, protocol));
     let count = transcript
         .lines()
         .filter(|line| !line.starts_with([' ', '#']) && !line.is_empty())

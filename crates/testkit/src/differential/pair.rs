@@ -81,7 +81,7 @@ pub struct Pair {
     reference: Side,
     subject: Side,
     comparison: Comparison,
-    /// Whether on another connection than the main one replies differed as the versions do.
+    /// See [`Self::has_met_change`].
     met_change: bool,
 }
 
@@ -274,36 +274,43 @@ impl Pair {
         for words in sent {
             coverage.note(words, &Reply::Null);
         }
-        match messages_difference(&expected.replies, &actual.replies) {
+        let (mut expected, mut actual) = (expected.replies, actual.replies);
+        if self.has_met_change() {
+            forget_misses(&mut expected);
+            forget_misses(&mut actual);
+        }
+        match messages_difference(&expected, &actual) {
             Some(text) => Err(format!("@{name}: {text}")),
             None => Ok(()),
         }
     }
 
+    /// Whether in this batch a command was answered as the versions differ, or not answered: one of
+    /// them may have refused it before it missed keys.
+    fn has_met_change(&mut self) -> bool {
+        self.met_change |= self.comparison.take_met_change();
+        self.met_change
+    }
+
     fn compare_events(&mut self) -> Option<Mismatch> {
-        let expected = match self.reference.events() {
+        let mut expected = match self.reference.events() {
             Ok(events) => events,
             Err(error) => {
                 let text = format!("no events: {}", self.reference.describe(&error));
                 return Some(Mismatch::at(Place::Events, text));
             }
         };
-        let met_change = self.comparison.take_met_change() | std::mem::take(&mut self.met_change);
-        let kept = |events: Vec<Reply>| -> Vec<Reply> {
-            let is_miss = |event: &Reply| {
-                let name = event.elements().and_then(|elements| elements.get(2));
-                let name = name.and_then(Reply::bytes).unwrap_or_default();
-                name.ends_with(b":keymiss")
-            };
-            let mut events = events;
-            events.retain(|event| !(met_change && is_miss(event)));
-            events
-        };
-        let expected = kept(expected);
         let difference = match self.subject.events() {
-            Ok(actual) => messages_difference(&expected, &kept(actual)),
+            Ok(mut actual) => {
+                if self.has_met_change() {
+                    forget_misses(&mut expected);
+                    forget_misses(&mut actual);
+                }
+                messages_difference(&expected, &actual)
+            }
             Err(error) => Some(format!("no events: {}", self.subject.describe(&error))),
         };
+        self.met_change = false;
         difference.map(|text| Mismatch::at(Place::Events, text))
     }
 
@@ -346,6 +353,18 @@ impl Pair {
         common.sort();
         Ok(common)
     }
+}
+
+/// Leaves out what is told of missed keys.
+fn forget_misses(messages: &mut Vec<Reply>) {
+    let is_miss = |message: &Reply| {
+        let mut parts = message.elements().unwrap_or_default().iter().rev();
+        let payload = parts.next().and_then(Reply::bytes).unwrap_or_default();
+        let channel = parts.next().and_then(Reply::bytes).unwrap_or_default();
+        channel.ends_with(b":keymiss")
+            || channel.starts_with(b"__keyspace@") && payload == b"keymiss"
+    };
+    messages.retain(|message| !is_miss(message));
 }
 
 /// What came on a connection until it was told to end.
