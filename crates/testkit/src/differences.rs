@@ -3,9 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::rules::{
-    COMPARISON_ARGUMENTS, COMPARISON_OPTIONS, DOUBLES, NOT_ASKED, PUSHES, RULES, Rule,
-};
+use crate::rules::{COMPARISON_ARGUMENTS, COMPARISON_OPTIONS, DOUBLES, NOT_ASKED, RULES, Rule};
 use crate::versions::CHANGES;
 
 const HEAD: &str = "\
@@ -29,7 +27,6 @@ pub fn page() -> String {
     line("| commands | what changed |");
     line("|---|---|");
     line(&format!("| all that answer doubles | {DOUBLES} |"));
-    line(&format!("| all, in RESP3 | {PUSHES} |"));
     for change in CHANGES {
         let names: Vec<String> = change
             .commands

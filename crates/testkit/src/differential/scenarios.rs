@@ -228,8 +228,10 @@ impl Generator {
         let mut calls = Vec::new();
         let listeners = self.rng.usize(1..3);
         let listeners = &Connection::OTHERS[..listeners];
+        let mut in_resp3 = Vec::new();
         for &connection in listeners {
             if self.rng.bool() {
+                in_resp3.push(connection);
                 calls.push(Call::on(connection, words(&[b"HELLO", b"3"])));
             }
         }
@@ -239,8 +241,9 @@ impl Generator {
                 0..6 => self
                     .call_of(|row| row.form == Form::Subscribing)
                     .map(|call| Call::on(listener, call)),
-                6 => Some(Call::on(listener, self.exact_call())),
-                7 => Some(Call::on(listener, words(&[b"PING"]))),
+                // Not what tells the listener itself of its own keys (`crate::rules::NOT_ASKED`).
+                6 if !in_resp3.contains(&listener) => Some(Call::on(listener, self.exact_call())),
+                6 | 7 => Some(Call::on(listener, words(&[b"PING"]))),
                 8 => Some(Call::on(listener, words(&[b"PSUBSCRIBE", b"__key*__:*"]))),
                 9..11 => Some(Call::main(self.plain_call())),
                 _ => self
