@@ -81,8 +81,11 @@ impl TimeoutReply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BlockedState {
     Waiting,
-    /// Served, timed out, unblocked or gone: nothing more will happen to it.
-    Done,
+    /// Nothing more will happen to it: somebody served it.
+    Served,
+    /// Nothing more will happen to it: its time was over, or it was told to wait no more, or its
+    /// session is gone.
+    GivenUp,
 }
 
 /// A session's blocked command, shared by the queues of its keys.
@@ -91,6 +94,8 @@ pub(crate) struct Blocked {
     pub(crate) database: usize,
     pub(crate) protocol: Protocol,
     pub(crate) registered: &'static Registered,
+    /// The command as it was sent.
+    pub(crate) arguments: Vec<Vec<u8>>,
     pub(crate) blocking: Blocking,
     /// Held while somebody serves the command, so that two writers do not serve it twice.
     pub(crate) state: Mutex<BlockedState>,
@@ -100,10 +105,10 @@ impl Blocked {
     /// Ends the wait with a reply, unless it has ended already; answers whether this call did.
     pub(crate) fn finish_with(&self, write: impl FnOnce(&mut Writer<'_>)) -> bool {
         let mut state = self.state.lock();
-        if *state == BlockedState::Done {
+        if *state != BlockedState::Waiting {
             return false;
         }
-        *state = BlockedState::Done;
+        *state = BlockedState::GivenUp;
         let mut reply = Vec::new();
         write(&mut Writer::new(&mut reply, self.protocol));
         self.client.post(Message::Unblock(reply));
@@ -112,7 +117,7 @@ impl Blocked {
 
     /// Ends the wait without a reply: the session is closing.
     pub(crate) fn cancel(&self) {
-        *self.state.lock() = BlockedState::Done;
+        *self.state.lock() = BlockedState::GivenUp;
     }
 
     /// The retry command for `key`.

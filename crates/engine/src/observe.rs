@@ -151,7 +151,7 @@ impl SlowLog {
         &self,
         len_max: usize,
         (ended_us, duration_us): (i64, i64),
-        client: &Client,
+        client: &ClientShared,
         command: &Command,
         args: Args<'_>,
     ) {
@@ -163,8 +163,8 @@ impl SlowLog {
             ended_seconds: ended_us / 1_000_000,
             duration_us,
             arguments: shorten(args.len(), shown(command, args)),
-            address: client.shared.address.clone(),
-            client_name: client.shared.names.lock().name.clone(),
+            address: client.address.clone(),
+            client_name: client.names.lock().name.clone(),
         };
         let mut entries = self.entries.lock();
         entries.push_front(entry);

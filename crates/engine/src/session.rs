@@ -10,6 +10,7 @@ use std::task::Waker;
 use oxidis_resp::{Parsed, Protocol, RequestLimits, RequestParser, Source, Span, Writer};
 use smallvec::SmallVec;
 
+use crate::blocking::{Blocked, BlockedState};
 use crate::client::{Client, ReplyMode};
 use crate::command::context::OUTPUT_UNLIMITED_BYTES;
 use crate::command::dispatch::{self, Prepared};
@@ -59,6 +60,31 @@ struct Request {
 struct Run {
     hash: u64,
     requests: std::ops::Range<usize>,
+}
+
+/// Counts a command that waits no more. One that nobody served has its end here.
+fn note_end_of_wait(worker: &Worker, blocked: &Blocked, reply: &[u8]) {
+    let counters = &worker.counters.commands[blocked.registered.id];
+    counters.calls.add(1);
+    if *blocked.state.lock() != BlockedState::GivenUp {
+        return;
+    }
+    if let Some(error) = reply.strip_prefix(b"-") {
+        let code = error.split(|&byte| byte == b' ').next().unwrap_or_default();
+        counters.failed_calls.add(1);
+        worker.counters.error_replies.add(1);
+        worker
+            .engine
+            .stats
+            .count_error(&String::from_utf8_lossy(code));
+    }
+    dispatch::log_if_slow(
+        &worker.engine,
+        &blocked.client,
+        blocked.registered.command,
+        Args::owned(&blocked.arguments),
+        (worker.engine.clock.now_us(), 0),
+    );
 }
 
 impl Session {
@@ -445,8 +471,7 @@ impl Session {
                 Message::Push(bytes) => output.extend_from_slice(&bytes),
                 Message::Unblock(reply) => {
                     if let Some(blocked) = &self.client.blocked {
-                        let id = blocked.registered.id;
-                        worker.counters.commands[id].calls.add(1);
+                        note_end_of_wait(worker, blocked, &reply);
                     }
                     self.leave_queues(worker);
                     match self.client.reply_mode {

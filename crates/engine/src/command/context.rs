@@ -956,6 +956,7 @@ impl<'a> Context<'a> {
             database: self.client.database,
             protocol: self.client.protocol,
             registered: self.registered,
+            arguments: self.args.to_owned(),
             blocking,
             state: parking_lot::Mutex::new(BlockedState::Waiting),
         });

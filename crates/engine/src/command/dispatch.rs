@@ -8,10 +8,12 @@ use smallvec::SmallVec;
 
 use super::context::{Mode, delete_expired, fail_transaction, note_command};
 use super::table::Registered;
-use super::{Args, BeginSearch, CommandError, Context, FindKeys, Flags, Group, Locks, Reply};
+use super::{
+    Args, BeginSearch, Command, CommandError, Context, FindKeys, Flags, Group, Locks, Reply,
+};
 use crate::blocking::{Blocked, BlockedState};
 use crate::busy::Busy;
-use crate::client::Client;
+use crate::client::{Client, ClientShared};
 use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::propagation::Propagated;
@@ -480,13 +482,28 @@ fn observe(cx: &Context<'_>, ended_us: i64, duration_us: i64) {
     if engine.monitors.is_on() && !is_private {
         cx.feed_monitors(ended_us);
     }
+    // One that waits gets its entry when it waits no more.
+    if cx.client.blocked.is_none() {
+        let times = (ended_us, duration_us);
+        log_if_slow(engine, &cx.client.shared, command, cx.args(), times);
+    }
+}
+
+/// Adds a command to the slow log if it took long enough. `times` are when it ended and how long it
+/// took, in microseconds.
+#[cold]
+pub(crate) fn log_if_slow(
+    engine: &Engine,
+    client: &ClientShared,
+    command: &Command,
+    args: Args<'_>,
+    times: (i64, i64),
+) {
     let slow_us = engine.config.slowlog_log_slower_than_us();
-    let is_slow = slow_us >= 0 && duration_us >= slow_us;
+    let is_slow = slow_us >= 0 && times.1 >= slow_us;
     if is_slow && !command.flags.contains(Flags::SKIP_SLOWLOG) {
         let len_max = engine.config.slowlog_max_len();
-        let times = (ended_us, duration_us);
-        let slow_log = &engine.slow_log;
-        slow_log.add(len_max, times, cx.client, command, cx.args());
+        engine.slow_log.add(len_max, times, client, command, args);
     }
 }
 
@@ -645,12 +662,13 @@ fn awaited_type(group: Group) -> Option<ValueType> {
 /// Executes a blocked command on a key that has become ready; answers whether it waits no more.
 fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> bool {
     let mut state = blocked.state.lock();
-    if *state == BlockedState::Done {
+    if *state != BlockedState::Waiting {
         return true;
     }
     let Some(arguments) = blocked.retry_for(key) else {
         return false;
     };
+    let started_us = worker.next_now_us;
     let mut client = Client::new(blocked.client.clone());
     client.database = blocked.database;
     client.protocol = blocked.protocol;
@@ -673,8 +691,16 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
     {
         return false;
     }
-    *state = BlockedState::Done;
+    *state = BlockedState::Served;
     drop(state);
+    let duration_us = worker.next_now_us.saturating_sub(started_us).max(0);
+    log_if_slow(
+        &worker.engine,
+        &blocked.client,
+        blocked.registered.command,
+        Args::owned(&blocked.arguments),
+        (worker.next_now_us, duration_us),
+    );
     blocked.client.post(crate::mailbox::Message::Unblock(reply));
     true
 }
