@@ -29,6 +29,7 @@ pub(crate) struct State {
     globals: Code,
     guard: Code,
     runs: u32,
+    limit_bytes: usize,
     /// Bytes in use beyond which everything is collected after a script.
     collect_beyond: usize,
 }
@@ -42,6 +43,13 @@ const COLLECT_AFTER_RUNS: u32 = 50;
 
 /// Bytes of which a script's leftovers are collected at once.
 const COLLECT_BEYOND_BYTES: usize = 64 << 20;
+
+/// The same when so many bytes are in use after collecting: whatever is left behind, the next script
+/// finds half of what it may have.
+fn collect_beyond(limit_bytes: usize, used_bytes: usize) -> usize {
+    let least = COLLECT_BEYOND_BYTES.min(limit_bytes / 4);
+    used_bytes.saturating_mul(2).clamp(least, limit_bytes / 2)
+}
 
 impl State {
     /// A state whose scripts may have so much memory.
@@ -57,7 +65,8 @@ impl State {
             globals: Code(0),
             guard: Code(0),
             runs: 0,
-            collect_beyond: COLLECT_BEYOND_BYTES,
+            limit_bytes,
+            collect_beyond: collect_beyond(limit_bytes, 0),
         };
         this.heap().set_lenient(true);
         this.heap().random = crate::random::Lrand48::new(seed);
@@ -179,7 +188,7 @@ impl State {
             // What the script has left behind must not be the next one's trouble.
             // SAFETY: as below.
             unsafe { ffi::lua_gc(state, ffi::LUA_GCCOLLECT, 0) };
-            self.collect_beyond = COLLECT_BEYOND_BYTES.max(self.heap().used_bytes() * 2);
+            self.collect_beyond = collect_beyond(self.limit_bytes, self.heap().used_bytes());
         }
         if self.runs == COLLECT_AFTER_RUNS {
             self.runs = 0;
