@@ -366,6 +366,8 @@ fn every_field_of_redis_is_there_or_its_absence_has_a_reason() {
     let socket = std::env::temp_dir().join(format!("oxidis-info-{}.sock", std::process::id()));
     let started = std::process::Command::new("redis-server")
         .current_dir(std::env::temp_dir())
+        // A name that no file has: there is nothing to load.
+        .args(["--dbfilename", "oxidis-info-none.rdb"])
         .args(["--port", "0", "--save", "", "--unixsocket"])
         .arg(&socket)
         .stdout(std::process::Stdio::null())
