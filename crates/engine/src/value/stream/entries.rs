@@ -69,13 +69,20 @@ impl Entries {
     /// Adds an entry behind all others.
     pub(super) fn append(&mut self, id: StreamId, pairs: Pairs<'_>, limits: &EncodingLimits) {
         self.length += 1;
-        if let Some(mut last) = self.blocks.last_entry() {
+        while let Some(mut last) = self.blocks.last_entry() {
             let first = *last.key();
             let block = last.get_mut();
-            if has_room(block, pairs, limits) {
+            // When the last ID is set back, deleted entries may be in the way.
+            let is_behind = block.last() < id;
+            if !is_behind && block.live() == 0 {
+                last.remove();
+                continue;
+            }
+            if is_behind && has_room(block, pairs, limits) {
                 return block.push(first, id, pairs);
             }
             block.close();
+            break;
         }
         self.append_block(id, Block::new(pairs));
         self.push_to_last(id, pairs);

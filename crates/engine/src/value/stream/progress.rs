@@ -31,12 +31,12 @@ impl Stream {
         if id >= self.last_id() {
             return (id == self.last_id()).then_some(added);
         }
-        let before_first = added - self.len() as i64;
+        let before_first = added.wrapping_sub(self.len() as i64);
         let is_whole =
             self.max_deleted_id() == StreamId::MIN || self.max_deleted_id() < self.first_id();
         match id.cmp(&self.first_id()) {
             std::cmp::Ordering::Less if is_whole => Some(before_first),
-            std::cmp::Ordering::Equal if is_whole => Some(before_first + 1),
+            std::cmp::Ordering::Equal if is_whole => Some(before_first.wrapping_add(1)),
             _ => None,
         }
     }
@@ -56,7 +56,7 @@ impl Stream {
             }
             _ => self
                 .entries_added_until(group.last_id())
-                .map(|read| added - read),
+                .map(|read| added.wrapping_sub(read)),
         }
     }
 

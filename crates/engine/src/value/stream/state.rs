@@ -165,7 +165,8 @@ impl Stream {
     ) -> Result<StreamId, AppendError> {
         let id = self.next_id(id, pairs)?;
         self.entries.append(id, pairs, limits);
-        self.entries_added += 1;
+        // It may be set to anything.
+        self.entries_added = self.entries_added.wrapping_add(1);
         self.last_id = id;
         if self.len() == 1 {
             self.first_id = id;

@@ -388,6 +388,51 @@ proptest! {
 }
 
 #[test]
+fn deleted_entries_ahead_of_the_last_id_are_not_in_the_way() {
+    let limits = EncodingLimits::default();
+    let pairs: [&[u8]; 2] = [b"f", b"v"];
+    let id = |ms| StreamId::new(ms, 1);
+    for kept in [false, true] {
+        let mut stream = Stream::new();
+        for ms in [1, 3, 5] {
+            let added = stream.append(EntryId::Exactly(id(ms)), &pairs, &limits);
+            assert_eq!(added, Ok(id(ms)));
+        }
+        stream.delete(id(3));
+        stream.delete(id(5));
+        if !kept {
+            // Leaves a block of which nothing is left but what was deleted.
+            let target = TrimTarget::From(id(4));
+            let (is_approximate, limit) = (false, 0);
+            let trim = Trim {
+                target,
+                is_approximate,
+                limit,
+            };
+            assert_eq!(stream.trim(&trim), 1);
+            assert_eq!((stream.len(), stream.block_count()), (0, 1));
+        }
+        stream.set_facts(id(2), None, Some(StreamId::MIN));
+        for ms in [3, 4, 6] {
+            stream
+                .append(EntryId::Exactly(id(ms)), &pairs, &limits)
+                .unwrap();
+        }
+        let found: Vec<u64> = stream.iter().map(|entry| entry.id.ms).collect();
+        assert_eq!(
+            found,
+            if kept {
+                vec![1, 3, 4, 6]
+            } else {
+                vec![3, 4, 6]
+            }
+        );
+        assert!(stream.contains(id(3)) && stream.delete(id(3)));
+        assert!(!stream.contains(id(5)));
+    }
+}
+
+#[test]
 fn parts_that_contradict_each_other_are_refused() {
     let mut builder = StreamBuilder::new();
     builder
