@@ -308,7 +308,8 @@ proptest! {
         let bytes = bytes.get(1..end).unwrap_or_default();
         if let Ok(value) = decoded(code, bytes) {
             let held: usize = contents(&value).1.iter().map(|item| item.len()).sum();
-            prop_assert!(held <= 100 * (bytes.len() + 1));
+            // As text: for each entry of a stream the names of fields that the bytes have once.
+            prop_assert!(held <= 1000 * (bytes.len() + 1));
         }
     }
 
