@@ -191,7 +191,7 @@ fn expression(choices: &mut Choices<'_>, source: &mut String, depth: usize) {
     match kind {
         0..=2 => source.push_str(ATOMS[choices.below(ATOMS.len())]),
         3 => {
-            source.push_str("{");
+            source.push('{');
             for _ in 0..choices.below(3) {
                 expression(choices, source, depth - 1);
                 source.push(',');
