@@ -128,9 +128,17 @@ impl Stream {
         self.entries.block_count()
     }
 
-    /// How many nodes the radix tree has that Redis would keep the blocks in.
+    /// How many nodes the radix tree has that Redis would keep the blocks in. Of very many blocks only the
+    /// first are looked at, and the others taken to be like them.
     pub fn radix_node_count(&self) -> u64 {
-        super::radix::node_count(self.blocks().map(BlockRef::first_id))
+        const LOOKED_AT_MAX: usize = 10_000;
+        let ids = self.blocks().map(BlockRef::first_id).take(LOOKED_AT_MAX);
+        let nodes = super::radix::node_count(ids);
+        let blocks = self.block_count();
+        if blocks <= LOOKED_AT_MAX {
+            return nodes;
+        }
+        (u128::from(nodes) * blocks as u128 / LOOKED_AT_MAX as u128) as u64
     }
 
     /// The ID at which the first block begins, be its entry deleted or not.
