@@ -8,7 +8,7 @@
 //! the entry consists. Our blocks cut a stream where Redis's nodes do, so what is written is what Redis
 //! writes for the same history.
 
-use oxidis_engine::value::packed::{IntegerText, PackedItem};
+use oxidis_engine::value::packed::PackedItem;
 use oxidis_engine::value::stream::{
     BlockRef, ConsumerParts, Group, GroupParts, PartsError, StreamBuilder,
 };
@@ -169,64 +169,63 @@ fn read_node(
     first: StreamId,
     items: &[PackedItem<'_>],
 ) -> Option<Result<(), PartsError>> {
-    let mut items = items.iter().copied();
-    let live = count(items.next()?)?;
-    let deleted = count(items.next()?)?;
-    let field_count = count(items.next()?)?;
+    let [live, deleted, field_count, rest @ ..] = items else {
+        return None;
+    };
+    let (live, deleted, field_count) = (count(*live)?, count(*deleted)?, count(*field_count)?);
     // A node has as many parts as it says, so that no number here is believed further than these go.
-    let mut take = |count: usize| -> Option<Vec<Vec<u8>>> {
-        let taken: Vec<Vec<u8>> = items.by_ref().take(count).map(|item| text(item)).collect();
-        (taken.len() == count).then_some(taken)
+    let mut rest = rest;
+    let mut take = |count: usize| {
+        let (taken, behind) = rest.split_at_checked(count)?;
+        rest = behind;
+        Some(taken)
     };
     let shared = take(field_count)?;
-    if take(1)? != [b"0"] {
+    if take(1)? != [PackedItem::Integer(0)] {
         return None;
     }
-    builder.begin_block(shared.iter().map(Vec::as_slice));
+    builder.begin_block(shared.iter().copied());
+    let mut pairs = Vec::new();
     for index in 0..live.checked_add(deleted)? {
-        let head = take(3)?;
-        let flags = number(&head[0])?;
-        let id = StreamId::new(
-            first.ms.wrapping_add(number(&head[1])? as u64),
-            first.seq.wrapping_add(number(&head[2])? as u64),
-        );
-        let is_shared = flags & SHARED_FIELDS != 0;
-        let (pairs, parts) = if is_shared {
-            let values = take(field_count)?;
-            let pairs = shared.iter().cloned().zip(values);
-            (
-                pairs.flat_map(|(field, value)| [field, value]).collect(),
-                3 + field_count,
-            )
-        } else {
-            let count = usize::try_from(number(&take(1)?[0])?).ok()?;
-            (take(count.checked_mul(2)?)?, 4 + count * 2)
+        let [flags, ms, seq] = take(3)? else {
+            return None;
         };
-        if number(&take(1)?[0])? != parts as i64 || index == 0 && id != first {
+        let (flags, ms, seq) = (number(*flags)?, number(*ms)?, number(*seq)?);
+        let id = StreamId::new(
+            first.ms.wrapping_add(ms as u64),
+            first.seq.wrapping_add(seq as u64),
+        );
+        pairs.clear();
+        let parts = if flags & SHARED_FIELDS != 0 {
+            let values = take(field_count)?.iter().copied();
+            let fields = shared.iter().copied();
+            pairs.extend(fields.zip(values).flat_map(|(field, value)| [field, value]));
+            3 + field_count
+        } else {
+            let count = count(take(1)?[0])?;
+            pairs.extend_from_slice(take(count.checked_mul(2)?)?);
+            4 + count * 2
+        };
+        if count(take(1)?[0])? != parts || index == 0 && id != first {
             return None;
         }
-        let pairs: Vec<&[u8]> = pairs.iter().map(Vec::as_slice).collect();
         let pushed = builder.push(id, &pairs, flags & DELETED != 0);
         if pushed.is_err() {
             return Some(pushed);
         }
     }
-    items.next().is_none().then_some(Ok(()))
+    rest.is_empty().then_some(Ok(()))
 }
 
-fn text(item: PackedItem<'_>) -> Vec<u8> {
-    item.as_bytes(&mut IntegerText::new()).to_vec()
-}
-
-fn number(text: &[u8]) -> Option<i64> {
-    oxidis_engine::text::parse_integer(text)
+fn number(item: PackedItem<'_>) -> Option<i64> {
+    match item {
+        PackedItem::Integer(number) => Some(number),
+        _ => None,
+    }
 }
 
 fn count(item: PackedItem<'_>) -> Option<usize> {
-    match item {
-        PackedItem::Integer(count) => usize::try_from(count).ok(),
-        _ => None,
-    }
+    usize::try_from(number(item)?).ok()
 }
 
 fn id_of(bytes: [u8; 16]) -> StreamId {

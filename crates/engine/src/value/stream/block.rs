@@ -55,7 +55,7 @@ const ID_LATER: u8 = 2 << 2;
 const ID_LATER_NUMBERED: u8 = 3 << 2;
 
 /// Fields and values in turn.
-pub(super) type Pairs<'a> = &'a [&'a [u8]];
+pub(super) type Pairs<'a> = &'a [PackedItem<'a>];
 
 /// Some consecutive entries.
 #[derive(Clone)]
@@ -63,6 +63,8 @@ pub(super) struct Block {
     bytes: Vec<u8>,
     /// The ID of the last entry, deleted or not.
     last: StreamId,
+    /// Where the flags of the last entry are.
+    last_offset: usize,
     live: u32,
     deleted: u32,
     /// Bytes of the listpack that Redis would have, without the two counts at its beginning.
@@ -77,7 +79,9 @@ impl Block {
     }
 
     /// A block whose master fields are these.
-    pub(super) fn with_master_fields<'a>(fields: impl ExactSizeIterator<Item = &'a [u8]>) -> Self {
+    pub(super) fn with_master_fields<'a>(
+        fields: impl ExactSizeIterator<Item = PackedItem<'a>>,
+    ) -> Self {
         let mut bytes = Vec::new();
         let count = fields.len();
         push_varint(&mut bytes, count as u64);
@@ -89,6 +93,7 @@ impl Block {
         Block {
             bytes,
             last: StreamId::MIN,
+            last_offset: 0,
             live: 0,
             deleted: 0,
             listpack_len: listpack_len as u64,
@@ -131,6 +136,7 @@ impl Block {
         } else {
             id_form(self.last, id)
         };
+        self.last_offset = self.bytes.len();
         self.bytes
             .push(form | if has_own_fields { OWN_FIELDS } else { 0 });
         match form {
@@ -153,7 +159,7 @@ impl Block {
             parts += 1 + count;
             listpack_len += listpack_integer_len(count as i64);
         }
-        for (index, part) in pairs.iter().enumerate() {
+        for (index, &part) in pairs.iter().enumerate() {
             if has_own_fields || index % 2 == 1 {
                 listpack_len += push_item(&mut self.bytes, part);
             }
@@ -176,7 +182,7 @@ impl Block {
                 .iter()
                 .step_by(2)
                 .zip(fields)
-                .all(|(field, master)| PackedItem::from_string(field) == master)
+                .all(|(&field, master)| field == master)
     }
 
     /// The master fields, and where the entries begin.
@@ -201,6 +207,23 @@ impl Block {
             previous: None,
             first,
         }
+    }
+
+    /// The last entry, deleted or not.
+    pub(super) fn last_entry(&self, first: StreamId) -> RawEntry<'_> {
+        let mut cursor = self.cursor(first);
+        let flags = self.bytes[self.last_offset];
+        let mut at = self.last_offset + 1;
+        // Its ID is known: it is only read over.
+        let varints = match flags & ID_FORM {
+            ID_NEXT => 0,
+            ID_SAME_MS | ID_LATER => 1,
+            _ => 2,
+        };
+        for _ in 0..varints {
+            read_varint(&self.bytes, &mut at);
+        }
+        cursor.read_entry((self.last_offset, flags), self.last, at)
     }
 
     /// Marks the entry whose flags stand at `offset`, which is not deleted yet, as deleted.
@@ -248,9 +271,8 @@ impl Block {
     }
 
     /// Marks the last entry as deleted, when entries are read from elsewhere.
-    pub(super) fn delete_last(&mut self, first: StreamId) {
-        let last = self.last;
-        self.delete(first, last);
+    pub(super) fn delete_last(&mut self) {
+        self.mark_deleted(self.last_offset);
     }
 
     /// The ID of the last entry that is not deleted.
@@ -258,7 +280,7 @@ impl Block {
         if self.live == 0 {
             return None;
         }
-        if self.deleted == 0 {
+        if self.bytes[self.last_offset] & DELETED == 0 {
             return Some(self.last);
         }
         let live = self.cursor(first).filter(|entry| !entry.is_deleted());
@@ -286,13 +308,13 @@ fn id_form(previous: StreamId, id: StreamId) -> u8 {
     }
 }
 
-/// Appends a string; answers how many bytes it takes in a listpack.
-fn push_item(bytes: &mut Vec<u8>, string: &[u8]) -> usize {
-    let item = PackedItem::from_string(string);
+/// Appends an item; answers how many bytes it takes in a listpack.
+fn push_item(bytes: &mut Vec<u8>, item: PackedItem<'_>) -> usize {
     packed::push_item(bytes, item);
     match item {
         PackedItem::Integer(integer) => listpack_integer_len(integer),
-        _ => listpack_string_len(string.len()),
+        PackedItem::Bytes(string) => listpack_string_len(string.len()),
+        PackedItem::Double(_) => unreachable!("a stream has no scores"),
     }
 }
 
@@ -382,28 +404,31 @@ impl<'a> RawEntry<'a> {
     }
 }
 
-impl<'a> Iterator for Cursor<'a> {
-    type Item = RawEntry<'a>;
-
-    fn next(&mut self) -> Option<RawEntry<'a>> {
-        let bytes = self.bytes;
-        let offset = self.offset;
-        let flags = *bytes.get(offset)?;
-        let mut at = offset + 1;
-        let id = match self.previous {
-            None => self.first,
-            Some(previous) => match flags & ID_FORM {
-                ID_NEXT => StreamId::new(previous.ms, previous.seq + 1),
-                ID_SAME_MS => {
-                    StreamId::new(previous.ms, previous.seq + read_varint(bytes, &mut at))
-                }
-                ID_LATER => StreamId::new(previous.ms + read_varint(bytes, &mut at), 0),
-                _ => {
-                    let ms = previous.ms + read_varint(bytes, &mut at);
-                    StreamId::new(ms, read_varint(bytes, &mut at))
-                }
-            },
+impl<'a> Cursor<'a> {
+    /// The ID of an entry, whose parts stand at `at`; moves that behind them.
+    fn read_id(&self, flags: u8, at: &mut usize) -> StreamId {
+        let Some(previous) = self.previous else {
+            return self.first;
         };
+        match flags & ID_FORM {
+            ID_NEXT => StreamId::new(previous.ms, previous.seq + 1),
+            ID_SAME_MS => StreamId::new(previous.ms, previous.seq + read_varint(self.bytes, at)),
+            ID_LATER => StreamId::new(previous.ms + read_varint(self.bytes, at), 0),
+            _ => {
+                let ms = previous.ms + read_varint(self.bytes, at);
+                StreamId::new(ms, read_varint(self.bytes, at))
+            }
+        }
+    }
+
+    /// The entry whose flags stand at `offset`, and behind whose ID is `at`; goes on behind it.
+    fn read_entry(
+        &mut self,
+        (offset, flags): (usize, u8),
+        id: StreamId,
+        mut at: usize,
+    ) -> RawEntry<'a> {
+        let bytes = self.bytes;
         let (count, items) = if flags & OWN_FIELDS != 0 {
             let count = read_varint(bytes, &mut at) as usize;
             (count, count * 2)
@@ -416,14 +441,26 @@ impl<'a> Iterator for Cursor<'a> {
         }
         self.offset = at;
         self.previous = Some(id);
-        Some(RawEntry {
+        RawEntry {
             id,
             offset,
             flags,
             items: &bytes[start..at],
             count,
             master: self.master,
-        })
+        }
+    }
+}
+
+impl<'a> Iterator for Cursor<'a> {
+    type Item = RawEntry<'a>;
+
+    fn next(&mut self) -> Option<RawEntry<'a>> {
+        let offset = self.offset;
+        let flags = *self.bytes.get(offset)?;
+        let mut at = offset + 1;
+        let id = self.read_id(flags, &mut at);
+        Some(self.read_entry((offset, flags), id, at))
     }
 }
 

@@ -66,8 +66,14 @@ impl Entries {
         Some(BlockRef { first, block })
     }
 
-    /// Adds an entry behind all others.
-    pub(super) fn append(&mut self, id: StreamId, pairs: Pairs<'_>, limits: &EncodingLimits) {
+    /// Adds an entry behind all others, whose fields and values have `len` bytes.
+    pub(super) fn append(
+        &mut self,
+        id: StreamId,
+        pairs: Pairs<'_>,
+        len: u64,
+        limits: &EncodingLimits,
+    ) {
         self.length += 1;
         while let Some(mut last) = self.blocks.last_entry() {
             let first = *last.key();
@@ -78,7 +84,7 @@ impl Entries {
                 last.remove();
                 continue;
             }
-            if is_behind && has_room(block, pairs, limits) {
+            if is_behind && has_room(block, len, limits) {
                 return block.push(first, id, pairs);
             }
             block.close();
@@ -106,8 +112,7 @@ impl Entries {
         if !is_deleted {
             self.length += 1;
         } else if let Some(mut last) = self.blocks.last_entry() {
-            let first = *last.key();
-            last.get_mut().delete_last(first);
+            last.get_mut().delete_last();
         }
     }
 
@@ -195,13 +200,12 @@ impl Entries {
     }
 }
 
-/// Whether the block takes one more entry.
-fn has_room(block: &Block, pairs: Pairs<'_>, limits: &EncodingLimits) -> bool {
+/// Whether the block takes one more entry, whose fields and values have so many bytes.
+fn has_room(block: &Block, added_len: u64, limits: &EncodingLimits) -> bool {
     let max_bytes = match limits.stream_node_max_bytes {
         0 => NODE_BYTES_MAX,
         bytes => bytes.min(NODE_BYTES_MAX),
     };
-    let added: usize = pairs.iter().map(|part| part.len()).sum();
-    block.listpack_len() + (added as u64) < max_bytes
+    block.listpack_len() + added_len < max_bytes
         && (limits.stream_node_max_entries == 0 || block.total() < limits.stream_node_max_entries)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::block::Block;
 use super::entries::Entries;
 use super::{Group, Pending, Stream, StreamId};
+use crate::value::packed::PackedItem;
 
 /// What is wrong with the parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,20 +52,20 @@ impl StreamBuilder {
     }
 
     /// Begins a block, whose entries share these fields unless they have others.
-    pub fn begin_block<'a>(&mut self, fields: impl ExactSizeIterator<Item = &'a [u8]>) {
+    pub fn begin_block<'a>(&mut self, fields: impl ExactSizeIterator<Item = PackedItem<'a>>) {
         self.entries.close_last();
         self.begun = Some(Block::with_master_fields(fields));
     }
 
     /// Adds an entry to the block that was begun last, or to a first one with the entry's fields.
-    /// `pairs` has fields and values in turn.
+    /// `pairs` has fields and values in turn, none of them a double.
     ///
     /// # Errors
     /// When the entry cannot come behind those that are there.
     pub fn push(
         &mut self,
         id: StreamId,
-        pairs: &[&[u8]],
+        pairs: &[PackedItem<'_>],
         is_deleted: bool,
     ) -> Result<(), PartsError> {
         if id <= self.last_id {

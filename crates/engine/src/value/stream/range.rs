@@ -1,6 +1,6 @@
 //! Walking over the entries of a stream, forwards and backwards.
 
-use super::block::{Cursor, RawEntry};
+use super::block::{Block, Cursor, RawEntry};
 use super::entries::{BlockRange, Entries};
 use super::{StreamEntry, StreamId};
 
@@ -15,8 +15,12 @@ pub struct StreamRange<'a> {
 /// Where the walk is within a block.
 enum Walk<'a> {
     Forwards(Option<Cursor<'a>>),
-    /// What is left of a block that was read forwards, since only its beginning is known.
-    Backwards(Vec<RawEntry<'a>>),
+    Backwards {
+        /// A block of which the last entry alone was looked at so far.
+        begun: Option<(StreamId, &'a Block)>,
+        /// What is left of a block that was read forwards, which is the only way to read all of it.
+        entries: Vec<RawEntry<'a>>,
+    },
 }
 
 impl<'a> StreamRange<'a> {
@@ -27,7 +31,10 @@ impl<'a> StreamRange<'a> {
         is_backwards: bool,
     ) -> Self {
         let walk = if is_backwards {
-            Walk::Backwards(Vec::new())
+            Walk::Backwards {
+                begun: None,
+                entries: Vec::new(),
+            }
         } else {
             Walk::Forwards(None)
         };
@@ -63,12 +70,22 @@ impl<'a> Iterator for StreamRange<'a> {
                 let (&first, block) = self.blocks.as_mut()?.next()?;
                 *cursor = Some(block.cursor(first));
             },
-            Walk::Backwards(entries) => loop {
+            Walk::Backwards { begun, entries } => loop {
                 if let Some(entry) = entries.pop() {
                     return Some(entry.entry());
                 }
+                if let Some((first, block)) = begun.take() {
+                    let before_last = |entry: &RawEntry<'_>| entry.id < block.last();
+                    let entries_before = block.cursor(first).take_while(before_last);
+                    entries.extend(entries_before.filter(is_wanted));
+                    continue;
+                }
                 let (&first, block) = self.blocks.as_mut()?.next_back()?;
-                entries.extend(block.cursor(first).filter(is_wanted));
+                *begun = Some((first, block));
+                let last = block.last_entry(first);
+                if is_wanted(&last) {
+                    return Some(last.entry());
+                }
             },
         }
     }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::block::{BlockRef, Pairs};
+use smallvec::SmallVec;
+
+use super::block::BlockRef;
 use super::entries::Entries;
 use super::{Group, StreamId, StreamRange, Trim};
 use crate::value::EncodingLimits;
+use crate::value::packed::PackedItem;
 
 /// The most bytes that the fields and values of an entry may have together.
 const ENTRY_LEN_MAX: usize = 1 << 30;
@@ -33,6 +36,10 @@ pub enum AppendError {
     /// The entry is larger than any may be.
     #[error("the entry is too large")]
     TooLarge,
+}
+
+fn len_of(pairs: &[&[u8]]) -> usize {
+    pairs.iter().map(|part| part.len()).sum()
 }
 
 /// A stream. It may be empty and still know its last ID and its groups.
@@ -171,8 +178,14 @@ impl Stream {
         pairs: &[&[u8]],
         limits: &EncodingLimits,
     ) -> Result<StreamId, AppendError> {
-        let id = self.next_id(id, pairs)?;
-        self.entries.append(id, pairs, limits);
+        let id = self.next_id(id)?;
+        let len = len_of(pairs);
+        if len > ENTRY_LEN_MAX {
+            return Err(AppendError::TooLarge);
+        }
+        let items = pairs.iter().map(|part| PackedItem::from_string(part));
+        let items: SmallVec<[PackedItem<'_>; 16]> = items.collect();
+        self.entries.append(id, &items, len as u64, limits);
         // It may be set to anything.
         self.entries_added = self.entries_added.wrapping_add(1);
         self.last_id = id;
@@ -182,7 +195,7 @@ impl Stream {
         Ok(id)
     }
 
-    fn next_id(&self, id: EntryId, pairs: Pairs<'_>) -> Result<StreamId, AppendError> {
+    fn next_id(&self, id: EntryId) -> Result<StreamId, AppendError> {
         let last = self.last_id;
         let after_last = last.next().ok_or(AppendError::Exhausted)?;
         let id = match id {
@@ -201,15 +214,12 @@ impl Stream {
         if id <= last {
             return Err(AppendError::NotGreater);
         }
-        if Self::is_too_large(pairs) {
-            return Err(AppendError::TooLarge);
-        }
         Ok(id)
     }
 
     /// Whether fields and values are more than any entry may have.
     pub fn is_too_large(pairs: &[&[u8]]) -> bool {
-        pairs.iter().map(|part| part.len()).sum::<usize>() > ENTRY_LEN_MAX
+        len_of(pairs) > ENTRY_LEN_MAX
     }
 
     /// Deletes an entry; answers whether it was there.

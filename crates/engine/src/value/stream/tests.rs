@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::value::EncodingLimits;
+use crate::value::packed::PackedItem;
 
 /// An entry of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -248,12 +249,15 @@ fn check_same(stream: &Stream, model: &Model) {
 fn rebuilt(stream: &Stream) -> Stream {
     let mut builder = StreamBuilder::new();
     for block in stream.blocks() {
-        let fields: Vec<Vec<u8>> = block.master_fields().map(|field| field.to_vec()).collect();
-        builder.begin_block(fields.iter().map(Vec::as_slice));
+        let fields: Vec<_> = block.master_fields().collect();
+        builder.begin_block(fields.into_iter());
         for entry in block.entries() {
             let is_deleted = entry.is_deleted;
-            let (id, pairs) = owned(entry);
-            let pairs: Vec<&[u8]> = pairs.iter().map(Vec::as_slice).collect();
+            let id = entry.id;
+            let pairs: Vec<_> = entry
+                .fields
+                .flat_map(|(field, value)| [field, value])
+                .collect();
             builder.push(id, &pairs, is_deleted).unwrap();
         }
     }
@@ -434,13 +438,12 @@ fn deleted_entries_ahead_of_the_last_id_are_not_in_the_way() {
 
 #[test]
 fn parts_that_contradict_each_other_are_refused() {
+    let pair = [PackedItem::Bytes(b"f"), PackedItem::Integer(5)];
     let mut builder = StreamBuilder::new();
-    builder
-        .push(StreamId::new(2, 0), &[b"f", b"v"], false)
-        .unwrap();
-    let again = builder.push(StreamId::new(2, 0), &[b"f", b"v"], false);
+    builder.push(StreamId::new(2, 0), &pair, false).unwrap();
+    let again = builder.push(StreamId::new(2, 0), &pair, false);
     assert_eq!(again, Err(PartsError::NotAscending));
-    let odd = builder.push(StreamId::new(3, 0), &[b"f"], false);
+    let odd = builder.push(StreamId::new(3, 0), &pair[..1], false);
     assert_eq!(odd, Err(PartsError::OddPairs));
     let early = StreamId::new(1, 0);
     let finished = builder.finish(Some(early), 1, StreamId::MIN);
