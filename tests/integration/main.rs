@@ -13,4 +13,5 @@ mod random_data;
 mod robustness;
 mod rust_client;
 mod script_limits;
+mod tls;
 mod transcripts;

@@ -75,6 +75,25 @@ pub struct Target {
     pub password: Option<Vec<u8>>,
     /// The database to select.
     pub database: i64,
+    /// How to speak TLS, if it is to be spoken.
+    pub tls: Option<TlsOptions>,
+}
+
+/// How to speak TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// The name to ask for, which the certificate must then be for (`--sni`).
+    pub sni: Option<String>,
+    /// A file with authorities to trust (`--cacert`).
+    pub ca_certificate: Option<PathBuf>,
+    /// A folder with such files (`--cacertdir`).
+    pub ca_folder: Option<PathBuf>,
+    /// Whether any certificate will do (`--insecure`).
+    pub insecure: bool,
+    /// Our own certificate (`--cert`).
+    pub certificate: Option<PathBuf>,
+    /// Its key (`--key`).
+    pub key: Option<PathBuf>,
 }
 
 /// What the program does.
@@ -250,6 +269,7 @@ fn read_target(matches: &ArgMatches) -> Result<Target, ArgumentsError> {
         user: None,
         password: None,
         database: 0,
+        tls: flag(matches, "tls").then(TlsOptions::default),
     };
     let mut given: Vec<(usize, &str)> = ["host", "port", "database", "password", "user", "uri"]
         .into_iter()
@@ -266,6 +286,17 @@ fn read_target(matches: &ArgMatches) -> Result<Target, ArgumentsError> {
             "user" => target.user = bytes(matches, id),
             _ => Uri::parse(&value)?.apply(&mut target),
         }
+    }
+    if let Some(tls) = &mut target.tls {
+        let path = |id| matches.get_one::<OsString>(id).map(PathBuf::from);
+        *tls = TlsOptions {
+            sni: text(matches, "sni"),
+            ca_certificate: path("cacert"),
+            ca_folder: path("cacertdir"),
+            insecure: flag(matches, "insecure"),
+            certificate: path("cert"),
+            key: path("key"),
+        };
     }
     Ok(target)
 }
@@ -406,6 +437,13 @@ fn command() -> Command {
             switch("no-auth-warning", "Do not warn about a password on the command line").long("no-auth-warning"),
             switch("resp2", "Speak RESP2").short('2'),
             switch("resp3", "Speak RESP3").short('3'),
+            switch("tls", "Speak TLS; rediss:// does, too").long("tls"),
+            value("sni", "NAME", "Server name to ask for by TLS, which its certificate must be for").long("sni"),
+            value("cacert", "FILE", "Authorities to trust, instead of the system's").long("cacert"),
+            value("cacertdir", "FOLDER", "Folder of such files").long("cacertdir"),
+            switch("insecure", "Take any certificate of the server").long("insecure"),
+            value("cert", "FILE", "Certificate to show to the server").long("cert"),
+            value("key", "FILE", "Key of that certificate").long("key"),
             switch("cluster-mode", "Follow MOVED and ASK redirections").short('c'),
             switch("embedded", "Open an engine inside this process, with no server at all").long("embedded"),
         ])

@@ -184,9 +184,10 @@ impl Client {
             return Ok(Box::new(Embedded::open(engine)));
         }
         let target = &self.options.target;
-        let socket = match &target.unix_socket {
-            Some(path) => Socket::connect_unix(path)?,
-            None => Socket::connect_tcp(&target.host, target.port)?,
+        let socket = match (&target.unix_socket, &target.tls) {
+            (Some(path), _) => Socket::connect_unix(path)?,
+            (None, None) => Socket::connect_tcp(&target.host, target.port)?,
+            (None, Some(tls)) => Socket::connect_tls(&target.host, target.port, tls)?,
         };
         let connection: Box<dyn Connection> = Box::new(socket);
         if self.notice_pushes {

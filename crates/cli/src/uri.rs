@@ -1,4 +1,4 @@
-//! `redis://` addresses, as `-u` takes them:
+//! `redis://` addresses, and `rediss://` ones for TLS, as `-u` takes them:
 //! `redis://[[USER:]PASSWORD@][HOST[:PORT]][/DATABASE]`, with user and password
 //! percent-encoded. Query parameters are not part of it.
 
@@ -15,17 +15,15 @@ pub struct Uri {
     host: Option<String>,
     port: Option<u16>,
     database: Option<i64>,
+    is_tls: bool,
 }
 
 /// Why an address is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UriError {
-    /// It begins with something else than `redis://`.
+    /// It begins with something else than `redis://` or `rediss://`.
     #[error("Invalid URI scheme")]
     Scheme,
-    /// It asks for TLS, which this build does not speak.
-    #[error("rediss:// is not supported: this prompt is built without TLS")]
-    Tls,
     /// A `%` lacks its two digits.
     #[error("Incomplete URI encoding")]
     IncompleteEncoding,
@@ -37,14 +35,15 @@ pub enum UriError {
 impl Uri {
     /// Reads an address.
     pub fn parse(uri: &str) -> Result<Uri, UriError> {
-        let rest = match uri.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("redis") => rest,
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("rediss") => {
-                return Err(UriError::Tls);
-            }
-            _ => return Err(UriError::Scheme),
+        let (scheme, rest) = uri.split_once("://").ok_or(UriError::Scheme)?;
+        let is_tls = scheme.eq_ignore_ascii_case("rediss");
+        if !is_tls && !scheme.eq_ignore_ascii_case("redis") {
+            return Err(UriError::Scheme);
+        }
+        let mut parsed = Uri {
+            is_tls,
+            ..Uri::default()
         };
-        let mut parsed = Uri::default();
         let rest = match rest.split_once('@') {
             None => rest,
             Some((identity, rest)) => {
@@ -90,6 +89,9 @@ impl Uri {
         }
         if let Some(database) = self.database {
             target.database = database;
+        }
+        if self.is_tls {
+            target.tls.get_or_insert_default();
         }
     }
 }
@@ -138,6 +140,7 @@ mod tests {
         assert_eq!((uri.user, uri.host), (None, None));
         assert_eq!(uri.password.as_deref(), Some(&b"secret"[..]));
         assert_eq!(uri.database, Some(3));
+        assert!(Uri::parse("REDISS://h").unwrap().is_tls && !uri.is_tls);
         let uri = Uri::parse("redis://[::1]:7000").unwrap();
         assert_eq!((uri.host.as_deref(), uri.port), (Some("::1"), Some(7000)));
     }
@@ -145,7 +148,7 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         assert_eq!(Uri::parse("localhost"), Err(UriError::Scheme));
-        assert_eq!(Uri::parse("rediss://h"), Err(UriError::Tls));
+        assert_eq!(Uri::parse("rediss:h"), Err(UriError::Scheme));
         assert_eq!(
             Uri::parse("redis://a%4@h"),
             Err(UriError::IncompleteEncoding)

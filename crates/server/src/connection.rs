@@ -359,6 +359,7 @@ impl<T: Transport> Drop for Connection<T> {
             "Client closed connection {}",
             self.session.description(&self.engine)
         );
+        self.transport.take_leave();
         with_worker_if_any(|state| self.session.close(&mut state.worker));
     }
 }

@@ -4,6 +4,7 @@
 //! * `worker`: a worker thread. `transport`: sockets as connections use them.
 //! * `connection`: one client connection, from readiness to replies.
 //! * `clock`: the time of day for the engine.
+//! * `tls`: settings and sockets of TLS, or, in a build without it, that there is none.
 //! * `listeners`: the addresses that are listened on. `observer`: what CONFIG SET changes outside the engine.
 //! * `host`: what the engine asks of the process around it: memory, facts for INFO, freeing.
 //! * [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
@@ -27,6 +28,8 @@ mod observer;
 pub mod process;
 pub mod run;
 mod server;
+#[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
+mod tls;
 mod transport;
 mod worker;
 

@@ -16,6 +16,7 @@ use crate::ServerError;
 struct Wanted {
     host: String,
     port: u16,
+    is_tls: bool,
     /// Whether the server does without it if this machine has no such address.
     is_optional: bool,
 }
@@ -23,6 +24,7 @@ struct Wanted {
 /// A listener on its way to the thread that accepts its connections.
 pub(crate) struct NewListener {
     pub(crate) listener: StdListener,
+    pub(crate) is_tls: bool,
     /// Resolves when no more connections are to be accepted.
     pub(crate) stop: oneshot::Receiver<()>,
     /// Dropped after the listener was.
@@ -56,16 +58,24 @@ impl Listeners {
             accepting,
         };
         let opened = match config.port() {
-            0 if any_port => listen_anywhere(config)?,
+            0 if any_port => {
+                let mut opened = listen_anywhere(config)?;
+                opened.extend(listen_all(&wanted_by_tls(config), config.tcp_backlog())?);
+                opened
+            }
             _ => listen_all(&wanted_by(config), config.tcp_backlog())?,
         };
         listeners.add(&mut listeners.open.lock(), opened);
         Ok(listeners)
     }
 
-    /// The addresses that the server listens on.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.open.lock().iter().map(|open| open.address).collect()
+    /// The addresses that the server listens on, without TLS or with it.
+    pub(crate) fn addresses(&self, is_tls: bool) -> Vec<SocketAddr> {
+        let open = self.open.lock();
+        open.iter()
+            .filter(|open| open.wanted.is_tls == is_tls)
+            .map(|open| open.address)
+            .collect()
     }
 
     /// Listens on nothing any more.
@@ -135,6 +145,7 @@ impl Listeners {
             // Without a thread that accepts the server is stopping.
             let _ = self.accepting.send(NewListener {
                 listener,
+                is_tls: wanted.is_tls,
                 stop: stopped,
                 closed: closing,
             });
@@ -156,13 +167,19 @@ fn close(open: Open) {
 }
 
 fn wanted_by(config: &Config) -> Vec<Wanted> {
-    match config.port() {
-        0 => Vec::new(),
-        port => wanted_at(config, port),
-    }
+    let plain = wanted_at(config, config.port(), false);
+    plain.into_iter().chain(wanted_by_tls(config)).collect()
 }
 
-fn wanted_at(config: &Config, port: u16) -> Vec<Wanted> {
+fn wanted_by_tls(config: &Config) -> Vec<Wanted> {
+    wanted_at(config, config.tls_port(), true)
+}
+
+/// Port 0 is none.
+fn wanted_at(config: &Config, port: u16, is_tls: bool) -> Vec<Wanted> {
+    if port == 0 {
+        return Vec::new();
+    }
     let addresses = config.bind_addresses();
     let wanted = addresses.iter().map(|address| {
         let text = String::from_utf8_lossy(address);
@@ -174,6 +191,7 @@ fn wanted_at(config: &Config, port: u16) -> Vec<Wanted> {
         Wanted {
             host: host.to_owned(),
             port,
+            is_tls,
             is_optional: text.starts_with('-'),
         }
     });
@@ -184,7 +202,8 @@ fn wanted_at(config: &Config, port: u16) -> Vec<Wanted> {
 fn listen_anywhere(config: &Config) -> Result<Vec<(Wanted, StdListener)>, ServerError> {
     let mut opened = Vec::new();
     let mut port = 0;
-    for wanted in wanted_at(config, 0) {
+    // Any number stands for the port until there is one.
+    for wanted in wanted_at(config, u16::MAX, false) {
         let wanted = Wanted { port, ..wanted };
         for (wanted, listener) in listen_all(&[wanted], config.tcp_backlog())? {
             port = listener.local_addr()?.port();
@@ -260,7 +279,7 @@ mod tests {
 
     fn hosts(listeners: &Listeners) -> Vec<String> {
         listeners
-            .addresses()
+            .addresses(false)
             .iter()
             .map(|address| address.ip().to_string())
             .collect()
@@ -274,7 +293,7 @@ mod tests {
         set(&config, "port", "0");
         set(&config, "bind", "127.0.0.1");
         let listeners = Listeners::open(&config, true, closer()).unwrap();
-        let first = listeners.addresses()[0].port();
+        let first = listeners.addresses(false)[0].port();
         assert_ne!(first, 0);
         // The same port on every address: the old listener has to go first.
         set(&config, "port", &first.to_string());
@@ -293,7 +312,7 @@ mod tests {
         );
         assert!(listeners.reconfigure(&config).is_err());
         assert_eq!(hosts(&listeners), ["127.0.0.1", "127.0.0.2"]);
-        assert_eq!(listeners.addresses()[1].port(), first);
+        assert_eq!(listeners.addresses(false)[1].port(), first);
         set(&config, "port", "0");
         listeners.reconfigure(&config).unwrap();
         assert!(hosts(&listeners).is_empty());
@@ -308,7 +327,7 @@ mod tests {
         assert!(
             Listeners::open(&config, false, closer())
                 .unwrap()
-                .addresses()
+                .addresses(false)
                 .is_empty()
         );
         set(&config, "bind", "127.0.0.1");
@@ -316,7 +335,7 @@ mod tests {
         assert!(
             Listeners::open(&config, false, closer())
                 .unwrap()
-                .addresses()
+                .addresses(false)
                 .is_empty()
         );
     }

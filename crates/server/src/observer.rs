@@ -8,30 +8,46 @@ use oxidis_engine::config::{ApplyError, Config, ConfigObserver, DirectiveId};
 use crate::configuration;
 use crate::descriptors;
 use crate::listeners::Listeners;
+use crate::tls::TlsSettings;
+
+const CANNOT_LISTEN: &str = "Unable to listen on this port. Check server logs.";
 
 /// Applies changed directives to a running server.
 pub(crate) struct ServerObserver {
     listeners: Arc<Listeners>,
+    tls: Arc<TlsSettings>,
 }
 
 impl ServerObserver {
-    pub(crate) fn new(listeners: Arc<Listeners>) -> Self {
-        Self { listeners }
+    pub(crate) fn new(listeners: Arc<Listeners>, tls: Arc<TlsSettings>) -> Self {
+        Self { listeners, tls }
+    }
+
+    fn reload_tls(&self, config: &Config) -> Result<(), String> {
+        self.tls.reload(config).map_err(|error| {
+            tracing::warn!("{error}");
+            "Unable to update TLS configuration. Check server logs.".to_owned()
+        })
+    }
+
+    fn listen(&self, config: &Config, complaint: &str) -> Result<(), String> {
+        self.listeners.reconfigure(config).map_err(|error| {
+            tracing::warn!("{error}");
+            complaint.to_owned()
+        })
     }
 
     fn apply_one(&self, config: &Config, name: &str) -> Result<(), String> {
         match name {
-            "port" => self
-                .listeners
-                .reconfigure(config)
-                .map_err(|_| "Unable to listen on this port. Check server logs.".to_owned()),
-            "bind" => self
-                .listeners
-                .reconfigure(config)
-                .map_err(|_| "Failed to bind to specified addresses.".to_owned()),
-            "tls-port" if config.tls_port() != 0 => {
-                Err("Unable to update TLS configuration. Check server logs.".to_owned())
+            "port" => self.listen(config, CANNOT_LISTEN),
+            "bind" => self.listen(config, "Failed to bind to specified addresses."),
+            "tls-port" => {
+                if config.tls_port() != 0 {
+                    self.reload_tls(config)?;
+                }
+                self.listen(config, CANNOT_LISTEN)
             }
+            name if name.starts_with("tls-") && config.tls_port() != 0 => self.reload_tls(config),
             "maxclients" => match descriptors::make_room_for(config.maxclients()) {
                 possible if possible < config.maxclients() => Err(format!(
                     "The operating system is not able to handle the specified number of clients, \

@@ -142,6 +142,9 @@ fn log_ready(config: &Config, server: &RunningServer) {
             port = server.port(),
         );
     }
+    if let Some(address) = server.tls_addresses().first() {
+        tracing::info!("Ready to accept connections tls: on {address}");
+    }
     if let Some(path) = server.unix_socket() {
         tracing::info!(
             "The server is now ready to accept connections at {}",

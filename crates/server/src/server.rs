@@ -15,6 +15,7 @@ use crate::host::ProcessHost;
 use crate::listeners::{Listeners, NewListener};
 use crate::observer::ServerObserver;
 use crate::process::Allocator;
+use crate::tls::{TlsError, TlsSettings};
 use crate::worker;
 
 /// Why a server did not start.
@@ -29,6 +30,9 @@ pub enum ServerError {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// TLS cannot be spoken as the configuration asks.
+    #[error("Failed to configure TLS: {0}")]
+    Tls(#[from] TlsError),
     /// A thread or runtime could not be made.
     #[error("cannot start a worker: {0}")]
     Worker(#[from] std::io::Error),
@@ -62,9 +66,13 @@ pub struct RunningServer {
 /// look up. Its thread is left alone then; it ends with the process.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The stack of a worker: scripts nest functions, and these functions of ours, 200 deep.
+const STACK_BYTES: usize = 8 << 20;
+
 /// A connection on its way to its worker.
 pub(crate) enum Accepted {
     Tcp(std::net::TcpStream),
+    Secured(std::net::TcpStream, Arc<TlsSettings>),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream, String),
 }
@@ -74,16 +82,27 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let config = options.config;
     let workers = config.io_threads().max(1);
     let shutdown = Arc::new(Notify::new());
+    let tls = Arc::new(TlsSettings::default());
+    if config.tls_port() != 0 {
+        tls.reload(&config)?;
+    }
     let (accepting, new_listeners) = mpsc::unbounded_channel();
     let listeners = Arc::new(Listeners::open(&config, options.any_port, accepting)?);
     let host = ProcessHost::new(shutdown.clone(), listeners.clone(), options.allocator)?;
-    if let Some(address) = listeners.addresses().first().filter(|_| options.any_port) {
+    if let Some(address) = listeners
+        .addresses(false)
+        .first()
+        .filter(|_| options.any_port)
+    {
         // Who asked for any port learns from the configuration too which one it is.
         config
             .set_default("port", address.port().to_string().as_bytes())
             .expect("a port is a port to the configuration");
     }
-    config.observe(Box::new(ServerObserver::new(listeners.clone())));
+    config.observe(Box::new(ServerObserver::new(
+        listeners.clone(),
+        tls.clone(),
+    )));
     let engine = Engine::new(EngineOptions {
         config: config.clone(),
         clock: options.clock,
@@ -108,6 +127,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
         let engine = engine.clone();
         let stopped = stopped.clone();
         let thread = std::thread::Builder::new().name(format!("oxidis-{index}"));
+        let thread = thread.stack_size(STACK_BYTES);
         threads.push(thread.spawn(move || {
             worker::install(&engine, receiver);
             runtime.block_on(worker::run(index, engine, stopped));
@@ -135,6 +155,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
             tokio::spawn(accept_all(
                 new_listeners,
                 accept_engine.clone(),
+                tls,
                 senders.clone(),
             ));
             #[cfg(unix)]
@@ -171,7 +192,12 @@ impl RunningServer {
 
     /// The addresses that the server listens on.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.addresses()
+        self.listeners.addresses(false)
+    }
+
+    /// The addresses on which the server speaks TLS.
+    pub fn tls_addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses(true)
     }
 
     /// The Unix socket that the server listens on, if there is one.
@@ -260,14 +286,16 @@ fn listen_unix(
 async fn accept_all(
     mut new_listeners: mpsc::UnboundedReceiver<NewListener>,
     engine: Arc<Engine>,
+    tls: Arc<TlsSettings>,
     senders: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
 ) {
     while let Some(new) = new_listeners.recv().await {
         let (engine, senders) = (engine.clone(), senders.clone());
+        let tls = new.is_tls.then(|| tls.clone());
         tokio::spawn(async move {
             if let Ok(listener) = TcpListener::from_std(new.listener) {
                 tokio::select! {
-                    () = accept_tcp(listener, engine, senders) => {}
+                    () = accept_tcp(listener, engine, tls, senders) => {}
                     // An error means that the server is gone.
                     _ = new.stop => {}
                 }
@@ -280,6 +308,7 @@ async fn accept_all(
 async fn accept_tcp(
     listener: TcpListener,
     engine: Arc<Engine>,
+    tls: Option<Arc<TlsSettings>>,
     senders: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
 ) {
     let mut next = 0;
@@ -298,7 +327,10 @@ async fn accept_tcp(
                 keep_alive(&stream, engine.config().tcp_keepalive_seconds());
                 next = (next + 1) % senders.len();
                 // A worker that has ended means that the server is stopping.
-                let _ = senders[next].send(Accepted::Tcp(stream));
+                let _ = senders[next].send(match &tls {
+                    None => Accepted::Tcp(stream),
+                    Some(settings) => Accepted::Secured(stream, settings.clone()),
+                });
             }
             // Out of descriptors: wait for some to be closed.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,

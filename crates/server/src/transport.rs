@@ -37,6 +37,9 @@ pub(crate) trait Transport: Send + Unpin {
 
     /// Ends the connection past the runtime, so that the far end learns of it.
     fn end_now(&mut self);
+
+    /// Says what is to be said before the connection is closed.
+    fn take_leave(&mut self) {}
 }
 
 /// How a connection is made to progress.

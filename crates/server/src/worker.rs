@@ -135,6 +135,14 @@ fn adopt(accepted: Accepted, engine: &Arc<Engine>) -> std::io::Result<()> {
             let session = Session::new(engine, address, local_address);
             spawn(stream, session, engine);
         }
+        Accepted::Secured(stream, settings) => {
+            let stream = TcpStream::from_std(stream)?;
+            let address = stream.peer_addr()?.to_string();
+            let local_address = stream.local_addr()?.to_string();
+            let secured = settings.secure(stream)?;
+            let session = Session::new(engine, address, local_address);
+            spawn(secured, session, engine);
+        }
         #[cfg(unix)]
         Accepted::Unix(stream, path) => {
             let stream = tokio::net::UnixStream::from_std(stream)?;

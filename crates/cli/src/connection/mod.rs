@@ -7,6 +7,8 @@ mod exchange;
 mod listening;
 mod reader;
 mod socket;
+#[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
+mod tls;
 
 pub use embedded::{Embedded, open_engine};
 pub use error::{ConnectionError, describe};

@@ -1,4 +1,4 @@
-//! A server behind a TCP or Unix socket, with blocking I/O: a prompt does one thing
+//! A server behind a TCP or Unix socket, or behind TLS, with blocking I/O: a prompt does one thing
 //! at a time.
 
 use std::io::{self, Read, Write};
@@ -7,7 +7,9 @@ use std::path::Path;
 
 use oxidis_resp::Value;
 
+use super::tls::TlsStream;
 use super::{Connection, ConnectionError, Listening, ReplyReader, encode};
+use crate::arguments::TlsOptions;
 
 /// A connection to a server.
 pub struct Socket {
@@ -34,6 +36,16 @@ impl Socket {
             }
         }
         Err(failure)
+    }
+
+    /// Connects by TCP as [`Socket::connect_tcp`] does, and speaks TLS.
+    pub fn connect_tls(host: &str, port: u16, options: &TlsOptions) -> io::Result<Socket> {
+        let socket = Socket::connect_tcp(host, port)?;
+        let SocketStream::Tcp(stream) = socket.stream else {
+            return Ok(socket);
+        };
+        let stream = TlsStream::connect(stream, host, options)?;
+        Ok(Socket::over(SocketStream::Tls(stream)))
     }
 
     /// Connects to a Unix socket.
@@ -101,10 +113,12 @@ impl Connection for Socket {
     }
 }
 
-/// A stream of either family.
+/// A stream of any kind.
 pub enum SocketStream {
     /// A TCP connection.
     Tcp(TcpStream),
+    /// TLS over a TCP connection.
+    Tls(TlsStream),
     /// A connection to a Unix socket.
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream),
@@ -115,6 +129,7 @@ impl SocketStream {
     pub fn try_clone(&self) -> io::Result<SocketStream> {
         match self {
             SocketStream::Tcp(stream) => stream.try_clone().map(SocketStream::Tcp),
+            SocketStream::Tls(stream) => stream.try_clone().map(SocketStream::Tls),
             #[cfg(unix)]
             SocketStream::Unix(stream) => stream.try_clone().map(SocketStream::Unix),
         }
@@ -125,6 +140,7 @@ impl SocketStream {
         // A stream that has ended already is what was wanted.
         let _ = match self {
             SocketStream::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            SocketStream::Tls(stream) => stream.shutdown(),
             #[cfg(unix)]
             SocketStream::Unix(stream) => stream.shutdown(Shutdown::Both),
         };
@@ -135,6 +151,7 @@ impl Read for SocketStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             SocketStream::Tcp(stream) => stream.read(buffer),
+            SocketStream::Tls(stream) => stream.read(buffer),
             #[cfg(unix)]
             SocketStream::Unix(stream) => stream.read(buffer),
         }
@@ -145,6 +162,7 @@ impl Write for SocketStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             SocketStream::Tcp(stream) => stream.write(bytes),
+            SocketStream::Tls(stream) => stream.write(bytes),
             #[cfg(unix)]
             SocketStream::Unix(stream) => stream.write(bytes),
         }

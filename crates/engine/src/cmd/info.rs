@@ -261,7 +261,13 @@ fn server(page: &mut Page, worker: &mut Worker) {
     page.fact("process_id");
     page.field("process_supervised", config.supervised().word());
     page.field("run_id", &engine.run_id);
-    page.field("tcp_port", config.port());
+    page.field(
+        "tcp_port",
+        match config.port() {
+            0 => config.tls_port(),
+            port => port,
+        },
+    );
     page.field("server_time_usec", worker.now_us);
     page.field("uptime_in_seconds", uptime_seconds);
     page.field("uptime_in_days", uptime_seconds / 86_400);

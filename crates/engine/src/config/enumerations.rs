@@ -169,9 +169,13 @@ enumeration! {
 }
 
 enumeration! {
-    pub(super) enum TlsClientAuthentication {
+    /// Whether clients must show a certificate.
+    pub enum TlsClientAuthentication {
+        /// They are not asked for one.
         No = "no",
+        /// They must.
         Yes = "yes",
+        /// They may; one that is shown must be good.
         Optional = "optional",
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::directive::DirectiveId;
 use super::enumerations::{
     AclPubsubDefault, AppendFsync, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy,
-    ProtectedAction, ShutdownFlags, Supervised, SyslogFacility,
+    ProtectedAction, ShutdownFlags, Supervised, SyslogFacility, TlsClientAuthentication,
 };
 use super::store::Config;
 use super::value::{OutputBufferLimit, SavePoint, Value};
@@ -81,6 +81,7 @@ numbers! {
     databases: usize = "databases";
     port: u16 = "port";
     tls_port: u16 = "tls-port";
+    tls_session_cache_size: usize = "tls-session-cache-size";
     tcp_backlog: u32 = "tcp-backlog";
     tcp_keepalive_seconds: u64 = "tcp-keepalive";
     timeout_seconds: u64 = "timeout";
@@ -139,6 +140,8 @@ switches! {
     cluster_enabled = "cluster-enabled";
     import_mode = "import-mode";
     syslog_enabled = "syslog-enabled";
+    tls_prefer_server_ciphers = "tls-prefer-server-ciphers";
+    tls_session_caching = "tls-session-caching";
     hide_user_data_from_log = "hide-user-data-from-log";
 }
 
@@ -153,6 +156,7 @@ enumerations! {
     supervised: Supervised = "supervised";
     log_format: LogFormat = "log-format";
     log_timestamp_format: LogTimestampFormat = "log-timestamp-format";
+    tls_auth_clients: TlsClientAuthentication = "tls-auth-clients";
     syslog_facility: SyslogFacility = "syslog-facility";
 }
 
@@ -166,6 +170,13 @@ texts! {
     logfile = "logfile";
     pidfile = "pidfile";
     syslog_ident = "syslog-ident";
+    tls_cert_file = "tls-cert-file";
+    tls_key_file = "tls-key-file";
+    tls_key_file_pass = "tls-key-file-pass";
+    tls_ca_cert_file = "tls-ca-cert-file";
+    tls_ca_cert_dir = "tls-ca-cert-dir";
+    tls_protocols = "tls-protocols";
+    tls_ciphersuites = "tls-ciphersuites";
     unixsocketgroup = "unixsocketgroup";
     unixsocket = "unixsocket";
     proc_title_template = "proc-title-template";

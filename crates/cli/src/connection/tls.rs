@@ -1,0 +1,271 @@
+//! TLS to a server, over a blocking socket.
+//!
+//! A [`TlsStream`] can be cloned, so that one thread may wait for replies while another sends: the
+//! lock is held while bytes are encrypted and decrypted, and not while they are waited for.
+//!
+//! As redis-cli does it, a certificate must come from an authority that is trusted, but need not
+//! name the host, unless a name is asked for by `--sni`.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme,
+};
+
+use crate::arguments::TlsOptions;
+
+/// Bytes that are read from the socket at a time.
+const READ_SIZE: usize = 16 * 1024;
+
+/// A TLS connection over TCP.
+pub struct TlsStream {
+    socket: TcpStream,
+    session: Arc<Mutex<ClientConnection>>,
+}
+
+impl TlsStream {
+    /// Speaks TLS on a socket that is connected to `host`; the handshake is over when this returns.
+    ///
+    /// # Errors
+    /// The files that do not hold what they should, and a handshake that fails.
+    pub fn connect(mut socket: TcpStream, host: &str, options: &TlsOptions) -> io::Result<Self> {
+        let name = options.sni.as_deref().unwrap_or(host);
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let config = Arc::new(client_config(options)?);
+        let mut session = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        while session.is_handshaking() {
+            session.complete_io(&mut socket)?;
+        }
+        Ok(TlsStream {
+            socket,
+            session: Arc::new(Mutex::new(session)),
+        })
+    }
+
+    /// Another handle for the same stream.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(TlsStream {
+            socket: self.socket.try_clone()?,
+            session: Arc::clone(&self.session),
+        })
+    }
+
+    /// Ends the stream.
+    pub fn shutdown(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Both)
+    }
+
+    fn session(&self) -> MutexGuard<'_, ClientConnection> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for TlsStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut encrypted = [0; READ_SIZE];
+        loop {
+            match self.session().reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // Who goes without a word has gone all the same.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                result => return result,
+            }
+            let count = self.socket.read(&mut encrypted)?;
+            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut received = &encrypted[..count];
+            loop {
+                session.read_tls(&mut received)?;
+                session
+                    .process_new_packets()
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                if received.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Write for TlsStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = session.writer().write(bytes)?;
+        while session.wants_write() {
+            session.write_tls(&mut self.socket)?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn client_config(options: &TlsOptions) -> io::Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    let verifier: Arc<dyn ServerCertVerifier> = if options.insecure {
+        Arc::new(Anybody(provider))
+    } else {
+        let roots = Arc::new(authorities(options)?);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider);
+        Arc::new(Trusted {
+            verifier: verifier.build().map_err(io::Error::other)?,
+            checks_name: options.sni.is_some(),
+        })
+    };
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    match (&options.certificate, &options.key) {
+        (None, None) => Ok(builder.with_no_client_auth()),
+        (Some(certificate), Some(key)) => {
+            let chain = certificates(certificate)?;
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, error))?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(io::Error::other)
+        }
+        _ => Err(io::Error::other(
+            "--cert and --key are of use only together",
+        )),
+    }
+}
+
+fn failed(path: &Path, reason: impl std::fmt::Display) -> io::Error {
+    io::Error::other(format!("{}: {reason}", path.display()))
+}
+
+fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| failed(path, error))
+}
+
+/// Whom we trust: who is named on the command line, or else whom the system trusts.
+fn authorities(options: &TlsOptions) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    let mut paths: Vec<_> = options.ca_certificate.iter().cloned().collect();
+    if let Some(folder) = &options.ca_folder {
+        let entries = std::fs::read_dir(folder).map_err(|error| failed(folder, error))?;
+        let files = entries.flatten().map(|entry| entry.path());
+        paths.extend(files.filter(|path| path.is_file()));
+    }
+    for path in &paths {
+        for certificate in certificates(path)? {
+            roots
+                .add(certificate)
+                .map_err(|error| failed(path, error))?;
+        }
+    }
+    if paths.is_empty() {
+        // What cannot be read of them is not trusted.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    Ok(roots)
+}
+
+/// Trusts whom the authorities have certified.
+#[derive(Debug)]
+struct Trusted {
+    verifier: Arc<WebPkiServerVerifier>,
+    checks_name: bool,
+}
+
+impl ServerCertVerifier for Trusted {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        status: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified =
+            self.verifier
+                .verify_server_cert(certificate, intermediates, name, status, now);
+        match verified {
+            // The name is looked at last.
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !self.checks_name => Ok(ServerCertVerified::assertion()),
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
+
+/// Trusts anybody who has the key to his own certificate (`--insecure`).
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
