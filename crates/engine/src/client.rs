@@ -13,6 +13,7 @@ use oxidis_resp::Protocol;
 use parking_lot::Mutex;
 
 use crate::blocking::Blocked;
+use crate::client_memory::{ClientMemory, ClientsMemory};
 use crate::mailbox::{Mailbox, Message};
 use crate::pubsub::Subscriptions;
 use crate::transaction::Transaction;
@@ -173,11 +174,19 @@ pub struct ClientShared {
     /// Since when more replies wait than the soft limit allows, in milliseconds since 1970; 0 if
     /// no more do.
     pub(crate) soft_limit_since_ms: AtomicI64,
+    pub(crate) memory: ClientMemory,
 }
 
 impl ClientShared {
-    pub(crate) fn new(id: u64, address: String, local_address: String, now_ms: i64) -> Self {
+    pub(crate) fn new(
+        id: u64,
+        address: String,
+        local_address: String,
+        now_ms: i64,
+        memory: ClientMemory,
+    ) -> Self {
         ClientShared {
+            memory,
             id,
             is_unix_socket: address.ends_with(":0"),
             address,
@@ -243,6 +252,7 @@ impl ClientShared {
 
     pub(crate) fn post(&self, message: Message) {
         self.mailbox.post(message);
+        self.count_memory();
     }
 
     /// Whether the session has ended, so that nobody takes what is posted to it.
@@ -260,12 +270,6 @@ impl ClientShared {
         self.is_held_back.load(Ordering::Relaxed) || self.blocked.lock().is_some()
     }
 
-    /// Bytes that the session takes: its requests, its replies and what is kept for it.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.query_buffer_bytes.load(Ordering::Relaxed)
-            + self.output_buffer_bytes.load(Ordering::Relaxed)
-    }
-
     /// Has the session closed by its owner.
     pub(crate) fn kill(&self) {
         self.is_killed.store(true, Ordering::Release);
@@ -280,6 +284,7 @@ pub(crate) struct Clients {
     last_id: AtomicU64,
     /// Sessions opened since the statistics were last reset.
     pub(crate) received: AtomicU64,
+    pub(crate) memory: Arc<ClientsMemory>,
 }
 
 impl Clients {
@@ -290,15 +295,26 @@ impl Clients {
         now_ms: i64,
     ) -> Arc<ClientShared> {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let client = Arc::new(ClientShared::new(id, address, local_address, now_ms));
+        let memory = ClientMemory::new(&self.memory);
+        let client = ClientShared::new(id, address, local_address, now_ms, memory);
+        let client = Arc::new(client);
+        client.count_memory();
         self.by_id.lock().insert(id, client.clone());
         self.received.fetch_add(1, Ordering::Relaxed);
         client
     }
 
-    pub(crate) fn remove(&self, id: u64) {
-        if let Some(client) = self.by_id.lock().remove(&id) {
-            client.has_ended.store(true, Ordering::Release);
+    /// Takes a session out that has ended.
+    pub(crate) fn remove(&self, client: &ClientShared) {
+        client.has_ended.store(true, Ordering::Release);
+        self.forget(client.id);
+    }
+
+    /// Takes a session out that is to be seen no more, though its owner has yet to end it.
+    pub(crate) fn forget(&self, id: u64) {
+        let client = self.by_id.lock().remove(&id);
+        if let Some(client) = client {
+            client.leave_memory_sum();
         }
     }
 

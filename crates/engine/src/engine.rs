@@ -48,6 +48,23 @@ pub trait Host: Send + Sync {
     /// Gives memory that holds nothing back to the system (MEMORY PURGE).
     fn purge_memory(&self) {}
 
+    /// Reads a control of the allocator that is a number, such as `arenas.page` (DEBUG MALLCTL).
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn allocator_control(&self, _name: &[u8]) -> Result<u64, String> {
+        Err("the allocator has no controls".to_owned())
+    }
+
+    /// Has the allocator do what a control without a value stands for, such as
+    /// `thread.tcache.flush` (DEBUG MALLCTL-STR).
+    ///
+    /// # Errors
+    /// Why it cannot be done.
+    fn allocator_command(&self, _name: &[u8]) -> Result<(), String> {
+        Err("the allocator has no controls".to_owned())
+    }
+
     /// What the allocator says of itself (MEMORY MALLOC-STATS), if it does.
     fn allocator_report(&self) -> Option<String> {
         None
@@ -256,6 +273,7 @@ impl Engine {
         self.rejected_connections.store(0, Ordering::Relaxed);
         self.clients.received.store(0, Ordering::Relaxed);
         self.client_limits.reset();
+        self.clients.memory.reset();
     }
 
     /// A generator for a new worker.

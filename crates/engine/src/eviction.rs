@@ -44,6 +44,8 @@ pub(crate) struct MemoryRules {
     /// How long eviction may keep a request waiting; `None` is for as long as it takes.
     time_limit_us: Option<i64>,
     is_lazy: bool,
+    /// What all clients together may take; 0 is no limit.
+    pub(crate) maxmemory_clients_bytes: u64,
 }
 
 impl MemoryRules {
@@ -54,6 +56,7 @@ impl MemoryRules {
             samples: config.maxmemory_samples(),
             time_limit_us: time_limit_us(config.maxmemory_eviction_tenacity()),
             is_lazy: config.lazyfree_lazy_eviction(),
+            maxmemory_clients_bytes: config.maxmemory_clients(),
         }
     }
 }
@@ -224,6 +227,15 @@ impl Worker {
             self.is_out_of_memory = outcome == Outcome::Nothing;
         } else {
             self.is_out_of_memory = false;
+        }
+    }
+
+    /// Closes clients if all together take too much memory.
+    #[inline]
+    pub(crate) fn limit_clients(&self) {
+        let limit_bytes = self.memory_rules.maxmemory_clients_bytes;
+        if limit_bytes > 0 && self.engine.clients.take_too_much(limit_bytes) {
+            self.engine.evict_clients(limit_bytes);
         }
     }
 

@@ -83,6 +83,7 @@ impl Worker {
         }
         self.engine.sample_rates();
         self.engine.look_at_clients();
+        self.limit_clients();
         let has_too_much = self.make_room_regularly();
         let is_paused = self.engine.pause.holds_writes(self.now_ms());
         if is_paused || self.engine.is_active_expire_off.load(Ordering::Relaxed) {

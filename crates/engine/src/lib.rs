@@ -8,6 +8,7 @@ mod blocking;
 mod busy;
 mod client;
 mod client_limits;
+mod client_memory;
 mod cmd;
 pub mod command;
 pub mod config;

@@ -185,6 +185,9 @@ impl PubSub {
 fn send(clients: &[Arc<ClientShared>], parts: &[&[u8]]) {
     let mut encoded: [Option<Arc<[u8]>>; 2] = [None, None];
     for client in clients {
+        if client.is_killed() {
+            continue;
+        }
         let protocol = client.protocol();
         let place = &mut encoded[usize::from(protocol == Protocol::Resp3)];
         let bytes = place.get_or_insert_with(|| {

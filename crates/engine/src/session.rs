@@ -26,6 +26,9 @@ const BATCH_MAX: usize = 64;
 /// With fewer requests in a batch prefetching costs more than it saves.
 const PREFETCH_MIN: usize = 4;
 
+/// Places of arguments that a worker keeps room for from batch to batch.
+const SPANS_KEEP_MAX: usize = 4096;
+
 /// Replies that may gather before the owner is asked to send them, in bytes.
 const OUTPUT_SOFT_MAX_BYTES: usize = 1 << 20;
 
@@ -205,6 +208,10 @@ impl Session {
     /// session blocks or is to be closed, or when there is much to send.
     pub fn process(&mut self, worker: &mut Worker, input: &[u8], output: &mut Vec<u8>) -> Progress {
         worker.refresh();
+        if worker.memory_rules.maxmemory_clients_bytes > 0 {
+            self.client.shared.note_input_memory(input.len());
+            worker.limit_clients();
+        }
         let now_ms = worker.now_ms();
         self.client
             .shared
@@ -231,7 +238,11 @@ impl Session {
         }
         worker.measure_rest();
         spans.clear();
+        if spans.capacity() > SPANS_KEEP_MAX {
+            spans = Vec::new();
+        }
         worker.spans = spans;
+        self.client.shared.count_memory();
         worker.engine.host.note_thread_memory();
         progress
     }
@@ -513,7 +524,7 @@ impl Session {
         dispatch::discard_transaction(worker, &mut self.client);
         crate::cmd::pubsub::unsubscribe_all(&worker.engine, &mut self.client);
         worker.engine.monitors.remove(&self.client.shared);
-        worker.engine.clients.remove(self.client.id());
+        worker.engine.clients.remove(&self.client.shared);
     }
 
     /// Tells CLIENT LIST how much of the session's input and output waits, in bytes.
@@ -525,5 +536,18 @@ impl Session {
         shared
             .output_buffer_bytes
             .store(output_bytes, Ordering::Relaxed);
+    }
+
+    /// Tells CLIENT LIST how much of the input waits and cannot be executed yet, in bytes: all of it
+    /// but the arguments that are understood, which Redis takes out of its buffer too.
+    pub fn note_unread(&self, input_bytes: usize, output_bytes: usize) {
+        let understood_bytes = self.parser.understood_bytes();
+        self.note_buffers(input_bytes.saturating_sub(understood_bytes), output_bytes);
+    }
+
+    /// Tells how much memory the owner's buffers for the session take, empty space in them included,
+    /// for `maxmemory-clients`.
+    pub fn note_buffer_memory(&self, bytes: usize) {
+        self.client.shared.note_buffer_memory(bytes);
     }
 }

@@ -15,6 +15,15 @@ pub(crate) struct Queued {
     pub(crate) arguments: Vec<Vec<u8>>,
 }
 
+impl Queued {
+    /// Bytes that it takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let arguments = self.arguments.iter();
+        let arguments = arguments.map(|argument| size_of::<Vec<u8>>() + argument.len());
+        size_of::<Queued>() + arguments.sum::<usize>()
+    }
+}
+
 /// The transaction of one session.
 #[derive(Default)]
 pub(crate) struct Transaction {

@@ -107,11 +107,14 @@ impl Worker {
     pub fn new(engine: &Arc<Engine>) -> Self {
         let config_generation = engine.config.generation();
         let limits = own_limits(engine);
+        let memory_rules = MemoryRules::new(&engine.config);
+        let is_limited = memory_rules.maxmemory_clients_bytes > 0;
+        engine.clients.keep_memory_sum(is_limited);
         Worker {
             view: View::new(engine.keyspace.clone()),
             random: engine.fork_random(),
             access_rules: engine.config.access_rules(),
-            memory_rules: MemoryRules::new(&engine.config),
+            memory_rules,
             access_random: RefCell::new(engine.fork_random()),
             evictor: Evictor::default(),
             is_out_of_memory: false,
@@ -174,6 +177,8 @@ impl Worker {
         if memory_rules != self.memory_rules {
             self.memory_rules = memory_rules;
             self.evictor.forget();
+            let is_limited = memory_rules.maxmemory_clients_bytes > 0;
+            self.engine.clients.keep_memory_sum(is_limited);
         }
     }
 

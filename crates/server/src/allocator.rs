@@ -1,6 +1,6 @@
 //! The allocator of the binary, and what it tells of itself: jemalloc, where it can be built.
 //!
-//! Unsafe because jemalloc's controls are C: one is called for what its crate has no function for.
+//! Unsafe because jemalloc's controls are C: they are called where its crate has no function.
 
 use oxidis_server::Allocator;
 
@@ -23,6 +23,8 @@ pub fn allocator() -> Allocator {
         resident_bytes: || stats::resident::read().ok().map(|bytes| bytes as u64),
         thread_balance: Some(jemalloc::thread_balance),
         purge: jemalloc::purge,
+        control: jemalloc::control,
+        command: jemalloc::command,
         statistics: jemalloc::statistics,
     }
 }
@@ -37,12 +39,16 @@ pub fn allocator() -> Allocator {
         resident_bytes: || None,
         thread_balance: None,
         purge: || {},
+        control: |_| Err("the allocator has no controls".to_owned()),
+        command: |_| Err("the allocator has no controls".to_owned()),
         statistics: || None,
     }
 }
 
 #[cfg(not(target_env = "msvc"))]
 mod jemalloc {
+    use std::ffi::CString;
+
     use tikv_jemalloc_ctl::{stats_print, thread};
 
     /// What this thread has ever allocated less what it has ever freed, in bytes.
@@ -67,19 +73,48 @@ mod jemalloc {
 
     /// Gives every page that holds nothing back to the system.
     pub(super) fn purge() {
-        // 4096 stands for all arenas (MALLCTL_ARENAS_ALL in jemalloc's header).
-        let name = c"arena.4096.purge";
-        // SAFETY: the name ends with a zero byte, and this control takes and gives no values. It
-        // fails only if there is no such control, and then nothing is given back.
-        unsafe {
-            tikv_jemalloc_sys::mallctl(
-                name.as_ptr(),
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-                0,
-            );
+        // 4096 stands for all arenas (MALLCTL_ARENAS_ALL in jemalloc's header). Without that
+        // control nothing is given back.
+        let _ = command(b"arena.4096.purge");
+    }
+
+    /// Calls a control that takes and gives no value.
+    pub(super) fn command(name: &[u8]) -> Result<(), String> {
+        let name = CString::new(name).map_err(|error| error.to_string())?;
+        let (nothing, no_length) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: the name ends with a zero byte; no value is asked for or given, and jemalloc
+        // refuses that where a control needs one.
+        let reason =
+            unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), nothing, no_length, nothing, 0) };
+        match reason {
+            0 => Ok(()),
+            reason => Err(std::io::Error::from_raw_os_error(reason).to_string()),
         }
+    }
+
+    /// Reads a number of any width up to eight bytes.
+    pub(super) fn control(name: &[u8]) -> Result<u64, String> {
+        let name = CString::new(name).map_err(|error| error.to_string())?;
+        let mut reason = 0;
+        for width in [8_usize, 4, 2, 1] {
+            let mut value = [0_u8; 8];
+            let mut len = width;
+            // SAFETY: the name ends with a zero byte; jemalloc writes no more than `len` bytes, of
+            // which there is room for eight, and no value is given to it.
+            reason = unsafe {
+                tikv_jemalloc_sys::mallctl(
+                    name.as_ptr(),
+                    value.as_mut_ptr().cast(),
+                    &mut len,
+                    std::ptr::null_mut(),
+                    0,
+                )
+            };
+            if reason == 0 {
+                return Ok(u64::from_le_bytes(value));
+            }
+        }
+        Err(std::io::Error::from_raw_os_error(reason).to_string())
     }
 
     /// jemalloc's own report.

@@ -18,6 +18,9 @@ use tokio::time::Sleep;
 use crate::transport::{Drive, Transport};
 use crate::worker::{READ_SIZE, WorkerState, forget_connection, with_worker, with_worker_if_any};
 
+/// Bytes that are read at a time into a buffer of the connection's own, at the most.
+const ROOM_MAX: usize = 1 << 20;
+
 /// Replies beyond which the output buffer of a worker is not kept.
 const OUTPUT_KEEP_MAX: usize = 1 << 20;
 
@@ -110,11 +113,18 @@ impl<T: Transport> Connection<T> {
                 }
             }
             if !progressed {
-                self.session
-                    .note_buffers(self.unread.len(), self.unsent.len() - self.sent);
+                self.note_buffers();
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Tells others what waits here.
+    fn note_buffers(&self) {
+        let unsent_bytes = self.unsent.len() - self.sent;
+        self.session.note_unread(self.unread.len(), unsent_bytes);
+        let buffer_bytes = self.unread.capacity() + self.unsent.capacity();
+        self.session.note_buffer_memory(buffer_bytes);
     }
 
     /// Takes what other sessions sent.
@@ -226,8 +236,8 @@ impl<T: Transport> Connection<T> {
             return Step::Progressed;
         }
         let old_len = self.unread.len();
-        self.unread
-            .resize(old_len + self.needs.clamp(READ_SIZE, 1 << 20), 0);
+        let room = self.make_room();
+        self.unread.resize(old_len + room, 0);
         let received = drive.receive(&mut self.transport, &mut self.unread[old_len..]);
         let count = match received {
             Poll::Ready(Ok(count)) => count,
@@ -246,6 +256,20 @@ impl<T: Transport> Connection<T> {
             self.process_unread(drive, state);
         }
         Step::Progressed
+    }
+
+    /// Makes room behind what is unread, and answers how much. A long request gets exactly what it
+    /// needs in the end, so that what CLIENT LIST and `maxmemory-clients` count is what it takes.
+    fn make_room(&mut self) -> usize {
+        let len = self.unread.len();
+        if len < READ_SIZE || self.needs == 0 {
+            return self.needs.clamp(READ_SIZE, ROOM_MAX);
+        }
+        let room = self.needs.min(ROOM_MAX);
+        if self.unread.capacity() - len < room {
+            self.unread.reserve_exact(self.needs.min(len.max(ROOM_MAX)));
+        }
+        room.max(READ_SIZE.min(self.unread.capacity() - len))
     }
 
     fn process_unread(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) {

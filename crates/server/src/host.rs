@@ -99,6 +99,14 @@ impl Host for ProcessHost {
         (self.allocator.purge)();
     }
 
+    fn allocator_control(&self, name: &[u8]) -> Result<u64, String> {
+        (self.allocator.control)(name)
+    }
+
+    fn allocator_command(&self, name: &[u8]) -> Result<(), String> {
+        (self.allocator.command)(name)
+    }
+
     fn allocator_report(&self) -> Option<String> {
         (self.allocator.statistics)()
     }

@@ -22,6 +22,10 @@ pub struct Allocator {
     pub thread_balance: Option<fn() -> i64>,
     /// Gives memory that holds nothing back to the system.
     pub purge: fn(),
+    /// Reads a control that is a number, by its name.
+    pub control: fn(&[u8]) -> Result<u64, String>,
+    /// Does what a control without a value stands for, by its name.
+    pub command: fn(&[u8]) -> Result<(), String>,
     /// Its own report, if it has one.
     pub statistics: fn() -> Option<String>,
 }
@@ -186,6 +190,8 @@ mod tests {
             resident_bytes: || Some(300),
             thread_balance: None,
             purge: || {},
+            control: |_| Err(String::new()),
+            command: |_| Err(String::new()),
             statistics: || None,
         };
         let facts = facts(&allocator);

@@ -398,7 +398,8 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
     let idle = (now_ms - shared.last_interaction_ms.load(Ordering::Relaxed)) / 1000;
     let input = load(&shared.query_buffer_bytes);
     let output = load(&shared.output_buffer_bytes) + shared.mailbox.pushed_bytes();
-    let total = size_of::<ClientShared>() + size_of::<Client>() + input + output;
+    let queued = load(&shared.memory.queued_bytes);
+    let total = shared.memory_bytes();
     let last_command = shared.last_command.load(Ordering::Relaxed) as usize;
     let command = match last_command.checked_sub(1) {
         Some(id) => table().all()[id].full_name.as_str(),
@@ -412,7 +413,7 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
     line.extend_from_slice(&names.name);
     let middle = format!(
         " age={age} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={} watch={} qbuf={input} \
-         qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={output} tot-mem={total} \
+         qbuf-free=0 argv-mem=0 multi-mem={queued} rbs=0 rbp=0 obl=0 oll={} omem={output} tot-mem={total} \
          events={} cmd={command} user={} redir=-1 resp={} lib-name=",
         flags(shared),
         load(&shared.database),

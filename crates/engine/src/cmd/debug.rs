@@ -109,6 +109,20 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: log,
     },
     Subcommand {
+        name: "mallctl",
+        arguments: (3, 3),
+        form: "MALLCTL <key>",
+        explanation: "Answers a number that the allocator keeps under a name.",
+        handler: allocator_control,
+    },
+    Subcommand {
+        name: "mallctl-str",
+        arguments: (4, 4),
+        form: "MALLCTL-STR <key> VOID",
+        explanation: "Has the allocator do what has no value, such as thread.tcache.flush.",
+        handler: allocator_command,
+    },
+    Subcommand {
         name: "object",
         arguments: (3, 3),
         form: "OBJECT <key>",
@@ -203,6 +217,23 @@ fn debug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         Some(subcommand) => (subcommand.handler)(cx, out),
         None => Err(unknown(cx)),
     }
+}
+
+fn allocator_control(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let value = cx.engine().host.allocator_control(cx.arg(2));
+    let value = value.map_err(|reason| CommandError::from(format!("ERR {reason}")))?;
+    out.integer(value as i64);
+    Ok(())
+}
+
+fn allocator_command(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if !cx.arg_is(3, "VOID") {
+        return Err(CommandError::text("ERR only controls without a value"));
+    }
+    let result = cx.engine().host.allocator_command(cx.arg(2));
+    result.map_err(|reason| CommandError::from(format!("ERR {reason}")))?;
+    out.ok();
+    Ok(())
 }
 
 fn unknown(cx: &Context<'_>) -> CommandError {

@@ -457,7 +457,7 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.field("expired_subkeys", totals.expired_subkeys);
     page.field("expired_keys", totals.expired_keys);
     page.field("evicted_keys", totals.evicted_keys);
-    page.zeros(&["evicted_clients"]);
+    page.field("evicted_clients", engine.clients.memory.evicted());
     page.field("evicted_scripts", engine.scripting.evicted());
     let (total_ms, current_ms) = engine.eviction_times.total_and_current_ms(worker.now_us);
     page.field("total_eviction_exceeded_time", total_ms);

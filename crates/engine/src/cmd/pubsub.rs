@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use oxidis_resp::Writer;
 
 use crate::client::{Client, ReplyMode};
+use crate::client_memory::name_bytes;
 use crate::command::{
     Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec, Locks, Reply,
 };
@@ -230,6 +231,8 @@ fn subscribe_to(cx: &mut Context<'_>, kind: Kind, out: &mut Reply<'_>) -> Comman
     for index in 1..cx.argc() {
         let name = cx.arg(index);
         if cx.client.subscriptions.of(kind).insert(name.to_vec()) {
+            let subscribed_bytes = &cx.client.shared.memory.subscribed_bytes;
+            subscribed_bytes.fetch_add(name_bytes(name), Ordering::Relaxed);
             cx.engine().pubsub.subscribe(kind, name, &cx.client.shared);
         }
         confirm(cx.client, words(kind).0, Some(name), kind, out);
@@ -249,6 +252,8 @@ fn unsubscribe_from(cx: &mut Context<'_>, kind: Kind, out: &mut Reply<'_>) -> Co
     }
     for name in names {
         if cx.client.subscriptions.of(kind).remove(&name) {
+            let subscribed_bytes = &cx.client.shared.memory.subscribed_bytes;
+            subscribed_bytes.fetch_sub(name_bytes(&name), Ordering::Relaxed);
             cx.engine()
                 .pubsub
                 .unsubscribe(kind, &name, &cx.client.shared);
@@ -305,6 +310,8 @@ pub(crate) fn unsubscribe_all(engine: &Engine, client: &mut Client) {
             engine.pubsub.unsubscribe(kind, &name, &client.shared);
         }
     }
+    let subscribed_bytes = &client.shared.memory.subscribed_bytes;
+    subscribed_bytes.store(0, Ordering::Relaxed);
     note_counts(client);
 }
 

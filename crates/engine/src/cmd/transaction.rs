@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::client_memory::name_bytes;
 use crate::command::dispatch::{discard_transaction, unwatch};
 use crate::command::{
     Args, Categories, Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags,
@@ -135,6 +136,8 @@ fn watch(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             .stripe_mut(key.hash)
             .watchers
             .add(&watched, was_expired, is_dirty);
+        let watched_bytes = &cx.client.shared.memory.watched_bytes;
+        watched_bytes.fetch_add(name_bytes(key.bytes), Ordering::Relaxed);
         cx.client.transaction.watched.push(watched);
     }
     let count = cx.client.transaction.watched.len();

@@ -3,6 +3,8 @@
 //! The gates stand in Redis's order, since a client that trips two of them gets the error of the
 //! first.
 
+use std::sync::atomic::Ordering;
+
 use oxidis_resp::Writer;
 use smallvec::SmallVec;
 
@@ -90,16 +92,15 @@ pub(crate) fn execute(
         return reject(worker, client, Some(registered), &error, out);
     }
     if client.transaction.is_open && is_queued(registered) {
-        let arguments = args.to_owned();
-        client.transaction.queue.push(Queued {
+        let queued = Queued {
             registered,
-            arguments,
-        });
+            arguments: args.to_owned(),
+        };
+        let queued_bytes = &client.shared.memory.queued_bytes;
+        queued_bytes.fetch_add(queued.memory_bytes(), Ordering::Relaxed);
+        client.transaction.queue.push(queued);
         let count = client.transaction.queue.len() as i64;
-        client
-            .shared
-            .queued_count
-            .store(count, std::sync::atomic::Ordering::Relaxed);
+        client.shared.queued_count.store(count, Ordering::Relaxed);
         out.simple("QUEUED");
         return;
     }
@@ -294,13 +295,12 @@ pub(crate) fn write_error(worker: &Worker, error: &CommandError, out: &mut Reply
 
 /// Ends a transaction: empties its queue and forgets its watched keys.
 pub(crate) fn discard_transaction(worker: &mut Worker, client: &mut Client) {
-    client.transaction.queue.clear();
+    client.transaction.queue = Vec::new();
+    let queued_bytes = &client.shared.memory.queued_bytes;
+    queued_bytes.store(0, Ordering::Relaxed);
     client.transaction.is_open = false;
     client.transaction.has_failed = false;
-    client
-        .shared
-        .queued_count
-        .store(-1, std::sync::atomic::Ordering::Relaxed);
+    client.shared.queued_count.store(-1, Ordering::Relaxed);
     unwatch(worker, client);
 }
 
@@ -323,12 +323,11 @@ pub(crate) fn unwatch(worker: &mut Worker, client: &mut Client) {
             worker.view.unlock();
         }
     }
+    let watched_bytes = &client.shared.memory.watched_bytes;
+    watched_bytes.store(0, Ordering::Relaxed);
     // A new flag: whoever still holds the old one marks nothing.
     transaction.is_dirty = Default::default();
-    client
-        .shared
-        .watched_count
-        .store(0, std::sync::atomic::Ordering::Relaxed);
+    client.shared.watched_count.store(0, Ordering::Relaxed);
 }
 
 /// Locks what the command needs.

@@ -1,0 +1,176 @@
+//! How much memory each client takes, and all together; `maxmemory-clients`.
+//!
+//! A client takes what waits to be executed, what waits to be sent, and what is kept for it: queued
+//! commands, watched keys, subscriptions. Each part is noted where it changes. The sum over all
+//! clients is only kept while there is a limit; it is looked at before a batch of requests is
+//! executed and regularly. When it is above the limit the greediest clients are closed, down to the
+//! limit, those with CLIENT NO-EVICT excepted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use crate::client::{Client, ClientShared, Clients};
+use crate::config::LogLevel;
+use crate::engine::Engine;
+
+/// What a watched key or a subscription takes beside its name, which is kept twice: by the session,
+/// and by those who have to find it.
+const NAME_OVERHEAD_BYTES: usize = 128;
+
+/// Bytes that a name takes which a session watches or is subscribed to.
+pub(crate) fn name_bytes(name: &[u8]) -> usize {
+    2 * name.len() + NAME_OVERHEAD_BYTES
+}
+
+/// What one client takes.
+#[derive(Default)]
+pub(crate) struct ClientMemory {
+    /// Memory of the buffers of the connection, empty space in them included.
+    buffer_bytes: AtomicUsize,
+    /// The queue of MULTI.
+    pub(crate) queued_bytes: AtomicUsize,
+    pub(crate) watched_bytes: AtomicUsize,
+    pub(crate) subscribed_bytes: AtomicUsize,
+    /// What the sum has of it.
+    counted_bytes: AtomicI64,
+    /// Whether the sum is to have nothing of it any more.
+    is_gone: AtomicBool,
+    sum: Arc<ClientsMemory>,
+}
+
+/// What all clients take.
+#[derive(Default)]
+pub(crate) struct ClientsMemory {
+    /// Whether the sum is kept.
+    is_kept: AtomicBool,
+    bytes: AtomicI64,
+    /// Clients closed for it.
+    evicted: AtomicU64,
+}
+
+impl ClientsMemory {
+    /// Clients closed because all together took too much.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// CONFIG RESETSTAT.
+    pub(crate) fn reset(&self) {
+        self.evicted.store(0, Ordering::Relaxed);
+    }
+}
+
+impl ClientMemory {
+    pub(crate) fn new(sum: &Arc<ClientsMemory>) -> Self {
+        ClientMemory {
+            sum: sum.clone(),
+            ..Default::default()
+        }
+    }
+}
+
+impl ClientShared {
+    /// Bytes that the session takes: its requests, its replies and what is kept for it.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let memory = &self.memory;
+        let parts = [
+            &memory.buffer_bytes,
+            &memory.queued_bytes,
+            &memory.watched_bytes,
+            &memory.subscribed_bytes,
+        ];
+        let parts = parts.iter().map(|bytes| bytes.load(Ordering::Relaxed));
+        let fixed = size_of::<ClientShared>() + size_of::<Client>();
+        fixed + parts.sum::<usize>() + self.mailbox.pushed_bytes()
+    }
+
+    /// Notes how much memory the buffers of the connection take.
+    pub(crate) fn note_buffer_memory(&self, bytes: usize) {
+        self.memory.buffer_bytes.store(bytes, Ordering::Relaxed);
+        self.count_memory();
+    }
+
+    /// Notes that so much input is about to be executed.
+    pub(crate) fn note_input_memory(&self, bytes: usize) {
+        /// What is shorter may lie in a buffer that all clients of a worker share.
+        const OWN_MIN: usize = 64 << 10;
+        if bytes > OWN_MIN {
+            self.memory.buffer_bytes.fetch_max(bytes, Ordering::Relaxed);
+            self.count_memory();
+        }
+    }
+
+    /// Brings the sum up to date with what the session takes.
+    #[inline]
+    pub(crate) fn count_memory(&self) {
+        if self.memory.sum.is_kept.load(Ordering::Relaxed) {
+            self.recount_memory();
+        }
+    }
+
+    #[cold]
+    fn recount_memory(&self) {
+        let memory = &self.memory;
+        let set = |bytes: i64| {
+            let before = memory.counted_bytes.swap(bytes, Ordering::SeqCst);
+            memory
+                .sum
+                .bytes
+                .fetch_add(bytes - before, Ordering::Relaxed);
+        };
+        if !memory.is_gone.load(Ordering::SeqCst) {
+            set(self.memory_bytes() as i64);
+        }
+        // It may have gone meanwhile.
+        if memory.is_gone.load(Ordering::SeqCst) {
+            set(0);
+        }
+    }
+
+    /// Takes the session out of the sum for good.
+    pub(crate) fn leave_memory_sum(&self) {
+        self.memory.is_gone.store(true, Ordering::SeqCst);
+        self.recount_memory();
+    }
+}
+
+impl Clients {
+    /// Starts or stops keeping the sum.
+    pub(crate) fn keep_memory_sum(&self, is_kept: bool) {
+        self.memory.is_kept.store(is_kept, Ordering::Relaxed);
+        if is_kept {
+            self.all().iter().for_each(|client| client.count_memory());
+        }
+    }
+
+    /// Whether all clients together take more than `limit_bytes`.
+    #[inline]
+    pub(crate) fn take_too_much(&self, limit_bytes: u64) -> bool {
+        self.memory.bytes.load(Ordering::Relaxed) > limit_bytes as i64
+    }
+}
+
+impl Engine {
+    /// Closes the greediest clients until all together take no more than `limit_bytes`.
+    #[cold]
+    pub(crate) fn evict_clients(&self, limit_bytes: u64) {
+        let mut clients: Vec<(usize, Arc<ClientShared>)> = self
+            .clients
+            .all()
+            .into_iter()
+            .filter(|client| !client.no_evict.load(Ordering::Relaxed) && !client.is_killed())
+            .map(|client| (client.memory_bytes(), client))
+            .collect();
+        clients.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (_, client) in clients {
+            if !self.clients.take_too_much(limit_bytes) {
+                break;
+            }
+            let line = format!("Evicting client: {}", client.description(self.now_ms()));
+            self.host.log(LogLevel::Notice, &line);
+            self.clients.memory.evicted.fetch_add(1, Ordering::Relaxed);
+            client.kill();
+            self.clients.forget(client.id);
+        }
+    }
+}
