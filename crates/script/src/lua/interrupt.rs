@@ -12,8 +12,9 @@ use oxidis_engine::scripting::Interruption;
 
 use super::frame::{Frame, Raise};
 
-/// Instructions between two questions to the engine.
-const INTERVAL_INSTRUCTIONS: c_int = 10_000;
+/// Instructions between two questions to the engine. Few, since each may copy a string of any length; so
+/// many that the questions take no more than a hundredth of the time.
+const INTERVAL_INSTRUCTIONS: c_int = 1_000;
 
 /// Steps in Rust between two questions.
 const INTERVAL_STEPS: u32 = 4096;
