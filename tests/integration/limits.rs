@@ -1,7 +1,7 @@
 //! Limits on what clients may do: how many there are, how long they idle, how much they send and
 //! leave unread.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -21,6 +21,24 @@ fn information(server: &TestServer, field: &str) -> String {
     value
         .unwrap_or_else(|| panic!("{field} is missing"))
         .to_owned()
+}
+
+#[test]
+fn a_rush_of_clients_does_not_pass_the_limit() {
+    let server = server(&["--maxclients", "5"]);
+    for _ in 0..50 {
+        let mut streams: Vec<TcpStream> = (0..20)
+            .map(|_| TcpStream::connect(server.address()).expect("connected"))
+            .collect();
+        let answered = streams.iter_mut().filter_map(|stream| {
+            let mut answer = [0; 7];
+            // Who is refused may find the connection closed.
+            stream.write_all(b"PING\r\n").ok()?;
+            stream.read_exact(&mut answer).ok()?;
+            (&answer == b"+PONG\r\n").then_some(())
+        });
+        assert!(answered.count() <= 5);
+    }
 }
 
 #[test]

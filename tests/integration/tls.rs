@@ -373,3 +373,35 @@ fn a_server_without_what_tls_needs_does_not_start() {
     );
     assert!(log.contains("Failed to configure TLS"), "{log}");
 }
+
+#[test]
+fn the_benchmark_speaks_it() {
+    let certificates = Certificates::new();
+    let (server, port) = certificates.server(&[]);
+    let benchmark = |arguments: &[&str]| {
+        Command::new(binary_under_test())
+            .args(["benchmark", "--tls", "-p", &port.to_string(), "-q"])
+            .args(["--cacert", &certificates.text("ca.crt")])
+            .args(arguments)
+            .output()
+            .expect("it runs")
+    };
+    let (certificate, key) = (
+        certificates.text("client.crt"),
+        certificates.text("client.key"),
+    );
+    let shown = ["--cert", &certificate, "--key", &key];
+    // Values that are longer than what TLS, a socket or a read takes at once.
+    for load in [
+        &["-t", "set,get", "-n", "2000", "-P", "16", "-d", "20000"][..],
+        &["-t", "get", "-n", "200", "-k", "0", "--threads", "2"],
+    ] {
+        let output = benchmark(&[&shown[..], load].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{load:?}: {errors}");
+    }
+    let mut client = server.client();
+    assert_eq!(client.run("STRLEN key:__rand_int__").text(), "20000");
+    let output = benchmark(&["-t", "get", "-n", "10"]);
+    assert_eq!(output.status.code(), Some(1));
+}

@@ -1,21 +1,19 @@
 //! The command line: the flags of `redis-cli`, read into [`Options`]. Their
 //! meaning lives with the code that they steer.
-//!
-//! Three habits of `redis-cli` shape the parser: the first word that is no flag
-//! begins the command, and what follows belongs to it whatever it looks like; of
-//! a flag given twice the last wins; and a flag's value is taken as it stands,
-//! even when it begins with a dash (passwords do).
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::OsStringValueParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use oxidis_client::flags::{
+    bytes, culprit, is_given, leading_integer, leading_number, read_target, switch, target_flags,
+    text, trailing_command, value, words,
+};
+use oxidis_client::{Target, TargetError};
 
-use crate::text::{leading_integer, leading_number, unquote};
-use crate::uri::{Uri, UriError};
+use crate::text::unquote;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,42 +56,6 @@ pub struct Options {
     pub warn_about_password: bool,
     /// Whether an engine inside this process answers instead of a server.
     pub embedded: bool,
-}
-
-/// A server's address and the identity to use there.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Target {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// A Unix socket, which overrides host and port.
-    pub unix_socket: Option<PathBuf>,
-    /// The ACL user; the default user where absent.
-    pub user: Option<Vec<u8>>,
-    /// The password; no `AUTH` is sent where absent.
-    pub password: Option<Vec<u8>>,
-    /// The database to select.
-    pub database: i64,
-    /// How to speak TLS, if it is to be spoken.
-    pub tls: Option<TlsOptions>,
-}
-
-/// How to speak TLS.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TlsOptions {
-    /// The name to ask for, which the certificate must then be for (`--sni`).
-    pub sni: Option<String>,
-    /// A file with authorities to trust (`--cacert`).
-    pub ca_certificate: Option<PathBuf>,
-    /// A folder with such files (`--cacertdir`).
-    pub ca_folder: Option<PathBuf>,
-    /// Whether any certificate will do (`--insecure`).
-    pub insecure: bool,
-    /// Our own certificate (`--cert`).
-    pub certificate: Option<PathBuf>,
-    /// Its key (`--key`).
-    pub key: Option<PathBuf>,
 }
 
 /// What the program does.
@@ -173,15 +135,12 @@ pub enum ArgumentsError {
     /// Two flags that exclude each other.
     #[error("Options {0} and {1} are mutually exclusive.")]
     Exclusive(&'static str, &'static str),
-    /// `-p` with something else than a port.
-    #[error("Invalid server port.")]
-    Port,
     /// `--quoted-pattern` with unbalanced quotes.
     #[error("Invalid quoted string specified for --quoted-pattern.")]
     QuotedPattern,
-    /// `-u` with something else than a `redis://` address.
+    /// A flag that is to name the server and names none.
     #[error(transparent)]
-    Uri(#[from] UriError),
+    Target(#[from] TargetError),
 }
 
 /// Reads the arguments that follow the program's name. `terminal` says whether
@@ -214,15 +173,15 @@ fn read(matches: &ArgMatches, terminal: bool) -> Result<Options, ArgumentsError>
         }
     }
     let standard_input = match bytes(matches, "stdin-tag") {
-        Some(_) if flag(matches, "stdin-last") => {
+        Some(_) if is_given(matches, "stdin-last") => {
             return Err(ArgumentsError::Exclusive("-x", "-X"));
         }
         Some(tag) => InputArgument::Tagged(tag),
-        None if flag(matches, "stdin-last") => InputArgument::Last,
+        None if is_given(matches, "stdin-last") => InputArgument::Last,
         None => InputArgument::None,
     };
     let target = read_target(matches)?;
-    let follow_redirects = flag(matches, "cluster-mode");
+    let follow_redirects = is_given(matches, "cluster-mode");
     if follow_redirects && target.unix_socket.is_some() {
         return Err(ArgumentsError::Exclusive("-c", "-s"));
     }
@@ -231,14 +190,10 @@ fn read(matches: &ArgMatches, terminal: bool) -> Result<Options, ArgumentsError>
         None => bytes(matches, "pattern"),
     };
     Ok(Options {
-        warn_about_password: target.password.is_some() && !flag(matches, "no-auth-warning"),
+        warn_about_password: target.password.is_some() && !is_given(matches, "no-auth-warning"),
         target,
         mode: read_mode(matches),
-        command: matches
-            .get_many::<OsString>("command")
-            .unwrap_or_default()
-            .map(|word| to_bytes(word))
-            .collect(),
+        command: words(matches),
         repeat: text(matches, "repeat").map_or(1, |value| leading_integer(&value)),
         interval: text(matches, "interval")
             .and_then(|value| Duration::try_from_secs_f64(leading_number(&value)).ok())
@@ -249,80 +204,38 @@ fn read(matches: &ArgMatches, terminal: bool) -> Result<Options, ArgumentsError>
         show_pushes,
         protocol: read_protocol(matches)?,
         standard_input,
-        quoted_input: flag(matches, "quoted-input"),
-        fail_on_error: flag(matches, "fail-on-error"),
+        quoted_input: is_given(matches, "quoted-input"),
+        fail_on_error: is_given(matches, "fail-on-error"),
         follow_redirects,
         pattern,
         key_type: bytes(matches, "type"),
-        ask_password: flag(matches, "askpass"),
-        embedded: flag(matches, "embedded"),
+        ask_password: is_given(matches, "askpass"),
+        embedded: is_given(matches, "embedded"),
     })
-}
-
-/// Applies the flags that describe the server in the order in which they were
-/// given, so that a later one corrects what an earlier `-u` said.
-fn read_target(matches: &ArgMatches) -> Result<Target, ArgumentsError> {
-    let mut target = Target {
-        host: "127.0.0.1".into(),
-        port: 6379,
-        unix_socket: matches.get_one::<OsString>("socket").map(PathBuf::from),
-        user: None,
-        password: None,
-        database: 0,
-        tls: flag(matches, "tls").then(TlsOptions::default),
-    };
-    let mut given: Vec<(usize, &str)> = ["host", "port", "database", "password", "user", "uri"]
-        .into_iter()
-        .filter_map(|id| Some((matches.index_of(id)?, id)))
-        .collect();
-    given.sort_unstable();
-    for (_, id) in given {
-        let value = text(matches, id).unwrap_or_default();
-        match id {
-            "host" => target.host = value,
-            "port" => target.port = value.trim().parse().map_err(|_| ArgumentsError::Port)?,
-            "database" => target.database = leading_integer(&value),
-            "password" => target.password = bytes(matches, id),
-            "user" => target.user = bytes(matches, id),
-            _ => Uri::parse(&value)?.apply(&mut target),
-        }
-    }
-    if let Some(tls) = &mut target.tls {
-        let path = |id| matches.get_one::<OsString>(id).map(PathBuf::from);
-        *tls = TlsOptions {
-            sni: text(matches, "sni"),
-            ca_certificate: path("cacert"),
-            ca_folder: path("cacertdir"),
-            insecure: flag(matches, "insecure"),
-            certificate: path("cert"),
-            key: path("key"),
-        };
-    }
-    Ok(target)
 }
 
 /// Where several modes are asked for, the first in this order is the one.
 fn read_mode(matches: &ArgMatches) -> Mode {
     let number = |id| text(matches, id).map(|value| leading_integer(&value).max(0) as u64);
-    if flag(matches, "latency") || flag(matches, "latency-history") {
+    if is_given(matches, "latency") || is_given(matches, "latency-history") {
         Mode::Latency {
-            history: flag(matches, "latency-history"),
+            history: is_given(matches, "latency-history"),
         }
-    } else if flag(matches, "pipe") {
+    } else if is_given(matches, "pipe") {
         Mode::Pipe {
             timeout_seconds: number("pipe-timeout").unwrap_or(30),
         }
-    } else if flag(matches, "bigkeys") {
+    } else if is_given(matches, "bigkeys") {
         Mode::BigKeys
     } else if let samples @ Some(_) = number("memkeys-samples") {
         Mode::MemoryKeys { samples }
-    } else if flag(matches, "memkeys") {
+    } else if is_given(matches, "memkeys") {
         Mode::MemoryKeys { samples: None }
-    } else if flag(matches, "hotkeys") {
+    } else if is_given(matches, "hotkeys") {
         Mode::HotKeys
-    } else if flag(matches, "stat") {
+    } else if is_given(matches, "stat") {
         Mode::Statistics
-    } else if flag(matches, "scan") {
+    } else if is_given(matches, "scan") {
         Mode::Scan
     } else if let Some(seconds) = number("intrinsic-latency") {
         Mode::IntrinsicLatency { seconds }
@@ -334,15 +247,15 @@ fn read_mode(matches: &ArgMatches) -> Mode {
 }
 
 fn read_output(matches: &ArgMatches, terminal: bool) -> Output {
-    if flag(matches, "raw") {
+    if is_given(matches, "raw") {
         Output::Raw
-    } else if flag(matches, "csv") {
+    } else if is_given(matches, "csv") {
         Output::Csv
-    } else if flag(matches, "json") {
+    } else if is_given(matches, "json") {
         Output::Json
-    } else if flag(matches, "quoted-json") {
+    } else if is_given(matches, "quoted-json") {
         Output::QuotedJson
-    } else if terminal || flag(matches, "no-raw") {
+    } else if terminal || is_given(matches, "no-raw") {
         Output::Standard
     } else {
         Output::Raw
@@ -350,41 +263,14 @@ fn read_output(matches: &ArgMatches, terminal: bool) -> Output {
 }
 
 fn read_protocol(matches: &ArgMatches) -> Result<ProtocolChoice, ArgumentsError> {
-    match (flag(matches, "resp2"), flag(matches, "resp3")) {
+    match (is_given(matches, "resp2"), is_given(matches, "resp3")) {
         (true, true) => Err(ArgumentsError::Exclusive("-2", "-3")),
         (true, false) => Ok(ProtocolChoice::Resp2),
         (false, true) => Ok(ProtocolChoice::Resp3),
-        (false, false) if flag(matches, "json") || flag(matches, "quoted-json") => {
+        (false, false) if is_given(matches, "json") || is_given(matches, "quoted-json") => {
             Ok(ProtocolChoice::PreferResp3)
         }
         (false, false) => Ok(ProtocolChoice::Default),
-    }
-}
-
-fn flag(matches: &ArgMatches, id: &str) -> bool {
-    matches.get_flag(id)
-}
-
-fn text(matches: &ArgMatches, id: &str) -> Option<String> {
-    let value = matches.get_one::<OsString>(id)?;
-    Some(value.to_string_lossy().into_owned())
-}
-
-fn bytes(matches: &ArgMatches, id: &str) -> Option<Vec<u8>> {
-    matches.get_one::<OsString>(id).map(|value| to_bytes(value))
-}
-
-/// An argument's bytes as the shell gave them; elsewhere than on Unix, where
-/// arguments are not bytes, their UTF-8.
-fn to_bytes(argument: &OsStr) -> Vec<u8> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::ffi::OsStrExt;
-        argument.as_bytes().to_vec()
-    }
-    #[cfg(not(unix))]
-    {
-        argument.to_string_lossy().into_owned().into_bytes()
     }
 }
 
@@ -393,19 +279,7 @@ fn explain(error: clap::Error) -> ArgumentsError {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             ArgumentsError::Asked(error.to_string())
         }
-        _ => {
-            let culprit = match error.get(ContextKind::InvalidArg) {
-                Some(ContextValue::String(culprit)) => culprit.clone(),
-                _ => String::new(),
-            };
-            // A flag without its value is named together with the value's name.
-            let culprit = culprit
-                .split([' ', '='])
-                .next()
-                .unwrap_or_default()
-                .to_string();
-            ArgumentsError::Unrecognized(culprit)
-        }
+        _ => ArgumentsError::Unrecognized(culprit(&error)),
     }
 }
 
@@ -425,25 +299,18 @@ fn command() -> Command {
         .about("Sends commands to a Redis-compatible server and prints the replies; without a command it opens a prompt.")
         .after_help(AFTER_HELP)
         .next_help_heading("Connection")
+        .args(target_flags())
+        .mut_arg("password", |password| {
+            password
+                .visible_alias("pass")
+                .help("Password; REDISCLI_AUTH in the environment is a safer place for it")
+        })
         .args([
-            value("host", "HOST", "Server host name or address [default: 127.0.0.1]").short('h'),
-            value("port", "PORT", "Server port [default: 6379]").short('p'),
-            value("socket", "PATH", "Unix socket of the server, instead of host and port").short('s'),
-            value("uri", "URI", "redis://[[USER:]PASSWORD@][HOST[:PORT]][/DATABASE]").short('u'),
             value("database", "NUMBER", "Database to select").short('n'),
-            value("password", "PASSWORD", "Password; REDISCLI_AUTH in the environment is a safer place for it").short('a').visible_alias("pass"),
-            value("user", "NAME", "ACL user that the password belongs to").long("user"),
             switch("askpass", "Ask for the password at the terminal").long("askpass"),
             switch("no-auth-warning", "Do not warn about a password on the command line").long("no-auth-warning"),
             switch("resp2", "Speak RESP2").short('2'),
             switch("resp3", "Speak RESP3").short('3'),
-            switch("tls", "Speak TLS; rediss:// does, too").long("tls"),
-            value("sni", "NAME", "Server name to ask for by TLS, which its certificate must be for").long("sni"),
-            value("cacert", "FILE", "Authorities to trust, instead of the system's").long("cacert"),
-            value("cacertdir", "FOLDER", "Folder of such files").long("cacertdir"),
-            switch("insecure", "Take any certificate of the server").long("insecure"),
-            value("cert", "FILE", "Certificate to show to the server").long("cert"),
-            value("key", "FILE", "Key of that certificate").long("key"),
             switch("cluster-mode", "Follow MOVED and ASK redirections").short('c'),
             switch("embedded", "Open an engine inside this process, with no server at all").long("embedded"),
         ])
@@ -492,13 +359,7 @@ fn command() -> Command {
             // Accepted because scripts pass it; nothing here is silent without it.
             switch("verbose", "").long("verbose").hide(true),
         ])
-        .arg(
-            Arg::new("command")
-                .value_parser(OsStringValueParser::new())
-                .num_args(0..)
-                .trailing_var_arg(true)
-                .hide(true),
-        )
+        .arg(trailing_command())
 }
 
 const AFTER_HELP: &str = "\
@@ -511,18 +372,6 @@ Examples:
   oxidis cli --embedded
 
 At the prompt, HELP and the tab key show what there is to type.";
-
-fn switch(id: &'static str, help: &'static str) -> Arg {
-    Arg::new(id).action(ArgAction::SetTrue).help(help)
-}
-
-fn value(id: &'static str, name: &'static str, help: &'static str) -> Arg {
-    Arg::new(id)
-        .value_name(name)
-        .value_parser(OsStringValueParser::new())
-        .allow_hyphen_values(true)
-        .help(help)
-}
 
 #[cfg(test)]
 mod tests {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use oxidis_client::flags::leading_integer;
+use oxidis_client::{ConnectionError, describe};
 use oxidis_engine::Engine;
 use oxidis_resp::Value;
 
 use crate::arguments::{Options, Output, ProtocolChoice};
-use crate::connection::{
-    Connection, ConnectionError, Embedded, Socket, call, describe, open_engine,
-};
+use crate::connection::{Connection, Embedded, Socket, call, open_engine};
 use crate::help::Help;
 use crate::{format, interrupt};
 
@@ -159,13 +159,9 @@ impl Client {
         self.forget_connection();
         let connection = self.open().map_err(|error| {
             if report == Report::Loud {
-                let target = &self.options.target;
-                let address = match &target.unix_socket {
-                    Some(path) => path.display().to_string(),
-                    None => format!("{}:{}", target.host, target.port),
-                };
                 eprintln!(
-                    "Could not connect to Redis at {address}: {}",
+                    "Could not connect to Redis at {}: {}",
+                    self.options.target,
                     describe(&error)
                 );
             }
@@ -183,12 +179,7 @@ impl Client {
             let engine = self.engine.get_or_insert_with(open_engine);
             return Ok(Box::new(Embedded::open(engine)));
         }
-        let target = &self.options.target;
-        let socket = match (&target.unix_socket, &target.tls) {
-            (Some(path), _) => Socket::connect_unix(path)?,
-            (None, None) => Socket::connect_tcp(&target.host, target.port)?,
-            (None, Some(tls)) => Socket::connect_tls(&target.host, target.port, tls)?,
-        };
+        let socket = Socket::connect(&self.options.target)?;
         let connection: Box<dyn Connection> = Box::new(socket);
         if self.notice_pushes {
             connection.listening()
@@ -579,7 +570,7 @@ impl<'a> Command<'a> {
     }
 
     fn number(&self, index: usize) -> i64 {
-        crate::text::leading_integer(&String::from_utf8_lossy(&self.arguments[index]))
+        leading_integer(&String::from_utf8_lossy(&self.arguments[index]))
     }
 
     /// Whether the reply is a text with lines, to be printed as it is.

@@ -15,6 +15,5 @@ mod modes;
 mod prompt;
 mod run;
 mod text;
-mod uri;
 
 pub use run::run;

@@ -1,6 +1,5 @@
-//! Quotes and numbers as people see them: how bytes are shown so that they could
-//! be typed again, and how the numbers in flags are read. Splitting a typed line
-//! is [`inline`]'s, for an inline request splits the same way.
+//! Quotes as people see them: how bytes are shown so that they could be typed again.
+//! Splitting a typed line is [`inline`]'s, for an inline request splits the same way.
 
 use oxidis_resp::inline;
 
@@ -37,34 +36,6 @@ pub fn quoted(bytes: &[u8]) -> String {
     String::from_utf8(out).expect("quoting leaves printable ASCII only")
 }
 
-/// The integer that a text begins with, 0 where it begins with none: what C's
-/// `atoi` makes of it, except that numbers out of range saturate.
-pub fn leading_integer(text: &str) -> i64 {
-    let text = text.trim_start();
-    let (negative, digits) = match text.as_bytes() {
-        [b'-', ..] => (true, &text[1..]),
-        [b'+', ..] => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let magnitude = digits
-        .bytes()
-        .take_while(u8::is_ascii_digit)
-        .fold(0i64, |sum, digit| {
-            sum.saturating_mul(10).saturating_add((digit - b'0').into())
-        });
-    if negative { -magnitude } else { magnitude }
-}
-
-/// The decimal number that a text begins with, 0 where it begins with none.
-pub fn leading_number(text: &str) -> f64 {
-    let text = text.trim_start();
-    (1..=text.len())
-        .rev()
-        .filter(|&end| text.is_char_boundary(end))
-        .find_map(|end| text[..end].parse().ok())
-        .unwrap_or(0.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,15 +47,6 @@ mod tests {
         assert_eq!(unquote(b"plain").unwrap(), b"plain");
         assert_eq!(unquote(b"two words"), None);
         assert_eq!(unquote(b""), None);
-    }
-
-    #[test]
-    fn numbers_are_read_from_the_front() {
-        assert_eq!(leading_integer(" -12x"), -12);
-        assert_eq!(leading_integer("abc"), 0);
-        assert_eq!(leading_integer("99999999999999999999"), i64::MAX);
-        assert_eq!(leading_number("0.25s"), 0.25);
-        assert_eq!(leading_number("s"), 0.0);
     }
 
     proptest! {

@@ -13,6 +13,8 @@ pub enum Invocation {
     Serve(CommandLine),
     /// Run the prompt with these arguments.
     Cli(Vec<OsString>),
+    /// Run the benchmark with these arguments.
+    Benchmark(Vec<OsString>),
     /// Test this many mebibytes of memory.
     TestMemory(usize),
     /// Look for settings of the system that make a server slow or unsafe.
@@ -27,24 +29,28 @@ pub enum Invocation {
 enum Mode {
     Server,
     Cli,
+    Benchmark,
     Missing(&'static str),
     Any,
 }
 
 /// Decides by the program's name and its arguments.
 ///
-/// A name that ends in `-server` or `-cli` selects that mode, so that a link called `redis-server`
-/// behaves as one would expect; under any other name a first argument `cli` selects the prompt. The rest is as
-/// redis-server has it, exit codes included: `--help` and mistakes go to the standard error and fail.
+/// A name that ends in `-server`, `-cli` or `-benchmark` selects that mode, so that a link called
+/// `redis-server` behaves as one would expect; under any other name a first argument `cli` or
+/// `benchmark` does. The rest is as redis-server has it, exit codes included: `--help` and mistakes go
+/// to the standard error and fail.
 pub fn parse(program: &OsStr, arguments: Vec<OsString>) -> Invocation {
+    let rest = |arguments: Vec<OsString>| arguments.into_iter().skip(1).collect();
+    let first_is = |word: &str| arguments.first().is_some_and(|first| first == word);
     match mode_of(program) {
         Mode::Cli => Invocation::Cli(arguments),
+        Mode::Benchmark => Invocation::Benchmark(arguments),
         Mode::Missing(what) => {
             Invocation::Complain(format!("Oxidis {OXIDIS_VERSION} has no {what} mode."))
         }
-        Mode::Any if arguments.first().is_some_and(|first| first == "cli") => {
-            Invocation::Cli(arguments.into_iter().skip(1).collect())
-        }
+        Mode::Any if first_is("cli") => Invocation::Cli(rest(arguments)),
+        Mode::Any if first_is("benchmark") => Invocation::Benchmark(rest(arguments)),
         Mode::Any | Mode::Server => parse_server(&arguments),
     }
 }
@@ -59,7 +65,7 @@ fn mode_of(program: &OsStr) -> Mode {
     } else if ends_in("-server") {
         Mode::Server
     } else if ends_in("-benchmark") {
-        Mode::Missing("benchmark")
+        Mode::Benchmark
     } else if ends_in("-sentinel") {
         Mode::Missing("Sentinel")
     } else if ends_in("-check-rdb") || ends_in("-check-aof") {
@@ -109,6 +115,7 @@ fn usage() -> String {
     [
         "Usage: oxidis [FILE] [--DIRECTIVE VALUE ...] [-]",
         "       oxidis cli [OPTIONS] [COMMAND ...]",
+        "       oxidis benchmark [OPTIONS] [COMMAND ...]",
         "",
         "The server reads FILE (a redis.conf), then, for a -, its standard input, then the",
         "directives given as options; the last word wins.",
@@ -124,7 +131,7 @@ fn usage() -> String {
         "  echo 'maxmemory 1gb' | oxidis -            from the standard input",
         "  oxidis cli SET key value                   one command to a server",
         "",
-        "A link to this program whose name ends in -server or -cli is that mode.",
+        "A link to this program whose name ends in -server, -cli or -benchmark is that mode.",
     ]
     .join("\n")
 }
@@ -172,8 +179,17 @@ mod tests {
             panic!("a link called redis-server serves");
         };
         assert_eq!(line.config_file, Some(b"cli".to_vec()));
+        let arguments = vec![OsString::from("-q")];
+        assert_eq!(
+            invocation("redis-benchmark", &["-q"]),
+            Invocation::Benchmark(arguments.clone())
+        );
+        assert_eq!(
+            invocation("oxidis", &["benchmark", "-q"]),
+            Invocation::Benchmark(arguments)
+        );
         assert!(matches!(
-            invocation("redis-benchmark", &[]),
+            invocation("redis-check-aof", &[]),
             Invocation::Complain(_)
         ));
         assert!(matches!(

@@ -1,4 +1,5 @@
-//! The `oxidis` binary: the server, and under other names or with a first word, the prompt.
+//! The `oxidis` binary: the server, and under other names or with a first word, the prompt or the
+//! benchmark.
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
     let program = arguments.next().unwrap_or_default();
     let outcome = match arguments::parse(&program, arguments.collect()) {
         Invocation::Cli(arguments) => return oxidis_cli::run(arguments.into_iter()),
+        Invocation::Benchmark(arguments) => return oxidis_benchmark::run(arguments.into_iter()),
         Invocation::Serve(line) => run::serve(&line, allocator()),
         Invocation::Version => {
             println!("{}", arguments::version(allocator().name));

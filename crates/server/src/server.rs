@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -75,6 +76,47 @@ pub(crate) enum Accepted {
     Secured(std::net::TcpStream, Arc<TlsSettings>),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream, String),
+}
+
+/// A connection that is counted while it is on its way to its worker, which makes it a session, for
+/// sessions count themselves: else a rush of connections would pass `maxclients`.
+pub(crate) struct Arrival {
+    pub(crate) accepted: Accepted,
+    pub(crate) ticket: Ticket,
+}
+
+/// Counts while it lives.
+pub(crate) struct Ticket(Arc<AtomicUsize>);
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// How often it is looked whether connections have arrived, where that decides about another.
+const ARRIVAL_CHECK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The ways to the workers.
+struct Ways {
+    senders: Vec<mpsc::UnboundedSender<Arrival>>,
+    arriving: Arc<AtomicUsize>,
+}
+
+impl Ways {
+    /// How many connections are accepted and no sessions yet.
+    fn arriving(&self) -> usize {
+        self.arriving.load(Ordering::Acquire)
+    }
+
+    /// Sends a connection to the next worker in turn.
+    fn send(&self, turn: &mut usize, accepted: Accepted) {
+        self.arriving.fetch_add(1, Ordering::Relaxed);
+        let ticket = Ticket(self.arriving.clone());
+        *turn = (*turn + 1) % self.senders.len();
+        // A worker that has ended means that the server is stopping.
+        let _ = self.senders[*turn].send(Arrival { accepted, ticket });
+    }
 }
 
 /// Starts a server; it accepts connections when this returns.
@@ -151,20 +193,19 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let accept_engine = engine.clone();
     threads.push(accepting.spawn(move || {
         runtime.block_on(async move {
-            let senders = Arc::new(senders);
+            let ways = Arc::new(Ways {
+                senders,
+                arriving: Arc::default(),
+            });
             tokio::spawn(accept_all(
                 new_listeners,
                 accept_engine.clone(),
                 tls,
-                senders.clone(),
+                ways.clone(),
             ));
             #[cfg(unix)]
             if let Some(listener) = unix {
-                tokio::spawn(accept_unix(
-                    listener,
-                    accept_engine.clone(),
-                    senders.clone(),
-                ));
+                tokio::spawn(accept_unix(listener, accept_engine.clone(), ways.clone()));
             }
             wait_for_stop(stopped).await;
         });
@@ -287,15 +328,15 @@ async fn accept_all(
     mut new_listeners: mpsc::UnboundedReceiver<NewListener>,
     engine: Arc<Engine>,
     tls: Arc<TlsSettings>,
-    senders: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
+    ways: Arc<Ways>,
 ) {
     while let Some(new) = new_listeners.recv().await {
-        let (engine, senders) = (engine.clone(), senders.clone());
+        let (engine, ways) = (engine.clone(), ways.clone());
         let tls = new.is_tls.then(|| tls.clone());
         tokio::spawn(async move {
             if let Ok(listener) = TcpListener::from_std(new.listener) {
                 tokio::select! {
-                    () = accept_tcp(listener, engine, tls, senders) => {}
+                    () = accept_tcp(listener, engine, tls, ways) => {}
                     // An error means that the server is gone.
                     _ = new.stop => {}
                 }
@@ -309,28 +350,27 @@ async fn accept_tcp(
     listener: TcpListener,
     engine: Arc<Engine>,
     tls: Option<Arc<TlsSettings>>,
-    senders: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
+    ways: Arc<Ways>,
 ) {
-    let mut next = 0;
+    let mut turn = 0;
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 let Ok(stream) = stream.into_std() else {
                     continue;
                 };
-                if let Some(refusal) = refusal(&engine, address.ip().is_loopback()) {
+                if let Some(refusal) = refusal(&engine, &ways, address.ip().is_loopback()).await {
                     refuse(stream, refusal);
                     continue;
                 }
                 tracing::debug!("Accepted {address}");
                 let _ = stream.set_nodelay(true);
                 keep_alive(&stream, engine.config().tcp_keepalive_seconds());
-                next = (next + 1) % senders.len();
-                // A worker that has ended means that the server is stopping.
-                let _ = senders[next].send(match &tls {
+                let accepted = match &tls {
                     None => Accepted::Tcp(stream),
                     Some(settings) => Accepted::Secured(stream, settings.clone()),
-                });
+                };
+                ways.send(&mut turn, accepted);
             }
             // Out of descriptors: wait for some to be closed.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -339,26 +379,21 @@ async fn accept_tcp(
 }
 
 #[cfg(unix)]
-async fn accept_unix(
-    listener: tokio::net::UnixListener,
-    engine: Arc<Engine>,
-    senders: Arc<Vec<mpsc::UnboundedSender<Accepted>>>,
-) {
+async fn accept_unix(listener: tokio::net::UnixListener, engine: Arc<Engine>, ways: Arc<Ways>) {
     let path = String::from_utf8_lossy(&engine.config().unixsocket()).into_owned();
-    let mut next = 0;
+    let mut turn = 0;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let Ok(stream) = stream.into_std() else {
                     continue;
                 };
-                if let Some(refusal) = refusal(&engine, true) {
+                if let Some(refusal) = refusal(&engine, &ways, true).await {
                     refuse(stream, refusal);
                     continue;
                 }
                 tracing::debug!("Accepted connection to {path}");
-                next = (next + 1) % senders.len();
-                let _ = senders[next].send(Accepted::Unix(stream, path.clone()));
+                ways.send(&mut turn, Accepted::Unix(stream, path.clone()));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
@@ -366,9 +401,13 @@ async fn accept_unix(
 }
 
 /// Why a new connection is refused, if it is.
-fn refusal(engine: &Engine, is_local: bool) -> Option<&'static [u8]> {
+async fn refusal(engine: &Engine, ways: &Ways, is_local: bool) -> Option<&'static [u8]> {
     let config = engine.config();
-    if engine.client_count() >= config.maxclients() {
+    // Who is about to arrive may count twice for a moment: where that matters the moment is awaited.
+    while ways.arriving() > 0 && ways.arriving() + engine.client_count() >= config.maxclients() {
+        tokio::time::sleep(ARRIVAL_CHECK_INTERVAL).await;
+    }
+    if ways.arriving() + engine.client_count() >= config.maxclients() {
         engine.count_rejected_connection();
         return Some(b"-ERR max number of clients reached\r\n");
     }

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::connection::{Connection, Served};
-use crate::server::{Accepted, wait_for_stop};
+use crate::server::{Accepted, Arrival, wait_for_stop};
 use crate::transport::Transport;
 
 /// Bytes that are read at a time.
@@ -57,11 +57,11 @@ thread_local! {
     /// This thread's connections by the numbers of their sessions.
     static CONNECTIONS: RefCell<HashMap<u64, Arc<dyn Served>>> = RefCell::default();
     /// Connections on their way to this thread.
-    static ARRIVALS: RefCell<Option<mpsc::UnboundedReceiver<Accepted>>> = const { RefCell::new(None) };
+    static ARRIVALS: RefCell<Option<mpsc::UnboundedReceiver<Arrival>>> = const { RefCell::new(None) };
 }
 
 /// Gives this thread its worker and its queue of new connections.
-pub(crate) fn install(engine: &Arc<Engine>, arrivals: mpsc::UnboundedReceiver<Accepted>) {
+pub(crate) fn install(engine: &Arc<Engine>, arrivals: mpsc::UnboundedReceiver<Arrival>) {
     WORKER.with(|worker| *worker.borrow_mut() = Some(WorkerState::new(engine)));
     ARRIVALS.with(|slot| *slot.borrow_mut() = Some(arrivals));
 }
@@ -107,9 +107,9 @@ pub(crate) async fn run(index: usize, engine: Arc<Engine>, stopped: watch::Recei
         tokio::spawn(run_cron(engine.clone()));
     }
     let accepting = async move {
-        while let Some(accepted) = poll_fn(poll_arrivals).await {
+        while let Some(arrival) = poll_fn(poll_arrivals).await {
             // A client that is gone already is no loss.
-            let _ = adopt(accepted, &engine);
+            let _ = adopt(arrival, &engine);
         }
     };
     tokio::select! {
@@ -118,7 +118,7 @@ pub(crate) async fn run(index: usize, engine: Arc<Engine>, stopped: watch::Recei
     }
 }
 
-fn poll_arrivals(cx: &mut Context<'_>) -> Poll<Option<Accepted>> {
+fn poll_arrivals(cx: &mut Context<'_>) -> Poll<Option<Arrival>> {
     ARRIVALS.with(|arrivals| match &mut *arrivals.borrow_mut() {
         Some(arrivals) => arrivals.poll_recv(cx),
         None => Poll::Ready(None),
@@ -126,8 +126,10 @@ fn poll_arrivals(cx: &mut Context<'_>) -> Poll<Option<Accepted>> {
 }
 
 /// Makes an accepted socket a connection of this thread.
-fn adopt(accepted: Accepted, engine: &Arc<Engine>) -> std::io::Result<()> {
-    match accepted {
+fn adopt(arrival: Arrival, engine: &Arc<Engine>) -> std::io::Result<()> {
+    // It is given back when there is a session, which counts itself.
+    let _ticket = arrival.ticket;
+    match arrival.accepted {
         Accepted::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
             let address = stream.peer_addr()?.to_string();
@@ -191,9 +193,9 @@ pub(crate) fn serve_while_busy(engine: &Arc<Engine>) {
         if started < stand_in.next {
             return;
         }
-        while let Some(accepted) = next_arrival() {
+        while let Some(arrival) = next_arrival() {
             // A client that is gone already is no loss.
-            let _ = adopt(accepted, engine);
+            let _ = adopt(arrival, engine);
         }
         let connections: Vec<_> =
             CONNECTIONS.with(|connections| connections.borrow().values().cloned().collect());
@@ -205,6 +207,6 @@ pub(crate) fn serve_while_busy(engine: &Arc<Engine>) {
     });
 }
 
-fn next_arrival() -> Option<Accepted> {
+fn next_arrival() -> Option<Arrival> {
     ARRIVALS.with(|arrivals| arrivals.borrow_mut().as_mut()?.try_recv().ok())
 }

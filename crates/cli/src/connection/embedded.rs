@@ -13,11 +13,12 @@ use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use oxidis_client::{ConnectionError, ReplyReader};
 use oxidis_engine::config::Config;
 use oxidis_engine::{Clock, Engine, EngineOptions, NoHost, Session, Worker};
 use oxidis_resp::Value;
 
-use super::{Connection, ConnectionError, ReplyReader, Socket, encode};
+use super::{Connection, Socket, encode};
 
 /// Opens an engine with nothing in it.
 pub fn open_engine() -> Arc<Engine> {
@@ -131,7 +132,7 @@ impl Connection for Embedded {
 
     fn receive(&mut self) -> Result<Value, ConnectionError> {
         loop {
-            if let Some(reply) = self.replies.next()? {
+            if let Some(reply) = self.replies.next_reply()? {
                 return Ok(reply);
             }
             if self.advance() {

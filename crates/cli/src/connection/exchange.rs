@@ -2,9 +2,10 @@
 
 use std::io;
 
+use oxidis_client::ConnectionError;
 use oxidis_resp::Value;
 
-use super::{ConnectionError, Socket};
+use super::Socket;
 
 /// Something that answers requests in the order in which they were sent.
 pub trait Connection {

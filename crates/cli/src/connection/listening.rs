@@ -6,15 +6,15 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use oxidis_client::{ConnectionError, ReplyReader, Stream};
 use oxidis_resp::Value;
 
-use super::socket::SocketStream;
-use super::{Connection, ConnectionError, PushSink, ReplyReader, Socket, encode};
+use super::{Connection, PushSink, Socket, encode};
 
 /// A socket with a thread that reads it. Dropping it ends the connection and with it
 /// the thread.
 pub struct Listening {
-    stream: SocketStream,
+    stream: Stream,
     unsent: Vec<u8>,
     replies: Receiver<Result<Value, ConnectionError>>,
     push_sink: Arc<Mutex<Option<PushSink>>>,
@@ -42,7 +42,7 @@ impl Listening {
 
 /// Reads until the stream ends, which is also what ends it when the prompt lets go.
 fn read_replies(
-    mut stream: SocketStream,
+    mut stream: Stream,
     mut reader: ReplyReader,
     replies: &Sender<Result<Value, ConnectionError>>,
     push_sink: &Mutex<Option<PushSink>>,

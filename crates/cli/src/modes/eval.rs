@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::client::{Client, Disconnected, Exit};
-use crate::connection::describe;
+use oxidis_client::describe;
 
 /// Runs the script. Among the words of the command line a lone comma parts the keys from
 /// the other arguments.

@@ -13,7 +13,7 @@ use std::{process, thread};
 use oxidis_resp::Value;
 
 use crate::client::{Client, Exit, print};
-use crate::connection::{ReplyReader, describe};
+use oxidis_client::{ReplyReader, describe};
 
 /// How many bytes are sent at a time.
 const CHUNK_BYTES: usize = 64 * 1024;

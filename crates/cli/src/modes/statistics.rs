@@ -6,7 +6,7 @@ use std::time::Duration;
 use oxidis_resp::Value;
 
 use crate::client::{Client, Exit, print};
-use crate::text::leading_integer;
+use oxidis_client::flags::leading_integer;
 
 /// The pause between two lines, unless `-i` says.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use crate::arguments::Output;
 use crate::client::{Client, Disconnected, Exit, Report, print};
 use crate::history::{dotfile, is_sensitive};
 use crate::interrupt;
-use crate::text::leading_integer;
+use oxidis_client::flags::leading_integer;
 
 /// A command that takes longer has its time printed.
 const SLOW: Duration = Duration::from_millis(500);

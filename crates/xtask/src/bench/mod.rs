@@ -1,11 +1,11 @@
 //! `cargo xtask bench`: what a request costs, in CPU time of the server, beside other servers on the
 //! same machine in the same run.
 //!
-//! `workload` says which requests are sent, `load` sends them, `cpu` reads what the server spent (the
-//! one room that knows an operating system), `report` makes tables, `run` joins them.
+//! `workload` says which requests are sent (the load generator of `oxidis-benchmark` sends them), `cpu`
+//! reads what the server spent (the one room that knows an operating system), `report` makes tables,
+//! `run` joins them.
 
 mod cpu;
-mod load;
 mod report;
 mod run;
 mod workload;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use oxidis_benchmark::load::{self, Endpoint, LoadError, Numbers, Outcome, Plan};
 use oxidis_testkit::{ServerBuilder, TestServer};
 
-use super::load::{self, Numbers, Plan};
 use super::report::{self, Cell, Report, Resident};
 use super::{cpu, workload};
 use crate::workspace;
@@ -19,6 +20,9 @@ const DEPTHS: &[(usize, u64)] = &[(1, 200_000), (16, 1_000_000), (64, 2_000_000)
 
 /// How many of those requests are sent before, unmeasured.
 const WARM_UP_SHARE: f64 = 0.1;
+
+/// How long a server may keep every connection waiting.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The name of the reference in the tables.
 pub const REFERENCE: &str = "redis-server";
@@ -190,17 +194,24 @@ fn contenders(arguments: &Arguments) -> Result<Vec<Contender>> {
     Ok(contenders)
 }
 
+/// Sends the requests of a plan, to a server that is not to fall silent.
+fn send(plan: Plan<'_>) -> Result<Outcome, LoadError> {
+    let plan = Plan {
+        silence_limit: Some(SILENCE_LIMIT),
+        ..plan
+    };
+    load::run(&plan, |_| {})
+}
+
 fn load_keys(server: &TestServer, keys: u64) -> Result<()> {
+    let endpoint = Endpoint::Tcp(server.address());
     for (template, requests) in workload::loads(keys) {
-        let plan = Plan {
-            address: server.address(),
-            template: &template,
+        send(Plan {
             numbers: Numbers::Counting,
             clients: 4,
             depth: 100,
-            requests,
-        };
-        load::run(&plan)?;
+            ..Plan::new(&endpoint, &template, requests)
+        })?;
     }
     Ok(())
 }
@@ -221,6 +232,7 @@ fn measure(
                 .iter()
                 .any(|wanted| wanted.eq_ignore_ascii_case(name))
     };
+    let endpoint = Endpoint::Tcp(server.address());
     for &depth in &arguments.depths {
         let base = DEPTHS
             .iter()
@@ -234,21 +246,19 @@ fn measure(
             // Every contender gets the same requests in the same round, and others in the next.
             let seed = (round * 1_000 + index) as u64;
             let plan = |share: f64, seed: u64| Plan {
-                address: server.address(),
-                template: &workload.template,
                 numbers: Numbers::Random(seed),
                 clients: CLIENTS,
                 depth,
-                requests: (requests * share) as u64,
+                ..Plan::new(&endpoint, &workload.template, (requests * share) as u64)
             };
             let what = || format!("{} {} at depth {depth}", contender.name, workload.name);
-            load::run(&plan(WARM_UP_SHARE, seed + 500)).with_context(what)?;
+            send(plan(WARM_UP_SHARE, seed + 500)).with_context(what)?;
             let before =
                 cpu::time_used(server.pid()).context("the platform does not tell CPU times")?;
-            let done = load::run(&plan(1.0, seed)).with_context(what)?;
+            let done = send(plan(1.0, seed)).with_context(what)?;
             let after = cpu::time_used(server.pid()).with_context(what)?;
             let cpu_us = (after - before).as_secs_f64() * 1e6 / done.requests as f64;
-            let per_second = done.requests as f64 / done.elapsed.as_secs_f64();
+            let per_second = done.requests_per_second();
             let name = report::CellName {
                 command: index,
                 command_name: workload.name.to_owned(),

@@ -1,6 +1,8 @@
 //! The requests that are measured: for each command a preformatted request in which only digits
 //! change, so that making the next one costs the client next to nothing.
 
+use oxidis_benchmark::request::{Part, Template};
+
 /// How long values are.
 pub const VALUE: &str = "0123456789abcdef";
 
@@ -18,110 +20,27 @@ const COUNTERS: u64 = 100_000;
 const RANGE_LISTS: u64 = 1_000;
 const RANGE_LENGTH: usize = 100;
 
-/// How many digits stand in a changing place.
-const DIGITS: usize = 12;
-
-/// A changing place of a request: where its digits start, and below what the number stays.
-#[derive(Debug, Clone, Copy)]
-pub struct Slot {
-    offset: usize,
-    below: u64,
+/// A request of words separated by spaces; `{N}` in a word stands for digits of a number below N.
+fn template(text: &str) -> Template {
+    let arguments: Vec<Vec<Part<'_>>> = text.split(' ').map(parts).collect();
+    Template::command(&arguments)
 }
 
-/// One request, preformatted.
-#[derive(Debug, Clone)]
-pub struct Template {
-    bytes: Vec<u8>,
-    slots: Vec<Slot>,
-}
-
-impl Template {
-    /// Words separated by spaces; `{N}` in a word stands for digits of a number below N.
-    fn new(text: &str) -> Self {
-        let words: Vec<&str> = text.split(' ').collect();
-        let mut template = Self {
-            bytes: format!("*{}\r\n", words.len()).into_bytes(),
-            slots: Vec::new(),
-        };
-        for word in words {
-            template.push_word(word);
+fn parts(word: &str) -> Vec<Part<'_>> {
+    let slot = word
+        .split_once('{')
+        .and_then(|(before, rest)| Some((before, rest.split_once('}')?)));
+    match slot {
+        Some((before, (below, after))) => {
+            let below = below.parse().expect("a bound is a number");
+            let number = Part::Number { below };
+            vec![
+                Part::Text(before.as_bytes()),
+                number,
+                Part::Text(after.as_bytes()),
+            ]
         }
-        template
-    }
-
-    fn push_word(&mut self, word: &str) {
-        let (before, slot, after) = match word
-            .split_once('{')
-            .and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
-        {
-            Some((before, (below, after))) => (before, below.parse::<u64>().ok(), after),
-            None => (word, None, ""),
-        };
-        let len = before.len() + after.len() + if slot.is_some() { DIGITS } else { 0 };
-        self.bytes
-            .extend_from_slice(format!("${len}\r\n{before}").as_bytes());
-        if let Some(below) = slot {
-            self.slots.push(Slot {
-                offset: self.bytes.len(),
-                below,
-            });
-            self.bytes.extend_from_slice(&[b'0'; DIGITS]);
-        }
-        self.bytes.extend_from_slice(after.as_bytes());
-        self.bytes.extend_from_slice(b"\r\n");
-    }
-
-    /// So many requests one after the other.
-    pub fn batch(&self, depth: usize) -> Batch {
-        let mut slots = Vec::new();
-        for index in 0..depth {
-            let start = index * self.bytes.len();
-            slots.extend(self.slots.iter().map(|slot| Slot {
-                offset: start + slot.offset,
-                ..*slot
-            }));
-        }
-        Batch {
-            bytes: self.bytes.repeat(depth),
-            slots,
-        }
-    }
-}
-
-/// Preformatted requests that travel together.
-#[derive(Debug, Clone)]
-pub struct Batch {
-    /// What is sent.
-    pub bytes: Vec<u8>,
-    slots: Vec<Slot>,
-}
-
-impl Batch {
-    /// Draws all numbers anew.
-    pub fn draw(&mut self, random: &mut fastrand::Rng) {
-        for slot in &self.slots {
-            write_digits(
-                &mut self.bytes[slot.offset..slot.offset + DIGITS],
-                random.u64(..slot.below),
-            );
-        }
-    }
-
-    /// Sets the numbers to `first`, `first + 1` and so on; returns the one after the last.
-    pub fn count_from(&mut self, first: u64) -> u64 {
-        let mut number = first;
-        for slot in &self.slots {
-            write_digits(&mut self.bytes[slot.offset..slot.offset + DIGITS], number);
-            number += 1;
-        }
-        number
-    }
-}
-
-fn write_digits(digits: &mut [u8], mut number: u64) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
+        None => vec![Part::Text(word.as_bytes())],
     }
 }
 
@@ -141,7 +60,7 @@ pub fn workloads(keys: u64) -> Vec<Workload> {
     let workload = |name, share, text: String| Workload {
         name,
         share,
-        template: Template::new(&text),
+        template: template(&text),
     };
     vec![
         workload("GET", 1.0, format!("GET {STRING_PREFIX}{{{keys}}}")),
@@ -181,11 +100,11 @@ pub fn loads(keys: u64) -> Vec<(Template, u64)> {
     let values = vec![VALUE; RANGE_LENGTH].join(" ");
     vec![
         (
-            Template::new(&format!("SET {STRING_PREFIX}{{{keys}}} {VALUE}")),
+            template(&format!("SET {STRING_PREFIX}{{{keys}}} {VALUE}")),
             keys,
         ),
         (
-            Template::new(&format!("RPUSH range:{{{RANGE_LISTS}}} {values}")),
+            template(&format!("RPUSH range:{{{RANGE_LISTS}}} {values}")),
             RANGE_LISTS,
         ),
     ]
@@ -196,20 +115,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_digits_of_a_request_change() {
-        let mut batch = Template::new("SET key:{1000} v").batch(2);
-        let next = batch.count_from(998);
-        assert_eq!(next, 1000);
-        let text = String::from_utf8(batch.bytes.clone()).unwrap();
+    fn a_bound_in_braces_stands_for_digits() {
+        let template = template("SET key:{1000}x v");
         assert_eq!(
-            text,
-            "*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000998\r\n$1\r\nv\r\n*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000999\r\n$1\r\nv\r\n"
-        );
-        batch.count_from(5);
-        assert!(
-            String::from_utf8(batch.bytes)
-                .unwrap()
-                .contains("key:000000000005")
+            template.bytes().escape_ascii().to_string(),
+            r"*3\r\n$3\r\nSET\r\n$17\r\nkey:000000000000x\r\n$1\r\nv\r\n"
         );
     }
 }

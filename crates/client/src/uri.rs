@@ -4,8 +4,8 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::arguments::Target;
-use crate::text::leading_integer;
+use crate::flags::leading_integer;
+use crate::target::Target;
 
 /// What an address says; what it does not say is `None`.
 #[derive(Debug, Default, PartialEq, Eq)]

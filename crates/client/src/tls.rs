@@ -1,4 +1,4 @@
-//! TLS to a server, over a blocking socket.
+//! TLS to a server, over a blocking socket or one that does not block.
 //!
 //! A [`TlsStream`] can be cloned, so that one thread may wait for replies while another sends: the
 //! lock is held while bytes are encrypted and decrypted, and not while they are waited for.
@@ -21,27 +21,125 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::arguments::TlsOptions;
+use crate::target::TlsOptions;
 
 /// Bytes that are read from the socket at a time.
 const READ_SIZE: usize = 16 * 1024;
 
-/// A TLS connection over TCP.
+/// How TLS is spoken with a server; costly to make and cheap to use.
+#[derive(Debug, Clone)]
+pub struct TlsConnector {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl TlsConnector {
+    /// For a server on `host`.
+    ///
+    /// # Errors
+    /// When files do not hold what they should.
+    pub fn new(host: &str, options: &TlsOptions) -> io::Result<Self> {
+        let name = options.sni.as_deref().unwrap_or(host);
+        Ok(TlsConnector {
+            name: ServerName::try_from(name.to_owned()).map_err(io::Error::other)?,
+            config: Arc::new(client_config(options)?),
+        })
+    }
+
+    fn connect(&self) -> io::Result<ClientConnection> {
+        ClientConnection::new(Arc::clone(&self.config), self.name.clone()).map_err(io::Error::other)
+    }
+}
+
+/// TLS over a socket that does not block: what cannot be done without waiting fails with
+/// [`io::ErrorKind::WouldBlock`].
+#[derive(Debug)]
+pub struct TlsSession(ClientConnection);
+
+impl TlsSession {
+    /// A session that has not begun.
+    ///
+    /// # Errors
+    /// When the name of the server cannot be asked for.
+    pub fn new(connector: &TlsConnector) -> io::Result<Self> {
+        connector.connect().map(TlsSession)
+    }
+
+    /// Goes on with the handshake; whether it is over.
+    ///
+    /// # Errors
+    /// When the other side is not to be trusted, or the socket fails.
+    pub fn shake_hands(&mut self, socket: &mut (impl Read + Write)) -> io::Result<bool> {
+        match self.0.complete_io(socket) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        Ok(!self.0.is_handshaking())
+    }
+
+    /// Reads, as [`Read::read`] does.
+    ///
+    /// # Errors
+    /// When the socket fails, or what comes is no TLS.
+    pub fn read(&mut self, socket: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // Who goes without a word has gone all the same.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                result => return result,
+            }
+            self.0.read_tls(socket)?;
+            self.0.process_new_packets().map_err(invalid)?;
+        }
+    }
+
+    /// Takes bytes to write, as [`Write::write`] does, and writes as much as the socket takes;
+    /// [`TlsSession::flush`] does the rest.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub fn write(&mut self, socket: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.0.writer().write(bytes)?;
+        self.flush(socket)?;
+        if count == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(count)
+    }
+
+    /// Writes as much of what was taken as the socket takes.
+    ///
+    /// # Errors
+    /// When the socket fails; that it takes nothing now is no failure.
+    pub fn flush(&mut self, socket: &mut impl Write) -> io::Result<()> {
+        while self.0.wants_write() {
+            match self.0.write_tls(socket) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A TLS connection over TCP that blocks.
+#[derive(Debug)]
 pub struct TlsStream {
     socket: TcpStream,
     session: Arc<Mutex<ClientConnection>>,
 }
 
 impl TlsStream {
-    /// Speaks TLS on a socket that is connected to `host`; the handshake is over when this returns.
+    /// Speaks TLS on a socket that is connected; the handshake is over when this returns.
     ///
     /// # Errors
-    /// The files that do not hold what they should, and a handshake that fails.
-    pub fn connect(mut socket: TcpStream, host: &str, options: &TlsOptions) -> io::Result<Self> {
-        let name = options.sni.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-        let config = Arc::new(client_config(options)?);
-        let mut session = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    /// A handshake that fails.
+    pub fn connect(mut socket: TcpStream, connector: &TlsConnector) -> io::Result<Self> {
+        let mut session = connector.connect()?;
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;
         }
@@ -49,6 +147,11 @@ impl TlsStream {
             socket,
             session: Arc::new(Mutex::new(session)),
         })
+    }
+
+    /// The socket beneath.
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
     }
 
     /// Another handle for the same stream.
@@ -84,9 +187,7 @@ impl Read for TlsStream {
             let mut received = &encrypted[..count];
             loop {
                 session.read_tls(&mut received)?;
-                session
-                    .process_new_packets()
-                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                session.process_new_packets().map_err(invalid)?;
                 if received.is_empty() {
                     break;
                 }
@@ -141,6 +242,10 @@ fn client_config(options: &TlsOptions) -> io::Result<ClientConfig> {
             "--cert and --key are of use only together",
         )),
     }
+}
+
+fn invalid(error: Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 fn failed(path: &Path, reason: impl std::fmt::Display) -> io::Error {

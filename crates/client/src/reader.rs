@@ -22,7 +22,7 @@ impl ReplyReader {
     /// Answers the next reply, reading as much as it takes.
     pub fn receive(&mut self, stream: &mut impl Read) -> Result<Value, ConnectionError> {
         loop {
-            if let Some(reply) = self.next()? {
+            if let Some(reply) = self.next_reply()? {
                 return Ok(reply);
             }
             self.fill(stream)?;
@@ -31,7 +31,7 @@ impl ReplyReader {
 
     /// Answers the next reply among the bytes that are there, `None` where they end before
     /// it does.
-    pub fn next(&mut self) -> Result<Option<Value>, ConnectionError> {
+    pub fn next_reply(&mut self) -> Result<Option<Value>, ConnectionError> {
         let parsed = self.parser.parse(&self.buffer[self.consumed..])?;
         self.consumed += parsed.consumed;
         Ok(parsed.value)

@@ -1,0 +1,178 @@
+//! A thread's connections, and the waiting for them.
+
+use std::convert::Infallible;
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+
+use super::connection::{Connection, Step};
+use super::supply::Supply;
+use super::{LoadError, Numbers, Plan};
+use crate::latency::Latencies;
+
+/// How many bytes one read asks for.
+const READ_BYTES: usize = 256 * 1024;
+
+/// How many connections are opened at once: servers' queues for them are short.
+const OPENED_AT_ONCE: usize = 64;
+
+/// How often a thread that waits for its server looks whether it is to stop.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What one thread does.
+pub(super) struct Worker<'a> {
+    plan: &'a Plan<'a>,
+    poll: Poll,
+    connections: Vec<Connection>,
+    random: fastrand::Rng,
+    latencies: Latencies,
+    /// How many connections await replies to a batch.
+    busy: usize,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Worker<'a> {
+    /// Opens so many connections. The seed of random numbers is the plan's, and another one for
+    /// each further thread.
+    pub fn open(plan: &'a Plan<'a>, clients: usize, index: usize) -> Result<Self, LoadError> {
+        let seed = match plan.numbers {
+            Numbers::Random(seed) => seed.wrapping_add(index as u64),
+            Numbers::Counting => 0,
+        };
+        let mut worker = Self {
+            plan,
+            poll: Poll::new()?,
+            connections: Vec::with_capacity(clients),
+            random: fastrand::Rng::with_seed(seed),
+            latencies: Latencies::new(plan.latency_digits),
+            busy: 0,
+            buffer: vec![0; READ_BYTES],
+        };
+        while worker.connections.len() < clients {
+            let more = (clients - worker.connections.len()).min(OPENED_AT_ONCE);
+            worker.open_more(more)?;
+        }
+        Ok(worker)
+    }
+
+    fn open_more(&mut self, count: usize) -> Result<(), LoadError> {
+        for _ in 0..count {
+            let token = Token(self.connections.len());
+            let connection = Connection::open(self.plan, self.poll.registry(), token)?;
+            self.connections.push(connection);
+        }
+        let mut opened = 0;
+        let mut events = Events::with_capacity(OPENED_AT_ONCE);
+        while opened < count {
+            self.wait(&mut events, self.plan.silence_limit)?;
+            if events.is_empty() {
+                return Err(LoadError::Silence(
+                    self.plan.silence_limit.unwrap_or_default(),
+                ));
+            }
+            for event in &events {
+                let connection = &mut self.connections[event.token().0];
+                if connection.advance(self.plan, event, &mut self.buffer)? == Step::Opened {
+                    opened += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends requests until there are no more and all are answered.
+    pub fn run(&mut self, supply: &Supply) -> Result<(), LoadError> {
+        for index in 0..self.connections.len() {
+            self.start_batch(index, supply)?;
+        }
+        let mut events = Events::with_capacity(self.connections.len());
+        let mut last_news = Instant::now();
+        while self.busy > 0 || (supply.has_more() && !self.connections.is_empty()) {
+            self.wait(&mut events, Some(STOP_CHECK_INTERVAL))?;
+            if supply.is_stopped() {
+                break;
+            }
+            if events.is_empty() {
+                match self.plan.silence_limit {
+                    Some(limit) if last_news.elapsed() > limit => {
+                        return Err(LoadError::Silence(limit));
+                    }
+                    _ => continue,
+                }
+            }
+            if self.plan.silence_limit.is_some() {
+                last_news = Instant::now();
+            }
+            for event in &events {
+                let index = event.token().0;
+                let connection = &mut self.connections[index];
+                match connection.advance(self.plan, event, &mut self.buffer)? {
+                    Step::Waiting => {}
+                    Step::Opened => self.start_batch(index, supply)?,
+                    Step::Answered(latency) => self.end_batch(index, latency, supply)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start_batch(&mut self, index: usize, supply: &Supply) -> Result<(), LoadError> {
+        if let Some(request_index) = supply.take() {
+            let connection = &mut self.connections[index];
+            match self.plan.numbers {
+                Numbers::Random(_) => connection.batch_mut().draw(&mut self.random),
+                Numbers::Counting => connection.batch_mut().count_from(request_index),
+            }
+            self.busy += 1;
+            connection.start_batch(self.plan)?;
+        }
+        Ok(())
+    }
+
+    fn end_batch(
+        &mut self,
+        index: usize,
+        latency: Duration,
+        supply: &Supply,
+    ) -> Result<(), LoadError> {
+        self.busy -= 1;
+        self.latencies
+            .record(latency.as_micros() as u64, self.plan.depth() as u64);
+        supply.count_answered(latency);
+        if self.plan.keep_alive {
+            self.start_batch(index, supply)
+        } else if supply.has_more() {
+            self.connections[index].reopen(self.plan, self.poll.registry(), Token(index))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits for ever until a connection ends or is told an error.
+    pub fn hold_idle(&mut self) -> Result<Infallible, LoadError> {
+        let mut events = Events::with_capacity(self.connections.len().max(1));
+        loop {
+            self.wait(&mut events, None)?;
+            for event in &events {
+                self.connections[event.token().0].listen(&mut self.buffer)?;
+            }
+        }
+    }
+
+    /// How long the requests took.
+    pub fn latencies(&self) -> &Latencies {
+        &self.latencies
+    }
+
+    fn wait(&mut self, events: &mut Events, limit: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(events, limit) {
+            // A signal that ends nothing, such as that the process was stopped and goes on.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                events.clear();
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
