@@ -15,7 +15,7 @@ pub struct TlsError;
 
 /// No settings.
 #[derive(Default)]
-pub(crate) struct TlsSettings;
+pub(crate) struct TlsSettings {}
 
 impl TlsSettings {
     pub(crate) fn reload(&self, _: &Config) -> Result<(), TlsError> {
