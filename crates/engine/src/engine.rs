@@ -20,7 +20,7 @@ use crate::pubsub::PubSub;
 use crate::random::Random;
 use crate::rates::Rates;
 use crate::scripting::{Interpreter, Scripting};
-use crate::snapshot::SnapshotCodec;
+use crate::snapshot::{BackgroundWork, SnapshotCodec, SnapshotFile, SnapshotSource};
 use crate::stats::Stats;
 
 /// Where the engine gets the time from.
@@ -98,6 +98,33 @@ pub trait Host: Send + Sync {
 
     /// Writes a line to the process's log, if lines of its level are kept.
     fn log(&self, _level: LogLevel, _message: &str) {}
+
+    /// Whether data sets can be kept in files.
+    fn keeps_files(&self) -> bool {
+        false
+    }
+
+    /// Opens a file that is to take the place of the one that `dir` and `dbfilename` name.
+    ///
+    /// # Errors
+    /// The operating system's word for why there is none.
+    fn create_snapshot_file(&self, _config: &Config) -> Result<Box<dyn SnapshotFile>, String> {
+        Err("there is nobody to keep files".to_owned())
+    }
+
+    /// Opens the file that `dir` and `dbfilename` name, if it is there.
+    ///
+    /// # Errors
+    /// The operating system's word for why it cannot be read.
+    fn open_snapshot_file(&self, _config: &Config) -> Result<Option<SnapshotSource>, String> {
+        Ok(None)
+    }
+
+    /// Does work step by step, apart from the requests and after this call has returned; answers whether it
+    /// will. Work that is dropped undoes what it has begun.
+    fn run_in_background(&self, _work: BackgroundWork) -> bool {
+        false
+    }
 
     /// Asks the process to end (SHUTDOWN).
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {
@@ -200,6 +227,7 @@ impl Engine {
         }
         let startup_memory_bytes = options.host.used_memory_bytes();
         let meters = Meters::new(startup_memory_bytes == 0);
+        let started_ms = options.clock.now_us() / 1000;
         Arc::new(Engine {
             keyspace: Arc::new(Keyspace::new(stripe_count, seed, meters)),
             pubsub: PubSub::default(),
@@ -207,7 +235,8 @@ impl Engine {
             clients: Clients::default(),
             stats: Stats::default(),
             databases: options.config.databases(),
-            started_ms: options.clock.now_us() / 1000,
+            started_ms,
+            persistence: Persistence::new(started_ms),
             config: options.config,
             clock: options.clock,
             host: options.host,
@@ -216,7 +245,6 @@ impl Engine {
             is_active_expire_off: AtomicBool::new(false),
             is_cron_paused: AtomicBool::new(false),
             pause: Pause::default(),
-            persistence: Persistence::default(),
             monitors: Monitors::default(),
             slow_log: SlowLog::default(),
             scripting: Scripting::new(options.interpreter),
@@ -253,6 +281,11 @@ impl Engine {
             0 => self.keyspace.metered_bytes(),
             bytes => bytes,
         }
+    }
+
+    /// Asks the background save to end without a file, if there is one.
+    pub fn cancel_background_save(&self) {
+        self.persistence.cancel_save();
     }
 
     /// Sessions that are open.

@@ -14,6 +14,7 @@
 use crate::command::context::delete_expired;
 use crate::command::field_expiry::delete_fields;
 use crate::keyspace::{Key, expiring_hash};
+use crate::snapshot::save_if_due;
 use crate::worker::Worker;
 
 /// Buckets of a stripe that a pass looks at.
@@ -82,6 +83,7 @@ impl Worker {
             return false;
         }
         self.engine.sample_rates();
+        save_if_due(self);
         self.engine.look_at_clients();
         self.limit_clients();
         let has_too_much = self.make_room_regularly();

@@ -48,6 +48,8 @@ macro_rules! counters {
         /// The counters of one worker.
         pub(crate) struct WorkerCounters {
             pub(crate) commands: Box<[CommandCounters]>,
+            /// Changes of the key space. They are no statistic, and never reset: saving goes by them.
+            pub(crate) changes: Counter,
             $($(#[$meta])* pub(crate) $name: Counter,)*
         }
 
@@ -61,6 +63,7 @@ macro_rules! counters {
             fn new() -> Self {
                 WorkerCounters {
                     commands: table().all().iter().map(|_| CommandCounters::default()).collect(),
+                    changes: Counter::default(),
                     $($name: Counter::default(),)*
                 }
             }
@@ -95,8 +98,6 @@ counters! {
     input_bytes,
     /// Bytes sent to clients.
     output_bytes,
-    /// Changes of the key space, as `rdb_changes_since_last_save` counts them.
-    changes,
     /// Reads of a socket that gave something.
     reads_processed,
     /// Writes to a socket.
@@ -127,6 +128,12 @@ impl Stats {
         let counters = Arc::new(WorkerCounters::new());
         self.workers.lock().push(counters.clone());
         counters
+    }
+
+    /// Changes of the key space since the start.
+    pub(crate) fn changes(&self) -> u64 {
+        let workers = self.workers.lock();
+        workers.iter().map(|worker| worker.changes.get()).sum()
     }
 
     pub(crate) fn totals(&self) -> Totals {

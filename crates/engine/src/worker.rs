@@ -257,6 +257,15 @@ impl Worker {
         }
     }
 
+    /// Throws a database's share away that was taken from its stripe, which must still be locked: it is
+    /// freed once the locks are gone, or when the snapshot that is being taken has walked it.
+    pub(crate) fn discard_database(&mut self, taken: Database) {
+        match taken.epoch() {
+            Some(epoch) => epoch.adopt(taken),
+            None => self.garbage_databases.push(taken),
+        }
+    }
+
     /// Frees what commands have thrown away; call it without locks.
     #[inline]
     pub(crate) fn free_garbage(&mut self) {

@@ -1,7 +1,10 @@
-//! How the data is written down: pure encoders and decoders, free of I/O.
+//! How the data is written down: pure encoders and decoders, and the writers over a storage that somebody
+//! else provides.
 //!
 //! * `rdb`: Redis's RDB format: whole data sets, and the payloads of DUMP and RESTORE.
+//! * [`storage`]: what a storage is, and files that take the place of others at once.
 
 mod rdb;
+pub mod storage;
 
 pub use rdb::{Rdb, RdbError};

@@ -1,16 +1,21 @@
 //! What the engine asks of the process around it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
+use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotSource};
 use oxidis_engine::{Engine, Garbage, Host, ShutdownOptions};
+use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::configuration::{self, path_of, reason_of};
 use crate::listeners::Listeners;
 use crate::process::{self, Allocator};
+use crate::storage::Disk;
 use crate::worker;
 use crate::{log, memory};
 
@@ -20,6 +25,9 @@ pub struct ProcessHost {
     shutdown: Arc<Notify>,
     listeners: Arc<Listeners>,
     allocator: Allocator,
+    storage: Arc<dyn Storage>,
+    /// The thread that saves in the background, or did.
+    saving: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl ProcessHost {
@@ -39,7 +47,17 @@ impl ProcessHost {
             shutdown,
             listeners,
             allocator,
+            storage: Arc::new(Disk),
+            saving: Mutex::new(None),
         })
+    }
+
+    /// Waits for the thread that saves, if there is one.
+    pub(crate) fn join(&self) {
+        if let Some(thread) = self.saving.lock().take() {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -125,10 +143,59 @@ impl Host for ProcessHost {
             .map_err(|error| reason_of(&error))
     }
 
+    fn keeps_files(&self) -> bool {
+        true
+    }
+
+    fn create_snapshot_file(&self, config: &Config) -> Result<Box<dyn SnapshotFile>, String> {
+        let path = snapshot_path(config);
+        let file = ReplacingFile::create(
+            self.storage.clone(),
+            &path,
+            config.rdb_save_incremental_fsync(),
+        );
+        match file {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) => Err(format!(
+                "no file can be created beside {}: {error}",
+                path.display()
+            )),
+        }
+    }
+
+    fn open_snapshot_file(&self, config: &Config) -> Result<Option<SnapshotSource>, String> {
+        open_snapshot(&*self.storage, &snapshot_path(config))
+    }
+
+    fn run_in_background(&self, mut work: BackgroundWork) -> bool {
+        // The thread before has ended, or is about to.
+        self.join();
+        let thread = std::thread::Builder::new().name("oxidis-save".to_owned());
+        let spawned = thread.spawn(move || while work.step() {});
+        match spawned {
+            Ok(thread) => {
+                *self.saving.lock() = Some(thread);
+                true
+            }
+            Err(error) => {
+                log::line(
+                    LogLevel::Warning,
+                    &format!("Can't save in background: {error}"),
+                );
+                false
+            }
+        }
+    }
+
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {
         // Who sees his connection end must not be able to connect again.
         self.listeners.close_all();
         self.shutdown.notify_one();
         Ok(())
     }
+}
+
+/// Where the data set is kept.
+fn snapshot_path(config: &Config) -> PathBuf {
+    path_of(&config.dir()).join(path_of(&config.dbfilename()))
 }

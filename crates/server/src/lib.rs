@@ -6,7 +6,8 @@
 //! * `clock`: the time of day for the engine.
 //! * `tls`: settings and sockets of TLS, or, in a build without it, that there is none.
 //! * `listeners`: the addresses that are listened on. `observer`: what CONFIG SET changes outside the engine.
-//! * `host`: what the engine asks of the process around it: memory, facts for INFO, freeing.
+//! * `host`: what the engine asks of the process around it: memory, files, facts for INFO, freeing. `storage`: the
+//!   file system.
 //! * [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
 //! * `log`: the log of the process. `memory`: how much the process uses.
 //! * [`arguments`]: what the program's name and arguments ask for.
@@ -28,6 +29,7 @@ mod observer;
 pub mod process;
 pub mod run;
 mod server;
+mod storage;
 #[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
 mod tls;
 mod transport;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use oxidis_engine::config::Config;
-use oxidis_engine::{Clock, Engine, EngineOptions, ShutdownOptions};
+use oxidis_engine::{Clock, Engine, EngineOptions, ShutdownOptions, Worker};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -34,6 +34,9 @@ pub enum ServerError {
     /// TLS cannot be spoken as the configuration asks.
     #[error("Failed to configure TLS: {0}")]
     Tls(#[from] TlsError),
+    /// The data set could not be loaded.
+    #[error("Fatal error loading the DB: {0}. Exiting.")]
+    Load(String),
     /// A thread or runtime could not be made.
     #[error("cannot start a worker: {0}")]
     Worker(#[from] std::io::Error),
@@ -56,6 +59,7 @@ pub struct ServerOptions {
 /// A server that runs. It stops when it is dropped.
 pub struct RunningServer {
     engine: Arc<Engine>,
+    host: Arc<ProcessHost>,
     listeners: Arc<Listeners>,
     stop: watch::Sender<bool>,
     shutdown: Arc<Notify>,
@@ -130,7 +134,11 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     }
     let (accepting, new_listeners) = mpsc::unbounded_channel();
     let listeners = Arc::new(Listeners::open(&config, options.any_port, accepting)?);
-    let host = ProcessHost::new(shutdown.clone(), listeners.clone(), options.allocator)?;
+    let host = Arc::new(ProcessHost::new(
+        shutdown.clone(),
+        listeners.clone(),
+        options.allocator,
+    )?);
     if let Some(address) = listeners
         .addresses(false)
         .first()
@@ -148,7 +156,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let engine = Engine::new(EngineOptions {
         config: config.clone(),
         clock: options.clock,
-        host: Arc::new(host),
+        host: host.clone(),
         snapshot_codec: Some(Arc::new(oxidis_persist::Rdb)),
         interpreter: Some(Arc::new(oxidis_script::Lua::new(
             config.clone(),
@@ -157,6 +165,8 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
         seed: options.seed,
         workers,
     });
+    let mut loader = Worker::new(&engine);
+    loader.begin_load_at_start();
     let (stop, stopped) = watch::channel(false);
     let mut senders = Vec::new();
     let mut threads = Vec::new();
@@ -210,14 +220,18 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
             wait_for_stop(stopped).await;
         });
     })?);
-    Ok(RunningServer {
-        engine,
+    let server = RunningServer {
+        engine: engine.clone(),
+        host,
         listeners,
         stop,
         shutdown,
         threads,
         unix_socket,
-    })
+    };
+    // Whoever connects meanwhile is told that the data are being loaded.
+    loader.load_at_start().map_err(ServerError::Load)?;
+    Ok(server)
 }
 
 impl RunningServer {
@@ -251,7 +265,7 @@ impl RunningServer {
     /// # Errors
     /// Why the server goes on.
     pub fn shut_down(&self, options: ShutdownOptions) -> Result<(), String> {
-        self.engine.host().shut_down(options)
+        Worker::new(&self.engine).shut_down(options)
     }
 
     /// Waits until a client asks for SHUTDOWN.
@@ -261,6 +275,7 @@ impl RunningServer {
 
     /// Stops: closes every connection and waits for the threads.
     pub fn stop(&mut self) {
+        self.engine.cancel_background_save();
         // Nobody receives any more when the threads have ended already.
         let _ = self.stop.send(true);
         // A script that has written is waited for, as nobody may see half of what it does.
@@ -275,6 +290,7 @@ impl RunningServer {
                 let _ = thread.join();
             }
         }
+        self.host.join();
         if let Some(path) = self.unix_socket.take() {
             tracing::info!("Removing the unix socket file.");
             let _ = std::fs::remove_file(path);

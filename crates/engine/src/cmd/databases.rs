@@ -330,7 +330,15 @@ fn flushdb(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 fn flushall(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let databases = 0..cx.engine().databases;
-    flush(cx, databases, out)
+    flush(cx, databases, out)?;
+    // What is being saved is gone, and so must be what was saved before, where data are saved at all.
+    let engine = cx.worker.engine.clone();
+    engine.persistence.cancel_save();
+    if !engine.config.save_points().is_empty() && engine.host.keeps_files() {
+        // It is said in the log if that fails; the data are gone all the same.
+        let _ = crate::snapshot::save_now(cx.worker);
+    }
+    Ok(())
 }
 
 fn flush(
@@ -382,7 +390,7 @@ pub(super) fn empty(worker: &mut Worker, database: usize) -> u64 {
         };
         if taken.len() > 0 {
             count += taken.len() as u64;
-            worker.garbage_databases.push(taken);
+            worker.discard_database(taken);
         }
         for key in lost {
             let hash = crate::table::hash_bytes(seed, &key);

@@ -10,6 +10,7 @@ use super::object::{idle_seconds, reference_count};
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
 use crate::config::LogLevel;
 use crate::keyspace::{element_count, encoding};
+use crate::snapshot::{self, FileOptions};
 use crate::text::{parse_integer, parse_memory_size};
 use crate::value::ValueType;
 
@@ -187,8 +188,8 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "reload",
-        arguments: (2, 2),
-        form: "RELOAD",
+        arguments: (2, usize::MAX),
+        form: "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         explanation: "Writes all data down and loads them again.",
         handler: reload,
     },
@@ -257,18 +258,51 @@ fn switch(argument: &[u8]) -> bool {
 
 // Data.
 
-/// The data go through their written form and back; there is no file to keep them in.
+/// The data go into their file and back; where nobody keeps files, into their written form and back.
 fn reload(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let (mut saves, mut options) = (true, FileOptions::default());
+    for index in 2..cx.argc() {
+        if cx.arg_is(index, "MERGE") {
+            options.allows_duplicates = true;
+        } else if cx.arg_is(index, "NOFLUSH") {
+            options.keeps_old = true;
+        } else if cx.arg_is(index, "NOSAVE") {
+            saves = false;
+        } else {
+            return Err(CommandError::text(
+                "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+            ));
+        }
+    }
     let engine = cx.worker.engine.clone();
-    let Some(codec) = &engine.snapshot_codec else {
-        return Err(CommandError::text("ERR DEBUG RELOAD is for servers"));
-    };
-    let bytes = crate::snapshot::encode(cx.worker, &**codec);
-    crate::snapshot::replace(cx.worker, &**codec, &bytes).map_err(|error| {
-        CommandError::from(format!("ERR Error trying to load the RDB dump: {error}"))
-    })?;
+    if saves {
+        let Some(codec) = &engine.snapshot_codec else {
+            return Err(CommandError::text("ERR DEBUG RELOAD is for servers"));
+        };
+        if !engine.host.keeps_files() {
+            let bytes = snapshot::write_all(cx.worker, &**codec);
+            snapshot::replace(cx.worker, &**codec, &bytes).map_err(not_loaded)?;
+            out.ok();
+            return Ok(());
+        }
+        // Why it failed is in the log.
+        snapshot::save_now(cx.worker).map_err(|_| CommandError::text("ERR"))?;
+    }
+    if snapshot::load_file(cx.worker, options)
+        .map_err(not_loaded)?
+        .is_none()
+    {
+        return Err(not_loaded("there is no file".to_owned()));
+    }
+    engine
+        .host
+        .log(LogLevel::Warning, "DB reloaded by DEBUG RELOAD");
     out.ok();
     Ok(())
+}
+
+fn not_loaded(reason: String) -> CommandError {
+    CommandError::from(format!("ERR Error trying to load the RDB dump: {reason}"))
 }
 
 fn digest(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {

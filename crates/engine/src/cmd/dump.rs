@@ -8,7 +8,9 @@ use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group, KeyFlags,
     KeySpec, Reply,
 };
-use crate::snapshot::{RestoreError, SaveOptions, SnapshotCodec, value_of};
+use crate::keyspace::access::of_idle_seconds;
+use crate::keyspace::value_of;
+use crate::snapshot::{RestoreError, SaveOptions, SnapshotCodec};
 
 const ROW: Command = Command {
     categories: Categories::KEYSPACE,
@@ -122,15 +124,13 @@ impl RestoreOptions {
 
     /// The access information of an entry, where the eviction policy goes by what was given.
     fn access(&self, cx: &Context<'_>) -> Option<u32> {
-        let now_seconds = cx.now_us() / 1_000_000;
-        if cx.engine().config.maxmemory_policy().is_lfu() {
-            let minutes = (now_seconds / 60) as u32 & 0xffff;
+        let rules = cx.engine().config.access_rules();
+        let now_us = cx.now_us();
+        if rules.is_lfu {
             let frequency = self.frequency?;
-            return Some(minutes << 8 | u32::from(frequency));
+            return Some(rules.of_frequency(now_us, frequency));
         }
-        // The clock has 24 bits and wraps around.
-        let used_at = now_seconds.wrapping_sub(self.idle_seconds?);
-        Some(used_at as u32 & 0x00ff_ffff)
+        Some(of_idle_seconds(now_us, self.idle_seconds?))
     }
 }
 

@@ -401,19 +401,43 @@ fn memory(page: &mut Page, worker: &mut Worker) {
 
 fn persistence(page: &mut Page, worker: &mut Worker) {
     let engine = &worker.engine;
-    page.zeros(&["loading", "async_loading"]);
-    page.field("rdb_changes_since_last_save", engine.stats.totals().changes);
-    page.field("rdb_bgsave_in_progress", 0);
-    page.field("rdb_last_save_time", engine.started_ms / 1000);
-    page.field("rdb_last_bgsave_status", "ok");
-    page.field("rdb_last_bgsave_time_sec", -1);
-    page.field("rdb_current_bgsave_time_sec", -1);
+    let state = &engine.persistence;
+    let report = state.report();
+    let now_ms = worker.now_ms();
+    let seconds = |duration_ms: Option<i64>| duration_ms.map_or(-1, |it| it / 1000);
+    let status = |is_good: bool| if is_good { "ok" } else { "err" };
+    page.field("loading", u8::from(state.is_loading()));
     page.zeros(&[
-        "rdb_saves",
-        "rdb_last_cow_size",
-        "rdb_last_load_keys_expired",
-        "rdb_last_load_keys_loaded",
+        "async_loading",
+        "current_cow_peak",
+        "current_cow_size",
+        "current_cow_size_age",
     ]);
+    let (done, total) = (report.save_keys_done, report.save_keys_total);
+    page.field(
+        "current_fork_perc",
+        format_args!("{:.2}", done as f64 * 100.0 / total.max(1) as f64),
+    );
+    page.field("current_save_keys_processed", done);
+    page.field("current_save_keys_total", total);
+    let changes = state.changes_since_save(engine.stats.changes());
+    page.field("rdb_changes_since_last_save", changes);
+    let saving_since_ms = report.saving_since_ms;
+    page.field(
+        "rdb_bgsave_in_progress",
+        u8::from(saving_since_ms.is_some()),
+    );
+    page.field("rdb_last_save_time", state.last_save_ms() / 1000);
+    page.field("rdb_last_bgsave_status", status(!state.has_save_failed()));
+    page.field("rdb_last_bgsave_time_sec", seconds(report.last_duration_ms));
+    page.field(
+        "rdb_current_bgsave_time_sec",
+        seconds(saving_since_ms.map(|since_ms| now_ms - since_ms)),
+    );
+    page.field("rdb_saves", report.saves);
+    page.zeros(&["rdb_last_cow_size"]);
+    page.field("rdb_last_load_keys_expired", report.expired_keys);
+    page.field("rdb_last_load_keys_loaded", report.loaded_keys);
     page.zeros(&[
         "aof_enabled",
         "aof_rewrite_in_progress",
@@ -429,6 +453,27 @@ fn persistence(page: &mut Page, worker: &mut Worker) {
         "module_fork_in_progress",
         "module_fork_last_cow_size",
     ]);
+    if state.is_loading() {
+        loading(page, worker);
+    }
+}
+
+/// How far the loading is.
+fn loading(page: &mut Page, worker: &Worker) {
+    let progress = worker.engine.persistence.load_progress();
+    let (done, total) = (progress.bytes_done, progress.bytes_total);
+    let elapsed_seconds = (worker.now_ms() - progress.started_ms).max(0) as u64 / 1000;
+    page.field("loading_start_time", progress.started_ms / 1000);
+    page.field("loading_total_bytes", total);
+    page.field("loading_rdb_used_mem", 0);
+    page.field("loading_loaded_bytes", done);
+    page.field(
+        "loading_loaded_perc",
+        format_args!("{:.2}", done as f64 * 100.0 / total.max(1) as f64),
+    );
+    // As long again for each byte that is left, if there were any yet.
+    let eta_seconds = (elapsed_seconds * total.saturating_sub(done)).checked_div(done);
+    page.field("loading_eta_seconds", eta_seconds.unwrap_or(1).max(1));
 }
 
 fn stats(page: &mut Page, worker: &mut Worker) {

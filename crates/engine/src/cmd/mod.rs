@@ -23,6 +23,7 @@ mod list;
 mod list_blocking;
 mod memory;
 mod object;
+mod persistence;
 pub(crate) mod pubsub;
 mod replication;
 mod sampling;

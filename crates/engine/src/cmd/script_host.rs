@@ -5,6 +5,7 @@ use oxidis_resp::{Protocol, Writer};
 
 use crate::command::{Args, CommandError, Context, Flags};
 use crate::config::LogLevel;
+use crate::persistence::{MISCONF, refuses_writes};
 use crate::scripting::{Interruption, ScriptFlags, ScriptHost};
 
 /// The session, its locks and its worker, lent to a script for the time that it runs.
@@ -40,6 +41,13 @@ impl<'c, 'a> Host<'c, 'a> {
             if !flags.no_writes && is_reading_command {
                 return Err(CommandError::text(
                     "ERR Can not execute a script with write flag using *_ro command.",
+                ));
+            }
+            if !flags.no_writes && refuses_writes(cx.engine()) {
+                return Err(CommandError::text(
+                    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable \
+                     to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for \
+                     read only scripts.",
                 ));
             }
             if !flags.no_writes && cx.engine().lacks_replicas() {
@@ -93,8 +101,13 @@ impl<'c, 'a> Host<'c, 'a> {
             return Some("Write commands are not allowed from read-only scripts.");
         }
         // A script is not stopped half way: what it has begun to write it may finish.
-        if flags.contains(Flags::WRITE) && !self.has_written && engine.lacks_replicas() {
-            return Some("-NOREPLICAS Not enough good replicas to write.");
+        if flags.contains(Flags::WRITE) && !self.has_written {
+            if refuses_writes(engine) {
+                return Some(MISCONF);
+            }
+            if engine.lacks_replicas() {
+                return Some("-NOREPLICAS Not enough good replicas to write.");
+            }
         }
         let needs_memory = flags.contains(Flags::DENYOOM) && !self.has_written;
         if needs_memory && self.is_out_of_memory && !self.flags.allow_oom {

@@ -1,5 +1,5 @@
-//! Commands about the server as a whole that have no room of their own: TIME, ROLE, LASTSAVE,
-//! MONITOR, SHUTDOWN, LOLWUT.
+//! Commands about the server as a whole that have no room of their own: TIME, ROLE, MONITOR,
+//! SHUTDOWN, LOLWUT.
 
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, Group, Reply,
@@ -15,16 +15,6 @@ const ROW: Command = Command {
 
 /// The rows.
 pub(crate) const COMMANDS: &[Command] = &[
-    Command {
-        name: "lastsave",
-        arity: 1,
-        flags: Flags::LOADING.union(Flags::STALE).union(Flags::FAST),
-        categories: Categories::ADMIN.union(Categories::DANGEROUS),
-        summary: "Answers when the data were last saved, in seconds since 1970.",
-        tips: &["nondeterministic_output"],
-        handler: lastsave,
-        ..ROW
-    },
     Command {
         name: "lolwut",
         arity: -1,
@@ -94,12 +84,6 @@ fn time(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
-/// Nothing has been saved: as in Redis, that counts from the start of the server.
-fn lastsave(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    out.integer(cx.engine().started_ms / 1000);
-    Ok(())
-}
-
 fn monitor(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     if !cx.may_block() {
         return Err(CommandError::text(
@@ -160,8 +144,7 @@ fn shutdown(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     if options.save != Some(false) && cx.engine().is_script_busy() {
         return Err(cx.engine().busy_error());
     }
-    let host = cx.engine().host.clone();
-    match host.shut_down(options) {
+    match cx.worker.shut_down(options) {
         // There is no reply: the connection ends with the server.
         Ok(()) => {
             cx.engine().stop_script(options.save == Some(false));

@@ -11,13 +11,15 @@ use smallvec::SmallVec;
 use super::context::{Mode, delete_expired, fail_transaction, note_command};
 use super::table::Registered;
 use super::{
-    Args, BeginSearch, Command, CommandError, Context, FindKeys, Flags, Group, Locks, Reply,
+    Args, BeginSearch, Command, CommandError, CommandResult, Context, FindKeys, Flags, Group,
+    Locks, Reply,
 };
 use crate::blocking::{Blocked, BlockedState};
 use crate::busy::Busy;
 use crate::client::{Client, ClientShared};
 use crate::engine::Engine;
 use crate::keyspace::Key;
+use crate::persistence::{MISCONF, refuses_while_loading, refuses_writes};
 use crate::propagation::Propagated;
 use crate::transaction::Queued;
 use crate::value::ValueType;
@@ -164,6 +166,10 @@ fn gates(
     if worker.is_out_of_memory && needs_memory(client, registered) {
         return Err(CommandError::OutOfMemory);
     }
+    let is_shut = worker.engine.persistence.is_gate_shut();
+    if is_shut {
+        refuse_writes(worker, client, registered)?;
+    }
     if worker.engine.lacks_replicas() && writes(client, registered) {
         return Err(CommandError::NoReplicas);
     }
@@ -175,8 +181,25 @@ fn gates(
         )
         .into());
     }
+    if is_shut && let Some(error) = refuses_while_loading(&worker.engine, command.flags) {
+        return Err(error);
+    }
     if worker.engine.is_script_busy() && !command.flags.contains(Flags::ALLOW_BUSY) {
         return Err(worker.engine.busy_error());
+    }
+    Ok(())
+}
+
+/// Refuses what changes data, alone or in a transaction, when data cannot be saved; and PING, by which some
+/// see whether a server is well.
+#[cold]
+fn refuse_writes(worker: &Worker, client: &Client, registered: &Registered) -> CommandResult {
+    if worker.engine.persistence.has_ended() {
+        return Err(CommandError::text("ERR the server is shutting down"));
+    }
+    let is_asked = writes(client, registered) || registered.command.name == "ping";
+    if is_asked && refuses_writes(&worker.engine) {
+        return Err(CommandError::text(&MISCONF[1..]));
     }
     Ok(())
 }
@@ -567,11 +590,12 @@ fn finish(worker: &mut Worker) {
     if !worker.ready.is_empty() {
         serve_ready(worker);
     }
-    worker.view.unlock();
+    // Counted before anyone can begin a snapshot that has the changes.
     if worker.dirty > 0 {
         worker.counters.changes.add(worker.dirty);
         worker.dirty = 0;
     }
+    worker.view.unlock();
     worker.free_garbage();
     worker.now_us = worker.next_now_us;
 }

@@ -63,6 +63,11 @@ impl MaxmemoryPolicy {
         matches!(self, Self::VolatileLfu | Self::AllkeysLfu)
     }
 
+    /// Whether it goes by when keys were last used.
+    pub const fn is_lru(self) -> bool {
+        matches!(self, Self::VolatileLru | Self::AllkeysLru)
+    }
+
     /// Whether it evicts only keys with an expiry.
     pub const fn is_volatile(self) -> bool {
         matches!(

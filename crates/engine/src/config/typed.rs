@@ -109,6 +109,8 @@ numbers! {
     hll_sparse_max_bytes: usize = "hll-sparse-max-bytes";
     unixsocketperm: u32 = "unixsocketperm";
     shutdown_timeout_seconds: u64 = "shutdown-timeout";
+    rdb_key_save_delay_us: i64 = "rdb-key-save-delay";
+    key_load_delay_us: i64 = "key-load-delay";
     auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage";
     auto_aof_rewrite_min_size: u64 = "auto-aof-rewrite-min-size";
     repl_backlog_size: u64 = "repl-backlog-size";
@@ -135,6 +137,7 @@ switches! {
     stop_writes_on_bgsave_error = "stop-writes-on-bgsave-error";
     rdbcompression = "rdbcompression";
     rdbchecksum = "rdbchecksum";
+    rdb_save_incremental_fsync = "rdb-save-incremental-fsync";
     replica_read_only = "replica-read-only";
     replica_serve_stale_data = "replica-serve-stale-data";
     cluster_enabled = "cluster-enabled";

@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use super::entry::{Entry, EntryRef, raw_string_mut};
+use super::epoch::Share;
 use super::meter::{Meter, Meters};
 use super::stored::{Collection, collection_ref, has_expiring_fields};
 use crate::random::Random;
@@ -31,6 +32,8 @@ pub(crate) struct Database {
     access_clock: u32,
     /// What the entries take. Dropped after the table.
     meter: Meter,
+    /// The snapshot that has to walk the entries; see `epoch`.
+    pub(super) share: Option<Box<Share>>,
 }
 
 impl Database {
@@ -45,6 +48,7 @@ impl Database {
             next_bucket: 0,
             next_volatile_bucket: 0,
             access_clock: 0,
+            share: None,
         }
     }
 
@@ -77,6 +81,12 @@ impl Database {
         self.table.memory_usage() + bytes / sampled.max(1) * self.len()
     }
 
+    /// The hash of a key.
+    #[inline]
+    pub(crate) fn hash_of(&self, key: &[u8]) -> u64 {
+        self.table.hash_of(key)
+    }
+
     pub(crate) fn bucket_count(&self) -> usize {
         self.table.bucket_count()
     }
@@ -105,6 +115,7 @@ impl Database {
         self.expiring_hashes += usize::from(has_expiring_fields(entry.as_ref()));
         let cost = self.meter.cost(entry.as_ref());
         self.meter.charge(cost);
+        self.settle_new(hash, entry.as_ref());
         self.table.insert_new(hash, entry);
         self.newest = Some(hash).filter(|_| self.replacing != Some(hash));
         self.replacing = None;
@@ -141,7 +152,28 @@ impl Database {
         self.newest = None;
     }
 
+    /// Takes over the entries of another share, in the place of those that have the same keys. Without
+    /// `replaces` a key that is there already ends it; answers whether there was none.
+    pub(crate) fn absorb(&mut self, mut other: Database, replaces: bool) -> bool {
+        loop {
+            let entries = other.table.drain_bucket();
+            if entries.is_empty() {
+                return true;
+            }
+            for entry in entries {
+                let key = entry.as_ref().key();
+                let hash = self.hash_of(key);
+                if !replaces && self.get(hash, key).is_some() {
+                    return false;
+                }
+                drop(self.insert(hash, entry));
+                self.forget_newest();
+            }
+        }
+    }
+
     pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        self.preserve(hash, key);
         let entry = self.table.remove(hash, key)?;
         if entry.as_ref().expire_ms().is_some() {
             self.volatile -= 1;
@@ -163,6 +195,7 @@ impl Database {
         expire_ms: Option<i64>,
         touch: impl FnOnce(EntryRef<'_>),
     ) -> bool {
+        self.preserve(hash, key);
         let Some(mut slot) = self.table.find_slot(hash, key) else {
             self.insert_new(hash, Entry::from_string(key, bytes, expire_ms));
             return false;
@@ -189,6 +222,7 @@ impl Database {
 
     /// Sets an integer, keeping the expiry of the key if it was there.
     pub(crate) fn set_integer_keeping_expire(&mut self, hash: u64, key: &[u8], n: i64) {
+        self.preserve(hash, key);
         match self.table.find_slot(hash, key) {
             // SAFETY: as in `set_string`.
             Some(mut slot) => unsafe {
@@ -207,6 +241,7 @@ impl Database {
     /// Sets a short string that is kept as text even if it spells an integer, keeping the expiry
     /// of the key if it was there.
     pub(crate) fn set_text_keeping_expire(&mut self, hash: u64, key: &[u8], text: &[u8]) {
+        self.preserve(hash, key);
         match self.table.find_slot(hash, key) {
             // SAFETY: as in `set_string`.
             Some(mut slot) => unsafe {
@@ -221,6 +256,7 @@ impl Database {
 
     /// Sets a string, keeping the expiry of the key if it was there.
     pub(crate) fn set_string_keeping_expire(&mut self, hash: u64, key: &[u8], bytes: &[u8]) {
+        self.preserve(hash, key);
         match self.table.find_slot(hash, key) {
             // SAFETY: as in `set_string`.
             Some(mut slot) => unsafe {
@@ -235,6 +271,7 @@ impl Database {
 
     /// Sets or removes the expiry of a key; answers whether the key is there.
     pub(crate) fn set_expire(&mut self, hash: u64, key: &[u8], expire_ms: Option<i64>) -> bool {
+        self.preserve(hash, key);
         let Some(mut slot) = self.table.find_slot(hash, key) else {
             return false;
         };
@@ -258,6 +295,7 @@ impl Database {
 
     /// The string of a key that holds one, as a growable one with a block of its own.
     pub(crate) fn raw_string_mut(&mut self, hash: u64, key: &[u8]) -> Option<RawStringMut<'_>> {
+        self.preserve(hash, key);
         let mut slot = self.table.find_slot(hash, key)?;
         // SAFETY: as in `set_string`; the string is borrowed as long as the database is.
         unsafe {
@@ -280,6 +318,7 @@ impl Database {
         hash: u64,
         key: &'a [u8],
     ) -> CollectionMut<'a, T> {
+        self.preserve(hash, key);
         let found = self.table.find(hash, key);
         let Some(raw) = found else {
             return CollectionMut {

@@ -37,6 +37,8 @@ pub const PACKED_EMBED_MAX: usize = 1024;
 const KIND_MASK: u8 = 0b0001_1111;
 const EXPIRES: u8 = 0b0010_0000;
 const LONG_KEY: u8 = 0b0100_0000;
+/// A snapshot that is being taken need not look at the entry; see `epoch`.
+const SETTLED: u8 = 0b1000_0000;
 
 /// What the payload of an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -657,6 +659,20 @@ impl<'a> EntryRef<'a> {
         let [low, middle, high, _] = access.to_le_bytes();
         // SAFETY: part of the header; see above.
         unsafe { self.raw.add(1).cast::<[u8; 3]>().write([low, middle, high]) };
+    }
+
+    /// Whether a snapshot that is being taken must pass over the entry.
+    #[inline]
+    pub(super) fn is_settled(self) -> bool {
+        self.first() & SETTLED != 0
+    }
+
+    /// Says whether a snapshot must pass over the entry; as [`Self::set_access`], for no slice covers the
+    /// header.
+    pub(super) fn set_settled(self, is_settled: bool) {
+        let first = self.first() & !SETTLED | if is_settled { SETTLED } else { 0 };
+        // SAFETY: part of the header; see above.
+        unsafe { self.raw.write(first) };
     }
 
     pub(crate) fn value_type(self) -> ValueType {

@@ -9,7 +9,7 @@ use super::entry::{EntryRef, Kind};
 use crate::value::StringRef;
 use crate::value::{
     ExpiringRef, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Stream, Value,
-    ValueType,
+    ValueRef, ValueType,
 };
 
 /// A collection type that entries hold: packed bytes inside the entry while small, boxed later.
@@ -156,6 +156,21 @@ pub(crate) fn approximate_bytes(entry: EntryRef<'_>) -> usize {
         _ => 0,
     };
     entry.block_size() + owned
+}
+
+/// The entry's value, borrowed.
+pub(crate) fn value_of(entry: EntryRef<'_>) -> ValueRef<'_> {
+    match entry.value_type() {
+        ValueType::String => match entry.string() {
+            Some(string) => ValueRef::String(string),
+            None => unreachable!("an entry of the string type has a string"),
+        },
+        ValueType::List => ValueRef::List(collection_ref::<List>(entry)),
+        ValueType::Set => ValueRef::Set(collection_ref::<Set>(entry)),
+        ValueType::Hash => ValueRef::Hash(collection_ref::<Hash>(entry)),
+        ValueType::SortedSet => ValueRef::SortedSet(collection_ref::<SortedSet>(entry)),
+        ValueType::Stream => ValueRef::Stream(collection_ref::<Stream>(entry)),
+    }
 }
 
 /// A copy of the entry's value, in the form that it has there.

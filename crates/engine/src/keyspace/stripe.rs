@@ -155,6 +155,11 @@ impl Keyspace {
         }
     }
 
+    /// An empty key space of the same shape, whose entries can be moved here stripe by stripe.
+    pub(crate) fn empty_sibling(&self) -> Self {
+        Keyspace::new(self.cells.len(), self.seed, self.meters.clone())
+    }
+
     pub(crate) fn stripe_count(&self) -> usize {
         self.cells.len()
     }
@@ -175,6 +180,31 @@ impl Keyspace {
             bytes,
             hash: hash_bytes(self.seed, bytes),
         }
+    }
+
+    /// Runs `body` on the stripe of a key, under its lock. The thread must hold no lock of this key space.
+    pub(crate) fn with_stripe<R>(&self, hash: u64, body: impl FnOnce(&mut Stripe) -> R) -> R {
+        self.with_cell(self.stripe_of(hash), body)
+    }
+
+    /// Takes a stripe's share of a database away; as [`Stripe::take_database`].
+    pub(crate) fn take_database(&self, stripe: usize, number: usize) -> Option<Database> {
+        self.with_cell(stripe, |stripe| stripe.take_database(number))
+    }
+
+    fn with_cell<R>(&self, index: usize, body: impl FnOnce(&mut Stripe) -> R) -> R {
+        struct Unlock<'a>(&'a RawMutex);
+        impl Drop for Unlock<'_> {
+            fn drop(&mut self) {
+                // SAFETY: locked below, by this thread.
+                unsafe { self.0.unlock() };
+            }
+        }
+        let cell = &self.cells[index];
+        cell.mutex.lock();
+        let _unlock = Unlock(&cell.mutex);
+        // SAFETY: the lock is held until `_unlock` is dropped, which is after `body` has returned.
+        body(unsafe { &mut *cell.stripe.get() })
     }
 
     #[inline]

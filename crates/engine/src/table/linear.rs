@@ -45,7 +45,7 @@ const GROW_LOAD: usize = 7;
 const SHRINK_LOAD: usize = 3;
 
 /// Bits of the hash that a cursor keeps: enough for 2^40 buckets.
-const CURSOR_BITS: u32 = 40;
+pub(crate) const CURSOR_BITS: u32 = 40;
 
 /// A hash table of thin owned elements.
 pub struct Table<E: Element> {

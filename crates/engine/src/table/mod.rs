@@ -14,4 +14,5 @@ mod tests;
 
 pub use bucket::Element;
 pub(crate) use bucket::prefetch;
+pub(crate) use linear::CURSOR_BITS;
 pub use linear::{Iter, SlotMut, Table, hash_bytes};

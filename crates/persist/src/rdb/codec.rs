@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use oxidis_engine::snapshot::{
-    LoadOptions, Loaded, RestoreError, SaveOptions, SnapshotCodec, SnapshotEntry, SnapshotError,
+    LoadOptions, RestoreError, SaveOptions, SnapshotCodec, SnapshotEntry, SnapshotError, TakeLoaded,
 };
 use oxidis_engine::value::{EncodingLimits, Value, ValueRef};
 
@@ -42,7 +42,7 @@ impl SnapshotCodec for Rdb {
         &self,
         source: &mut dyn Read,
         options: &LoadOptions<'_>,
-        take: &mut dyn FnMut(Loaded<'_>) -> Result<(), String>,
+        take: &TakeLoaded<'_>,
     ) -> Result<(), SnapshotError> {
         load::load(source, options, take).map_err(|error| SnapshotError::new(error.to_string()))
     }

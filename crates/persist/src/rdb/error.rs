@@ -66,7 +66,7 @@ pub enum RdbError {
         offset: u64,
     },
     /// The checksum at the end is not that of what stands before.
-    #[error("Wrong RDB checksum expected: ({expected:x}) but got ({found:x}). Aborting now.")]
+    #[error("RDB CRC error: the checksum is {expected:x}, but {found:x} stands at the end")]
     Checksum {
         /// What the bytes add up to.
         expected: u64,

@@ -6,7 +6,7 @@
 //! * `codes`: the numbers of the format. `reader`, `writer`: bytes, lengths, strings.
 //! * `listpack`, `ziplist`, `intset`: many strings in one. `lzf`, `checksum`: what they say.
 //! * `decode`, `encode`: values; `stream`: the most intricate of them. `skip`: passing over them.
-//! * `payload`: DUMP and RESTORE. `load`, `save`: whole data sets.
+//! * `payload`: DUMP and RESTORE. `input`, `load`, `save`: whole data sets.
 //! * `codec`: all of it as the engine asks for it.
 //!
 //! The facts of the format are from Redis's `rdb.h`, `rdb.c` and the sources that the rooms name.
@@ -17,6 +17,7 @@ mod codes;
 mod decode;
 mod encode;
 mod error;
+mod input;
 mod intset;
 mod listpack;
 mod load;

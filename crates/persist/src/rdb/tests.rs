@@ -1,5 +1,7 @@
 //! Values and data sets written and read again, and what is wrong with those that are wrong.
 
+use std::sync::Mutex;
+
 use oxidis_engine::snapshot::{
     LoadOptions, Loaded, LoadedEntry, SaveOptions, SnapshotCodec, SnapshotEntry,
 };
@@ -193,19 +195,28 @@ fn decoded(code: u8, bytes: &[u8]) -> Result<Value, RdbError> {
 }
 
 /// Everything that a file holds.
-fn load_all(mut bytes: &[u8], verifies_checksum: bool) -> Result<Vec<LoadedEntry>, RdbError> {
-    let mut entries = Vec::new();
+fn load_all(bytes: &[u8], verifies_checksum: bool) -> Result<Vec<LoadedEntry>, RdbError> {
+    load_with(bytes, verifies_checksum, 1)
+}
+
+fn load_with(
+    mut bytes: &[u8],
+    verifies_checksum: bool,
+    threads: usize,
+) -> Result<Vec<LoadedEntry>, RdbError> {
+    let entries = Mutex::new(Vec::new());
     let options = LoadOptions {
         limits: &EncodingLimits::default(),
         verifies_checksum,
+        threads,
     };
-    load::load(&mut bytes, &options, &mut |loaded| {
+    load::load(&mut bytes, &options, &|loaded| {
         if let Loaded::Entry(entry) = loaded {
-            entries.push(entry);
+            entries.lock().expect("no thread panics").push(entry);
         }
         Ok(())
     })?;
-    Ok(entries)
+    Ok(entries.into_inner().expect("no thread panics"))
 }
 
 type Entries = Vec<(usize, Vec<u8>, Option<i64>, Value)>;
@@ -260,6 +271,31 @@ proptest! {
             prop_assert_eq!(entry.idle_seconds, expire_ms.map(|at| at as u64));
             prop_assert_eq!(entry.frequency, expire_ms.map(|at| at as u8));
             prop_assert_eq!(contents(&entry.value), contents(value));
+        }
+    }
+
+    /// Several threads load what one does, and stop where one does.
+    #[test]
+    fn threads_load_the_same(
+        entries in prop::collection::vec(
+            (0usize..3, word(), prop::option::of(0i64..1 << 50), value()), 0..60),
+        at: prop::sample::Index,
+    ) {
+        let mut bytes = save_all(&entries, PLAIN);
+        let sorted = |loaded: Vec<LoadedEntry>| {
+            let mut keys: Vec<_> = loaded.iter().map(|it| (it.key.clone(), contents(&it.value))).collect();
+            keys.sort();
+            keys
+        };
+        let one = load_with(&bytes, true, 1).map(sorted);
+        prop_assert_eq!(one, load_with(&bytes, true, 3).map(sorted));
+        let at = at.index(bytes.len());
+        bytes[at] ^= 0x55;
+        let one = load_with(&bytes, false, 1).map(sorted);
+        let three = load_with(&bytes, false, 3).map(sorted);
+        prop_assert_eq!(one.is_ok(), three.is_ok());
+        if let Ok(one) = one {
+            prop_assert_eq!(Ok(one), three);
         }
     }
 
@@ -372,13 +408,15 @@ fn a_key_without_elements_is_passed_over() {
 fn what_is_not_a_key_is_told_of() {
     let bytes = b"REDIS0009\xfa\x04name\x05value\xf5\x04code\xf6\x03lib\x03lua\x00\x04more\
         \xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x05\x05\x01x\x00\xf4\x01\x02\x03\xfb\x02\x01\xff\0\0\0\0\0\0\0\0";
-    let mut told = Vec::new();
+    let told = Mutex::new(Vec::new());
     let options = LoadOptions {
         limits: &EncodingLimits::default(),
         verifies_checksum: true,
+        threads: 1,
     };
     let mut source = &bytes[..];
-    load::load(&mut source, &options, &mut |loaded| {
+    load::load(&mut source, &options, &|loaded| {
+        let mut told = told.lock().expect("no thread panics");
         match loaded {
             Loaded::Fact { name, value } => told.push([name, b"=", value].concat()),
             Loaded::Function { code } => told.push(code.to_vec()),
@@ -390,7 +428,7 @@ fn what_is_not_a_key_is_told_of() {
     })
     .expect("well-formed");
     assert_eq!(
-        told,
+        told.into_inner().expect("no thread panics"),
         [
             b"name=value".to_vec(),
             b"code".to_vec(),

@@ -1,14 +1,8 @@
-//! The whole data set at one moment: for writing it down, sending it, and loading it again.
-//!
-//! The engine knows no format: it is given a [`SnapshotCodec`].
+//! What a format for data sets and single values is, and what goes in and out of it.
 
 use std::io::Read;
 
-use crate::keyspace::{Entry, EntryRef, Key, collection_ref};
-use crate::value::{
-    EncodingLimits, Hash, List, Set, SortedSet, Stream, Value, ValueRef, ValueType,
-};
-use crate::worker::Worker;
+use crate::value::{EncodingLimits, Value, ValueRef};
 
 /// One key of a snapshot.
 #[derive(Clone, Copy)]
@@ -99,7 +93,12 @@ pub struct LoadOptions<'a> {
     pub limits: &'a EncodingLimits,
     /// Whether the checksum at the end must fit (`rdbchecksum`).
     pub verifies_checksum: bool,
+    /// How many threads may decode; with more than one, keys are given in no order.
+    pub threads: usize,
 }
+
+/// Takes what is loaded, from any thread; or refuses it with a reason.
+pub type TakeLoaded<'a> = dyn Fn(Loaded<'_>) -> Result<(), String> + Sync + 'a;
 
 /// A format in which a data set can be written down.
 ///
@@ -126,7 +125,7 @@ pub trait SnapshotCodec: Send + Sync {
     /// The checksum of `bytes` behind bytes whose checksum is `before`; that of no bytes is 0.
     fn checksum(&self, before: u64, bytes: &[u8]) -> u64;
 
-    /// Reads a data set, giving everything in it to `take`, which may refuse it with a reason.
+    /// Reads a data set, giving everything in it to `take`.
     ///
     /// # Errors
     ///
@@ -135,7 +134,7 @@ pub trait SnapshotCodec: Send + Sync {
         &self,
         source: &mut dyn Read,
         options: &LoadOptions<'_>,
-        take: &mut dyn FnMut(Loaded<'_>) -> Result<(), String>,
+        take: &TakeLoaded<'_>,
     ) -> Result<(), SnapshotError>;
 
     /// A single value, as DUMP answers it.
@@ -175,107 +174,4 @@ pub enum RestoreError {
     /// It holds no value that there can be.
     #[error(transparent)]
     Data(SnapshotError),
-}
-
-/// The value of an entry, borrowed.
-pub(crate) fn value_of(entry: EntryRef<'_>) -> ValueRef<'_> {
-    match entry.value_type() {
-        ValueType::String => ValueRef::String(entry.string().expect("its type says so")),
-        ValueType::List => ValueRef::List(collection_ref::<List>(entry)),
-        ValueType::Set => ValueRef::Set(collection_ref::<Set>(entry)),
-        ValueType::Hash => ValueRef::Hash(collection_ref::<Hash>(entry)),
-        ValueType::SortedSet => ValueRef::SortedSet(collection_ref::<SortedSet>(entry)),
-        ValueType::Stream => ValueRef::Stream(collection_ref::<Stream>(entry)),
-    }
-}
-
-/// Facts about the server that go with its data.
-fn facts(worker: &Worker) -> Vec<(&'static str, String)> {
-    let used = worker.engine.host.used_memory_bytes();
-    vec![
-        ("redis-ver", crate::version::REDIS_VERSION.to_owned()),
-        ("redis-bits", usize::BITS.to_string()),
-        ("ctime", (worker.now_ms() / 1000).to_string()),
-        ("used-mem", used.to_string()),
-        ("aof-base", "0".to_owned()),
-    ]
-}
-
-/// Writes the whole data set down. Every stripe must be locked.
-pub(crate) fn encode(worker: &Worker, codec: &dyn SnapshotCodec) -> Vec<u8> {
-    let options = SaveOptions {
-        compresses: worker.engine.config.rdbcompression(),
-    };
-    let view = &worker.view;
-    let mut out = Vec::new();
-    codec.begin(&facts(worker), &mut out);
-    for index in 0..worker.engine.databases {
-        let shares: Vec<_> = (0..view.keyspace().stripe_count())
-            .filter_map(|stripe| view.stripe_at(stripe).database(index))
-            .collect();
-        let keys = shares.iter().map(|share| share.len() as u64).sum();
-        let volatile = shares.iter().map(|share| share.volatile_len() as u64).sum();
-        if keys == 0 {
-            continue;
-        }
-        codec.select(index, Some((keys, volatile)), &mut out);
-        for entry in shares.iter().flat_map(|share| share.iter()) {
-            let entry = SnapshotEntry {
-                database: index,
-                key: entry.key(),
-                expire_ms: entry.expire_ms(),
-                idle_seconds: None,
-                frequency: None,
-                value: value_of(entry),
-            };
-            codec.entry(&entry, options, &mut out);
-        }
-    }
-    let sum = worker.engine.config.rdbchecksum();
-    let sum = sum.then(|| codec.checksum(0, &out));
-    codec.end(sum, &mut out);
-    out
-}
-
-/// Replaces the whole data set by the one in `bytes`, or leaves it as it is if they are wrong. Every
-/// stripe must be locked.
-pub(crate) fn replace(
-    worker: &mut Worker,
-    codec: &dyn SnapshotCodec,
-    mut bytes: &[u8],
-) -> Result<(), SnapshotError> {
-    let mut loaded = Vec::new();
-    let limits = worker.limits.clone();
-    let options = LoadOptions {
-        limits: &limits,
-        verifies_checksum: worker.engine.config.rdbchecksum()
-            && !worker.engine.persistence.skips_checksum(),
-    };
-    codec.load(&mut bytes, &options, &mut |part| {
-        if let Loaded::Entry(entry) = part {
-            loaded.push(entry);
-        }
-        Ok(())
-    })?;
-    let now_ms = worker.now_ms();
-    let databases = worker.engine.databases;
-    for index in 0..worker.view.keyspace().stripe_count() {
-        for database in 0..databases {
-            let taken = worker.view.stripe_at_mut(index).take_database(database);
-            worker.garbage_databases.extend(taken);
-        }
-    }
-    for entry in loaded {
-        if entry.expire_ms.is_some_and(|at| at <= now_ms) || entry.database >= databases {
-            continue;
-        }
-        let Key { bytes, hash } = worker.view.key(&entry.key);
-        let stored = Entry::from_value(bytes, entry.value, entry.expire_ms);
-        let database = worker.view.stripe_mut(hash).database_mut(entry.database);
-        // A key that is there twice keeps its last value.
-        drop(database.insert(hash, stored));
-        // Loaded keys are no news.
-        database.forget_newest();
-    }
-    Ok(())
 }

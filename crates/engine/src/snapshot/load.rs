@@ -1,0 +1,269 @@
+//! Loading: a data set is read beside the one that is there, and takes its place when it is whole.
+
+use std::io::Read;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{LoadOptions, Loaded, LoadedEntry, SnapshotCodec, SnapshotError};
+use crate::config::LogLevel;
+use crate::engine::Engine;
+use crate::keyspace::access::of_idle_seconds;
+use crate::keyspace::{Entry, Keyspace};
+use crate::value::EncodingLimits;
+use crate::worker::Worker;
+
+/// What became of a data set that was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Keys that are there now.
+    pub keys: u64,
+    /// Keys whose time was over.
+    pub expired: u64,
+    /// Keys that had no elements.
+    pub empty: u64,
+}
+
+/// A data set on its way into the key space.
+struct Loader<'e> {
+    engine: &'e Engine,
+    /// Where it is put together.
+    staging: Keyspace,
+    now_ms: i64,
+    /// Whether a key may come twice; then the last one counts.
+    allows_duplicates: bool,
+    keys: AtomicU64,
+    expired: AtomicU64,
+    empty: AtomicU64,
+    bytes_done: AtomicU64,
+}
+
+impl<'e> Loader<'e> {
+    fn new(engine: &'e Engine, allows_duplicates: bool) -> Self {
+        Loader {
+            engine,
+            staging: engine.keyspace.empty_sibling(),
+            now_ms: engine.now_ms(),
+            allows_duplicates,
+            keys: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+            empty: AtomicU64::new(0),
+            bytes_done: AtomicU64::new(0),
+        }
+    }
+
+    fn load(
+        &self,
+        codec: &dyn SnapshotCodec,
+        limits: &EncodingLimits,
+        source: &mut dyn Read,
+    ) -> Result<(), SnapshotError> {
+        let config = &self.engine.config;
+        let verifies_checksum = config.rdbchecksum() && !self.engine.persistence.skips_checksum();
+        let options = LoadOptions {
+            limits,
+            verifies_checksum,
+            threads: config.io_threads().max(1),
+        };
+        codec.load(source, &options, &|loaded| self.take(loaded))
+    }
+
+    fn take(&self, loaded: Loaded<'_>) -> Result<(), String> {
+        match loaded {
+            Loaded::Entry(entry) => self.insert(entry)?,
+            Loaded::EmptyKey { .. } => {
+                self.empty.fetch_add(1, Ordering::Relaxed);
+            }
+            Loaded::Progress { bytes } => {
+                self.bytes_done.store(bytes, Ordering::Relaxed);
+                self.engine.persistence.set_loaded_bytes(bytes);
+            }
+            Loaded::ModuleData { name } => {
+                let line = format!("Data of the module '{name}' are passed over");
+                self.engine.host.log(LogLevel::Warning, &line);
+            }
+            Loaded::Fact { name, value } => {
+                if matches!(name, b"redis-ver" | b"valkey-ver") {
+                    let version = String::from_utf8_lossy(value);
+                    let line = format!("Loading RDB produced by version {version}");
+                    self.engine.host.log(LogLevel::Notice, &line);
+                }
+            }
+            Loaded::Function { .. } => {
+                return Err("functions cannot be loaded".to_owned());
+            }
+            Loaded::Sizes { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn insert(&self, loaded: LoadedEntry) -> Result<(), String> {
+        let databases = self.engine.databases;
+        if loaded.database >= databases {
+            return Err(format!(
+                "Data file was created with a server configured to handle more than {databases} databases"
+            ));
+        }
+        if loaded.expire_ms.is_some_and(|at| at <= self.now_ms) {
+            self.expired.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        let key = self.staging.key(&loaded.key);
+        let entry = Entry::from_value(key.bytes, loaded.value, loaded.expire_ms);
+        entry
+            .as_ref()
+            .set_access(self.access(loaded.idle_seconds, loaded.frequency));
+        self.staging.with_stripe(key.hash, |stripe| {
+            let database = stripe.database_mut(loaded.database);
+            let old = database.insert(key.hash, entry);
+            // Loaded keys are no news.
+            database.forget_newest();
+            if old.is_some() && !self.allows_duplicates {
+                let key = String::from_utf8_lossy(key.bytes);
+                return Err(format!("duplicated key '{key}' in DB {}", loaded.database));
+            }
+            self.keys
+                .fetch_add(u64::from(old.is_none()), Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    /// The access information of a key, where the eviction policy goes by what was written down.
+    fn access(&self, idle_seconds: Option<u64>, frequency: Option<u8>) -> u32 {
+        let rules = self.engine.config.access_rules();
+        let now_us = self.now_ms * 1000;
+        match (rules.is_lfu, idle_seconds, frequency) {
+            (true, _, Some(frequency)) => rules.of_frequency(now_us, frequency),
+            (false, Some(seconds), _) => {
+                let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+                of_idle_seconds(now_us, seconds)
+            }
+            _ => rules.of_new(now_us),
+        }
+    }
+
+    fn report(&self) -> LoadReport {
+        LoadReport {
+            keys: self.keys.load(Ordering::Relaxed),
+            expired: self.expired.load(Ordering::Relaxed),
+            empty: self.empty.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Puts what was loaded into the key space: in the place of what is there, or beside it. Every stripe of
+    /// the worker must be locked.
+    fn finish(self, worker: &mut Worker, keeps_old: bool) -> Result<LoadReport, String> {
+        let report = self.report();
+        for index in 0..self.staging.stripe_count() {
+            for number in 0..self.engine.databases {
+                let stripe = worker.view.stripe_at_mut(index);
+                if !keeps_old && let Some(taken) = stripe.take_database(number) {
+                    worker.discard_database(taken);
+                }
+                let Some(loaded) = self.staging.take_database(index, number) else {
+                    continue;
+                };
+                let target = worker.view.stripe_at_mut(index).database_mut(number);
+                if target.len() == 0 && target.epoch().is_none() {
+                    *target = loaded;
+                } else if !target.absorb(loaded, self.allows_duplicates) {
+                    return Err("a loaded key is there already".to_owned());
+                }
+            }
+        }
+        let line = format!(
+            "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
+            report.keys, report.expired, report.empty
+        );
+        self.engine.host.log(LogLevel::Notice, &line);
+        self.engine
+            .persistence
+            .note_loaded(report.keys, report.expired);
+        Ok(report)
+    }
+}
+
+/// Replaces the whole data set by the one in `bytes`, or leaves it as it is if they are wrong. Every
+/// stripe must be locked.
+pub(crate) fn replace(
+    worker: &mut Worker,
+    codec: &dyn SnapshotCodec,
+    mut bytes: &[u8],
+) -> Result<(), String> {
+    let engine = worker.engine.clone();
+    let loader = Loader::new(&engine, false);
+    loader
+        .load(codec, &worker.limits.clone(), &mut bytes)
+        .map_err(|error| error.to_string())?;
+    loader.finish(worker, false)?;
+    Ok(())
+}
+
+/// What DEBUG RELOAD may ask for beside the file.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FileOptions {
+    /// Keep what is there.
+    pub(crate) keeps_old: bool,
+    /// Keys may come twice, or be there already.
+    pub(crate) allows_duplicates: bool,
+}
+
+/// Loads the data set from its file, if there is one. Every stripe must be locked.
+pub(crate) fn load_file(
+    worker: &mut Worker,
+    options: FileOptions,
+) -> Result<Option<LoadReport>, String> {
+    let engine = worker.engine.clone();
+    let Some(codec) = engine.snapshot_codec.clone() else {
+        return Ok(None);
+    };
+    let Some(mut source) = engine.host.open_snapshot_file(&engine.config)? else {
+        return Ok(None);
+    };
+    let loader = Loader::new(&engine, options.allows_duplicates);
+    loader
+        .load(&*codec, &worker.limits.clone(), &mut *source.bytes)
+        .map_err(|error| error.to_string())?;
+    loader.finish(worker, options.keeps_old).map(Some)
+}
+
+impl Worker {
+    /// Says that [`Self::load_at_start`] will come, so that nobody gets in before it.
+    pub fn begin_load_at_start(&self) {
+        let engine = &self.engine;
+        engine.persistence.begin_loading(engine.now_ms(), 0);
+    }
+
+    /// Loads the data set from its file before the first request is served, if there is a file. Sessions that
+    /// come meanwhile are told to wait.
+    ///
+    /// # Errors
+    /// Why it cannot be read. Then nothing of it is there, and the engine goes on refusing requests: better none
+    /// than such as would overwrite the file.
+    pub fn load_at_start(&mut self) -> Result<Option<LoadReport>, String> {
+        self.begin_load_at_start();
+        let engine = self.engine.clone();
+        let started_ms = engine.now_ms();
+        let Some(codec) = engine.snapshot_codec.clone() else {
+            engine.persistence.end_loading();
+            return Ok(None);
+        };
+        let Some(mut source) = engine.host.open_snapshot_file(&engine.config)? else {
+            engine.persistence.end_loading();
+            return Ok(None);
+        };
+        engine.persistence.begin_loading(started_ms, source.len);
+        let loader = Loader::new(&engine, false);
+        loader
+            .load(&*codec, &self.limits.clone(), &mut *source.bytes)
+            .map_err(|error| error.to_string())?;
+        self.view
+            .lock_all(&|| false)
+            .expect("it waits as long as it takes");
+        let report = loader.finish(self, false);
+        self.view.unlock();
+        engine.persistence.end_loading();
+        let seconds = (engine.now_ms() - started_ms) as f64 / 1000.0;
+        let line = format!("DB loaded from disk: {seconds:.3} seconds");
+        engine.host.log(LogLevel::Notice, &line);
+        report.map(Some)
+    }
+}

@@ -1,0 +1,19 @@
+//! The whole data set at one moment: writing it down while it changes, and loading it again.
+//!
+//! * `codec`: what a format is; the engine knows none.
+//! * `pass`: walking the data of an epoch (`keyspace::epoch` has the essay).
+//! * `save`: SAVE, BGSAVE and save points. `load`: putting a data set in the place of what is there.
+
+mod codec;
+mod load;
+mod pass;
+mod save;
+
+pub use codec::{
+    LoadOptions, Loaded, LoadedEntry, RestoreError, SaveOptions, SnapshotCodec, SnapshotEntry,
+    SnapshotError, TakeLoaded,
+};
+pub use load::LoadReport;
+pub(crate) use load::{FileOptions, load_file, replace};
+pub use save::{BackgroundWork, SnapshotFile, SnapshotSource};
+pub(crate) use save::{SaveRefused, save_if_due, save_now, start_background_save, write_all};

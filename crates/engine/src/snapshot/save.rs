@@ -1,0 +1,431 @@
+//! SAVE, BGSAVE and save points: how the data set gets into its file.
+//!
+//! The engine does no I/O: the host gives it a file to append to, and runs what is done in the background,
+//! step by step, on whatever thread it likes.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::pass::Pass;
+use super::{SaveOptions, SnapshotCodec};
+use crate::config::{LogLevel, SavePoint};
+use crate::engine::Engine;
+use crate::keyspace::{UseRecorded, record};
+use crate::worker::Worker;
+
+/// Bytes that are appended to the file at once, about.
+const APPENDED_AT_ONCE: usize = 256 * 1024;
+
+/// After a background save has failed the next one is not tried before so much time, as in Redis.
+const RETRY_DELAY_MS: i64 = 5000;
+
+/// The longest sleep of one step, so that a save can be cancelled.
+const SLEEP_MAX_US: u64 = 10_000;
+
+/// A file that takes the place of another once it is whole.
+pub trait SnapshotFile: Send {
+    /// Appends to it.
+    ///
+    /// # Errors
+    /// The operating system's word for why not.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), String>;
+
+    /// Makes it durable and puts it in the place of the old one. A file that is dropped without this is
+    /// removed.
+    ///
+    /// # Errors
+    /// The operating system's word for why not; the old file is still there.
+    fn commit(self: Box<Self>) -> Result<(), String>;
+}
+
+/// A file that a data set is loaded from.
+pub struct SnapshotSource {
+    /// Its bytes.
+    pub bytes: Box<dyn Read + Send>,
+    /// How many there are.
+    pub len: u64,
+}
+
+/// Something to be done apart from the requests, a step at a time.
+pub struct BackgroundWork(Box<dyn FnMut() -> bool + Send>);
+
+impl BackgroundWork {
+    fn new(step: impl FnMut() -> bool + Send + 'static) -> Self {
+        BackgroundWork(Box::new(step))
+    }
+
+    /// Does the next step; answers whether there are more.
+    pub fn step(&mut self) -> bool {
+        (self.0)()
+    }
+}
+
+/// Why a save is not even begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SaveRefused {
+    /// A background save is going on.
+    InProgress,
+    /// There is no format, or nobody to do it.
+    Impossible,
+}
+
+/// The file on its way to being whole, and what is on its way into it.
+struct Output {
+    codec: Arc<dyn SnapshotCodec>,
+    file: Box<dyn SnapshotFile>,
+    buffer: Vec<u8>,
+    /// Of what was appended, if one is wanted.
+    checksum: Option<u64>,
+}
+
+impl Output {
+    /// Opens the file and writes what stands before all keys.
+    fn open(engine: &Engine, codec: Arc<dyn SnapshotCodec>) -> Result<Self, String> {
+        let file = engine.host.create_snapshot_file(&engine.config)?;
+        let mut output = Output {
+            codec,
+            file,
+            buffer: Vec::new(),
+            checksum: engine.config.rdbchecksum().then_some(0),
+        };
+        output.codec.begin(&facts(engine), &mut output.buffer);
+        Ok(output)
+    }
+
+    /// Appends the buffer to the file if there is enough in it.
+    fn flush_if_full(&mut self) -> Result<(), String> {
+        match self.buffer.len() {
+            0..APPENDED_AT_ONCE => Ok(()),
+            _ => self.flush(),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        if let Some(sum) = &mut self.checksum {
+            *sum = self.codec.checksum(*sum, &self.buffer);
+        }
+        self.file.append(&self.buffer)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), String> {
+        self.flush()?;
+        self.codec.end(self.checksum, &mut self.buffer);
+        self.file.append(&self.buffer)?;
+        self.file.commit()
+    }
+}
+
+/// Facts about the server that go with its data.
+fn facts(engine: &Engine) -> Vec<(&'static str, String)> {
+    vec![
+        ("redis-ver", crate::version::REDIS_VERSION.to_owned()),
+        ("redis-bits", usize::BITS.to_string()),
+        ("ctime", (engine.now_ms() / 1000).to_string()),
+        ("used-mem", engine.host.used_memory_bytes().to_string()),
+        ("aof-base", "0".to_owned()),
+    ]
+}
+
+fn save_options(engine: &Engine) -> SaveOptions {
+    SaveOptions {
+        compresses: engine.config.rdbcompression(),
+    }
+}
+
+/// What eviction goes by is written down with the keys.
+fn use_recorded(engine: &Engine) -> UseRecorded {
+    let policy = engine.config.maxmemory_policy();
+    if policy.is_lfu() {
+        UseRecorded::Frequency
+    } else if policy.is_lru() {
+        UseRecorded::IdleSeconds((engine.now_ms() / 1000) as u32)
+    } else {
+        UseRecorded::No
+    }
+}
+
+/// Appends every entry to `out`, which `flush` may empty now and then. Every stripe must be locked.
+fn walk_all(
+    worker: &Worker,
+    codec: &dyn SnapshotCodec,
+    out: &mut Vec<u8>,
+    flush: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), String>,
+) -> Result<(), String> {
+    let (options, use_recorded) = (save_options(&worker.engine), use_recorded(&worker.engine));
+    let view = &worker.view;
+    for index in 0..worker.engine.databases {
+        let shares: Vec<_> = (0..view.keyspace().stripe_count())
+            .filter_map(|stripe| view.stripe_at(stripe).database(index))
+            .collect();
+        let keys = shares.iter().map(|share| share.len() as u64).sum();
+        let volatile = shares.iter().map(|share| share.volatile_len() as u64).sum();
+        if keys == 0 {
+            continue;
+        }
+        codec.select(index, Some((keys, volatile)), out);
+        for entry in shares.iter().flat_map(|share| share.iter()) {
+            codec.entry(&record(index, entry, use_recorded), options, out);
+            flush(out)?;
+        }
+    }
+    Ok(())
+}
+
+/// The whole data set as bytes, for whoever wants them at once. Every stripe must be locked.
+pub(crate) fn write_all(worker: &Worker, codec: &dyn SnapshotCodec) -> Vec<u8> {
+    let mut out = Vec::new();
+    codec.begin(&facts(&worker.engine), &mut out);
+    walk_all(worker, codec, &mut out, &mut |_| Ok(())).expect("nothing is flushed");
+    let sum = worker.engine.config.rdbchecksum();
+    let sum = sum.then(|| codec.checksum(0, &out));
+    codec.end(sum, &mut out);
+    out
+}
+
+/// Saves the data set before anything else is done. Every stripe must be locked.
+///
+/// # Errors
+/// The operating system's word for why it could not; it is in the log already.
+pub(crate) fn save_now(worker: &Worker) -> Result<(), String> {
+    let engine = &worker.engine;
+    let Some(codec) = engine.snapshot_codec.clone() else {
+        return Err("there is no format to save in".to_owned());
+    };
+    engine.persistence.count_save();
+    let saved = Output::open(engine, codec.clone()).and_then(|mut output| {
+        let mut buffer = std::mem::take(&mut output.buffer);
+        walk_all(worker, &*codec, &mut buffer, &mut |buffer| {
+            std::mem::swap(buffer, &mut output.buffer);
+            let flushed = output.flush_if_full();
+            std::mem::swap(buffer, &mut output.buffer);
+            flushed
+        })?;
+        output.buffer = buffer;
+        output.finish()
+    });
+    match &saved {
+        Ok(()) => {
+            engine.host.log(LogLevel::Notice, "DB saved on disk");
+            let changes = engine.stats.changes();
+            engine.persistence.note_saved(engine.now_ms(), changes);
+        }
+        Err(reason) => {
+            let line = format!("Error saving the data set: {reason}");
+            engine.host.log(LogLevel::Warning, &line);
+        }
+    }
+    saved
+}
+
+/// Begins to save the data set in the background. Every stripe must be locked.
+pub(crate) fn start_background_save(worker: &mut Worker) -> Result<(), SaveRefused> {
+    let engine = worker.engine.clone();
+    let codec = engine
+        .snapshot_codec
+        .clone()
+        .ok_or(SaveRefused::Impossible)?;
+    let now_ms = engine.now_ms();
+    if !engine.persistence.begin_background_save(now_ms) {
+        return Err(SaveRefused::InProgress);
+    }
+    // The work must be accepted before an epoch begins: one cannot be given up under these locks. Its first step
+    // waits until there is something to do.
+    let shared = Arc::new(Mutex::new(None::<BackgroundSave>));
+    let mut save = shared.lock();
+    let worked_on = shared.clone();
+    let work =
+        BackgroundWork::new(move || worked_on.lock().as_mut().is_some_and(BackgroundSave::step));
+    if !engine.host.run_in_background(work) {
+        engine.persistence.end_background_save(engine.now_ms());
+        return Err(SaveRefused::Impossible);
+    }
+    let pass = Pass::begin(
+        &mut worker.view,
+        codec.clone(),
+        save_options(&engine),
+        use_recorded(&engine),
+        engine.keyspace.clone(),
+    );
+    engine.persistence.count_save();
+    engine.persistence.set_save_progress(0, pass.entries_total);
+    let line = "Background saving started";
+    engine.host.log(LogLevel::Notice, line);
+    *save = Some(BackgroundSave {
+        changes: engine.stats.changes(),
+        engine,
+        codec,
+        pass,
+        output: None,
+        outcome: None,
+        sleep_us: 0,
+        is_over: false,
+    });
+    Ok(())
+}
+
+/// How a background save ended, or will end when the pass is over.
+enum Outcome {
+    Saved,
+    Failed(String),
+    Cancelled,
+}
+
+/// A background save under way.
+struct BackgroundSave {
+    engine: Arc<Engine>,
+    codec: Arc<dyn SnapshotCodec>,
+    pass: Pass,
+    /// `None` before the first step, and when it has ended early.
+    output: Option<Output>,
+    /// Set when it is clear.
+    outcome: Option<Outcome>,
+    /// The changes of the key space when it began.
+    changes: u64,
+    /// Microseconds still to sleep, `rdb-key-save-delay` wanting it.
+    sleep_us: u64,
+    is_over: bool,
+}
+
+impl BackgroundSave {
+    /// Does the next step; answers whether there are more.
+    fn step(&mut self) -> bool {
+        if self.engine.persistence.is_save_cancelled() {
+            self.end_early(Outcome::Cancelled);
+        }
+        if self.sleep_us > 0 && self.outcome.is_none() {
+            let slice_us = self.sleep_us.min(SLEEP_MAX_US);
+            self.sleep_us -= slice_us;
+            let duration = std::time::Duration::from_micros(slice_us);
+            self.engine.host.sleep(duration);
+            return true;
+        }
+        if self.output.is_none() && self.outcome.is_none() {
+            match Output::open(&self.engine, self.codec.clone()) {
+                Ok(output) => self.output = Some(output),
+                Err(reason) => self.end_early(Outcome::Failed(reason)),
+            }
+        }
+        if self.walk() {
+            return true;
+        }
+        if let Some(output) = self.output.take() {
+            let persistence = &self.engine.persistence;
+            self.outcome = Some(match persistence.unless_cancelled(|| output.finish()) {
+                Some(Ok(())) => Outcome::Saved,
+                Some(Err(reason)) => Outcome::Failed(reason),
+                None => Outcome::Cancelled,
+            });
+        }
+        self.tell();
+        false
+    }
+
+    /// Walks on; answers whether there is more to walk.
+    fn walk(&mut self) -> bool {
+        let done_before = self.pass.entries_done();
+        let Some(output) = &mut self.output else {
+            // What is walked now is of no use to anyone.
+            return self.pass.step(&mut Vec::new());
+        };
+        let goes_on = self.pass.step(&mut output.buffer);
+        if let Err(reason) = output.flush_if_full() {
+            self.end_early(Outcome::Failed(reason));
+        }
+        let (done, total) = (self.pass.entries_done(), self.pass.entries_total);
+        self.engine.persistence.set_save_progress(done, total);
+        let delay_us = self.engine.config.rdb_key_save_delay_us();
+        let delay_us = u64::try_from(delay_us).unwrap_or(0);
+        self.sleep_us = delay_us.saturating_mul(done - done_before);
+        goes_on
+    }
+
+    fn end_early(&mut self, outcome: Outcome) {
+        if self.outcome.is_none() {
+            self.outcome = Some(outcome);
+            self.output = None;
+            self.pass.give_up();
+        }
+    }
+
+    /// Notes how it ended, and says so.
+    fn tell(&mut self) {
+        let engine = &self.engine;
+        let now_ms = engine.now_ms();
+        let (level, line) = match &self.outcome {
+            Some(Outcome::Saved) => {
+                engine.persistence.note_saved(now_ms, self.changes);
+                let line = "Background saving terminated with success";
+                (LogLevel::Notice, line.to_owned())
+            }
+            Some(Outcome::Failed(reason)) => {
+                engine.persistence.note_save_failed();
+                (
+                    LogLevel::Warning,
+                    format!("Background saving error: {reason}"),
+                )
+            }
+            Some(Outcome::Cancelled) | None => {
+                let line = "Background saving was cancelled";
+                (LogLevel::Warning, line.to_owned())
+            }
+        };
+        engine.host.log(level, &line);
+        engine.persistence.end_background_save(now_ms);
+        self.is_over = true;
+    }
+}
+
+impl Drop for BackgroundSave {
+    /// Whoever throws the work away has cancelled the save.
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.end_early(Outcome::Cancelled);
+            self.tell();
+        }
+    }
+}
+
+/// Starts the save that was scheduled or that a save point asks for, if there is one. The worker must hold no
+/// locks.
+pub(crate) fn save_if_due(worker: &mut Worker) {
+    let engine = worker.engine.clone();
+    let persistence = &engine.persistence;
+    if persistence.is_saving() || persistence.is_loading() {
+        return;
+    }
+    let now_ms = engine.now_ms();
+    let may_retry =
+        !persistence.has_save_failed() || now_ms - persistence.last_try_ms() > RETRY_DELAY_MS;
+    if !may_retry {
+        return;
+    }
+    if !persistence.is_save_scheduled() {
+        let points = engine.config.save_points();
+        if points.is_empty() {
+            return;
+        }
+        let changes = persistence.changes_since_save(engine.stats.changes());
+        let seconds = (now_ms - persistence.last_save_ms()) / 1000;
+        let is_due =
+            |point: &&SavePoint| changes >= point.changes && seconds > point.seconds as i64;
+        let Some(point) = points.iter().find(is_due) else {
+            return;
+        };
+        let line = format!(
+            "{} changes in {} seconds. Saving...",
+            point.changes, point.seconds
+        );
+        engine.host.log(LogLevel::Notice, &line);
+    }
+    if worker.lock_all().is_err() {
+        // A script runs that takes its time; the next cron tries again.
+        return;
+    }
+    // What keeps it from being started has been noted, and it is tried again.
+    let _ = start_background_save(worker);
+    worker.view.unlock();
+}
