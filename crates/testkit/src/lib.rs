@@ -12,6 +12,7 @@ pub mod raw;
 pub mod reply;
 pub mod rules;
 pub mod server;
+pub mod storage;
 mod streams;
 pub mod transcript;
 pub mod versions;
