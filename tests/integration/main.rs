@@ -9,6 +9,7 @@ mod differential;
 mod dump;
 mod limits;
 mod observers;
+mod persistence;
 mod process;
 mod random_data;
 mod robustness;

@@ -36,6 +36,22 @@ fn command() -> impl Strategy<Value = String> {
         1 => (0u32..3, 0u32..3).prop_map(|(a, b)| format!("SWAPDB {a} {b}")),
         1 => Just("FLUSHDB".to_owned()),
         1 => (key(), key()).prop_map(|(a, b)| format!("SUNIONSTORE {a} {b}")),
+        2 => (key(), small.clone()).prop_map(|(key, n)| {
+            format!("HPEXPIRE {key} {} FIELDS 1 field:{n}", n * 20 + 1)
+        }),
+        1 => (key(), small.clone()).prop_map(|(key, n)| format!("HPERSIST {key} FIELDS 1 field:{n}")),
+        1 => (key(), small.clone()).prop_map(|(key, n)| format!("HGETDEL {key} FIELDS 1 field:{n}")),
+        2 => (key(), small.clone()).prop_map(|(key, n)| format!("XADD {key} * field {n}")),
+        1 => key().prop_map(|key| format!("XTRIM {key} MAXLEN 2")),
+        1 => (key(), key()).prop_map(|(from, to)| format!("RPOPLPUSH {from} {to}")),
+        1 => key().prop_map(|key| format!("SPOP {key}")),
+        1 => key().prop_map(|key| format!("GETDEL {key}")),
+        1 => (key(), small.clone()).prop_map(|(key, n)| format!("PFADD {key} {n}")),
+        1 => (key(), small.clone()).prop_map(|(key, n)| format!("SETBIT {key} {n} 1")),
+        1 => (key(), 0u32..3).prop_map(|(key, db)| format!("COPY {key} {key} DB {db} REPLACE")),
+        // Whoever comes next must make room.
+        1 => (50u32..300).prop_map(|kb| format!("CONFIG SET maxmemory {kb}kb")),
+        1 => Just("CONFIG SET maxmemory 0".to_owned()),
         // Many at once, so that tables grow between two steps; and shrink again.
         1 => (0u32..4).prop_map(|n| format!("DEBUG POPULATE 1500 many:{n} 8")),
         1 => Just("FLUSHDB ASYNC".to_owned()),
@@ -69,7 +85,7 @@ proptest! {
         before in prop::collection::vec(command(), 0..300),
         rounds in prop::collection::vec(prop::collection::vec(event(), 0..120), 1..3),
     ) {
-        let mut server = Server::new(&[], START_MS);
+        let mut server = Server::new(&[("maxmemory-policy", "allkeys-random")], START_MS);
         for (db, count) in databases.iter().enumerate() {
             server.run(&format!("SELECT {db}"));
             server.run(&format!("DEBUG POPULATE {count} old"));
@@ -82,6 +98,7 @@ proptest! {
             let began_ms = server.clock.0.load(Ordering::Relaxed);
             // Nothing expires between the digest and the load that is compared with it.
             server.worker.run_cron();
+            server.run("CONFIG SET maxmemory 0");
             let expected = server.run("DEBUG DIGEST");
             prop_assert_eq!(server.run("BGSAVE"), "+Background saving started");
             for event in events {

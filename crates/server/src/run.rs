@@ -8,7 +8,7 @@ use oxidis_engine::config::{CommandLine, Config, ShutdownFlags, Supervised};
 use oxidis_engine::version::{OXIDIS_VERSION, REDIS_VERSION};
 
 use crate::daemon::{self, PidFile};
-use crate::server::{RunningServer, ServerError, ServerOptions, start};
+use crate::server::{RunningServer, ServerError, ServerOptions, start_empty};
 use crate::{Allocator, SystemClock, configuration, descriptors, diagnosis, log};
 
 /// Serves as the command line asks, until the process is told to end.
@@ -35,7 +35,7 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
     log::install(&config);
     log_beginning(line);
     make_room(&config);
-    let server = match start(ServerOptions {
+    let server = match start_empty(ServerOptions {
         config: config.clone(),
         clock: Arc::new(SystemClock),
         seed,
@@ -49,7 +49,12 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
         }
     };
     let pid_file = PidFile::write(&config, is_background);
-    log_ready(&config, &server);
+    log_initialized(&config);
+    if let Err(error) = server.load() {
+        log_failure(&error);
+        return Ok(ExitCode::FAILURE);
+    }
+    log_ready(&server);
     daemon::tell_ready(supervisor);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -114,7 +119,7 @@ fn log_failure(error: &ServerError) {
     }
 }
 
-fn log_ready(config: &Config, server: &RunningServer) {
+fn log_initialized(config: &Config) {
     let pid = std::process::id();
     if config.always_show_logo() {
         // Not a line of the log, but what stands before its lines.
@@ -134,6 +139,9 @@ fn log_ready(config: &Config, server: &RunningServer) {
         );
     }
     tracing::debug!("Server initialized");
+}
+
+fn log_ready(server: &RunningServer) {
     if let Some(address) = server.addresses().first() {
         // Programs that start a redis-server wait for the first four words.
         tracing::info!(

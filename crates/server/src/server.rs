@@ -123,8 +123,16 @@ impl Ways {
     }
 }
 
-/// Starts a server; it accepts connections when this returns.
+/// Starts a server; it accepts connections and has its data when this returns.
 pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
+    let server = start_empty(options)?;
+    server.load()?;
+    Ok(server)
+}
+
+/// Starts a server; it accepts connections when this returns, but tells everyone that it is loading until
+/// [`RunningServer::load`] is done.
+pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, ServerError> {
     let config = options.config;
     let workers = config.io_threads().max(1);
     let shutdown = Arc::new(Notify::new());
@@ -165,8 +173,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
         seed: options.seed,
         workers,
     });
-    let mut loader = Worker::new(&engine);
-    loader.begin_load_at_start();
+    Worker::new(&engine).begin_load_at_start();
     let (stop, stopped) = watch::channel(false);
     let mut senders = Vec::new();
     let mut threads = Vec::new();
@@ -220,7 +227,7 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
             wait_for_stop(stopped).await;
         });
     })?);
-    let server = RunningServer {
+    Ok(RunningServer {
         engine: engine.clone(),
         host,
         listeners,
@@ -228,13 +235,16 @@ pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
         shutdown,
         threads,
         unix_socket,
-    };
-    // Whoever connects meanwhile is told that the data are being loaded.
-    loader.load_at_start().map_err(ServerError::Load)?;
-    Ok(server)
+    })
 }
 
 impl RunningServer {
+    /// Loads the data set from its file, if there is one.
+    pub(crate) fn load(&self) -> Result<(), ServerError> {
+        let loaded = Worker::new(&self.engine).load_at_start();
+        loaded.map(drop).map_err(ServerError::Load)
+    }
+
     /// The engine behind the server.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine

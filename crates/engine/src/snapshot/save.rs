@@ -210,7 +210,8 @@ pub(crate) fn save_now(worker: &Worker) -> Result<(), String> {
     match &saved {
         Ok(()) => {
             engine.host.log(LogLevel::Notice, "DB saved on disk");
-            let changes = engine.stats.changes();
+            // With those of the command, or transaction, in which this happens.
+            let changes = engine.stats.changes() + worker.dirty;
             engine.persistence.note_saved(engine.now_ms(), changes);
         }
         Err(reason) => {

@@ -50,6 +50,7 @@ const FURTHER_UNITS: &[&str] = &[
     "unit/type/stream",
     "unit/type/stream-cgroups",
     "unit/bitops",
+    "integration/rdb",
 ];
 
 /// What Oxidis is configured with for the suite beside what the suite says itself, and why.
