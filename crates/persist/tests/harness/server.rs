@@ -1,0 +1,159 @@
+//! An engine whose files are in a storage that can fail and crash, and whose background work is done a step
+//! at a time, when the test says so.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use oxidis_engine::command::Args;
+use oxidis_engine::config::Config;
+use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotSource};
+use oxidis_engine::{Clock, Engine, EngineOptions, Host, Session, Worker};
+use oxidis_persist::Rdb;
+use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
+use oxidis_testkit::storage::FaultyStorage;
+
+/// When every test begins.
+pub const START_MS: i64 = 1_700_000_000_000;
+
+/// Where the data set is kept.
+pub const FILE: &str = "/data/dump.rdb";
+
+pub struct ManualClock(pub AtomicI64);
+
+impl Clock for ManualClock {
+    fn now_us(&self) -> i64 {
+        self.0.load(Ordering::Relaxed) * 1000
+    }
+}
+
+pub struct StoredHost {
+    pub storage: FaultyStorage,
+    pub work: Mutex<Option<BackgroundWork>>,
+}
+
+impl Host for StoredHost {
+    fn keeps_files(&self) -> bool {
+        true
+    }
+
+    fn create_snapshot_file(&self, _: &Config) -> Result<Box<dyn SnapshotFile>, String> {
+        let storage = Arc::new(self.storage.clone());
+        match ReplacingFile::create(storage, Path::new(FILE), true) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn open_snapshot_file(&self, _: &Config) -> Result<Option<SnapshotSource>, String> {
+        open_snapshot(&self.storage, Path::new(FILE))
+    }
+
+    fn run_in_background(&self, work: BackgroundWork) -> bool {
+        *self.work.lock().unwrap() = Some(work);
+        true
+    }
+}
+
+pub struct Server {
+    pub host: Arc<StoredHost>,
+    pub clock: Arc<ManualClock>,
+    pub worker: Worker,
+    session: Session,
+}
+
+impl Server {
+    pub fn new(directives: &[(&str, &str)], now_ms: i64) -> Self {
+        Self::with_storage(directives, now_ms, FaultyStorage::new())
+    }
+
+    pub fn with_storage(directives: &[(&str, &str)], now_ms: i64, storage: FaultyStorage) -> Self {
+        let config = Arc::new(Config::new(11));
+        let own = [
+            ("enable-debug-command", "yes"),
+            ("save", ""),
+            ("databases", "4"),
+        ];
+        for (name, value) in own.iter().chain(directives) {
+            config
+                .set_default(name, value.as_bytes())
+                .unwrap_or_else(|error| panic!("{name} {value}: {error}"));
+        }
+        let clock = Arc::new(ManualClock(AtomicI64::new(now_ms)));
+        let host = Arc::new(StoredHost {
+            storage,
+            work: Mutex::new(None),
+        });
+        let engine = Engine::new(EngineOptions {
+            config,
+            clock: clock.clone(),
+            host: host.clone(),
+            snapshot_codec: Some(Arc::new(Rdb)),
+            interpreter: None,
+            seed: 5,
+            workers: 1,
+        });
+        Server {
+            worker: Worker::new(&engine),
+            session: Session::new(&engine, String::new(), String::new()),
+            clock,
+            host,
+        }
+    }
+
+    /// Executes a command with blanks between its arguments.
+    pub fn run(&mut self, command: &str) -> String {
+        let arguments: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+        let mut reply = Vec::new();
+        self.session
+            .execute_arguments(&mut self.worker, Args::slices(&arguments), &mut reply);
+        String::from_utf8_lossy(&reply)
+            .trim_end()
+            .replace("\r\n", " ")
+    }
+
+    /// Does a step of the background save; answers whether there are more.
+    pub fn step(&mut self) -> bool {
+        let mut work = self.host.work.lock().unwrap();
+        let goes_on = work.as_mut().is_some_and(BackgroundWork::step);
+        if !goes_on {
+            *work = None;
+        }
+        goes_on
+    }
+
+    pub fn finish_save(&mut self) {
+        while self.step() {}
+    }
+
+    /// Takes the file away that was saved, if one was.
+    pub fn take_file(&mut self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let (mut file, _) = self.host.storage.read(Path::new(FILE)).ok()?;
+        file.read_to_end(&mut bytes).ok()?;
+        self.host.storage.remove(Path::new(FILE)).ok()?;
+        Some(bytes)
+    }
+
+    pub fn information(&mut self, field: &str) -> String {
+        let text = self.run("INFO persistence");
+        let line = text.split(' ').find_map(|line| line.strip_prefix(field));
+        line.unwrap_or_default().trim_start_matches(':').to_owned()
+    }
+}
+
+/// The digest of a data set that was saved, loaded at `now_ms`.
+pub fn digest_of(file: &[u8], now_ms: i64) -> String {
+    let storage = FaultyStorage::new();
+    let mut stored = storage.create(Path::new(FILE)).expect("it may");
+    stored.append(file).expect("it may");
+    digest_in(storage, now_ms).expect("what was saved is loaded")
+}
+
+/// The digest of the data set that a storage holds; an error if it cannot be loaded.
+pub fn digest_in(storage: FaultyStorage, now_ms: i64) -> Result<String, String> {
+    let mut server = Server::with_storage(&[], now_ms, storage);
+    server.worker.load_at_start()?;
+    Ok(server.run("DEBUG DIGEST"))
+}
