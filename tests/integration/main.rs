@@ -16,4 +16,5 @@ mod robustness;
 mod rust_client;
 mod script_limits;
 mod tls;
+mod tracking;
 mod transcripts;

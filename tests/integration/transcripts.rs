@@ -169,5 +169,6 @@ transcripts! {
         scripting
         stream
         stream_group
+        tracking
     }
 }

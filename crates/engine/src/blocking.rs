@@ -93,6 +93,8 @@ pub(crate) struct Blocked {
     pub(crate) client: Arc<ClientShared>,
     pub(crate) database: usize,
     pub(crate) protocol: Protocol,
+    /// Whether the session tracks what the command reads.
+    pub(crate) tracks_reads: bool,
     pub(crate) registered: &'static Registered,
     /// The command as it was sent.
     pub(crate) arguments: Vec<Vec<u8>>,

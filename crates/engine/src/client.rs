@@ -3,7 +3,7 @@
 //! [`Client`] is the private half, which the session's own commands change; [`ClientShared`] the
 //! half that other sessions may read, and through which they reach its mailbox.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
@@ -16,6 +16,7 @@ use crate::blocking::Blocked;
 use crate::client_memory::{ClientMemory, ClientsMemory};
 use crate::mailbox::{Mailbox, Message};
 use crate::pubsub::Subscriptions;
+use crate::tracking::TrackingFlags;
 use crate::transaction::Transaction;
 
 /// How a session's replies are treated (CLIENT REPLY).
@@ -50,6 +51,12 @@ pub struct Client {
     pub(crate) no_evict: bool,
     /// CLIENT NO-TOUCH.
     pub(crate) no_touch: bool,
+    /// The prefixes that it tracks with BCAST.
+    pub(crate) tracked_prefixes: BTreeSet<Vec<u8>>,
+    /// Whether the command before was CLIENT CACHING.
+    pub(crate) is_caching_said: bool,
+    /// Whether the keys of reading commands are remembered.
+    pub(crate) tracks_reads: bool,
 }
 
 impl Client {
@@ -67,6 +74,9 @@ impl Client {
             close_after_reply: false,
             no_evict: false,
             no_touch: false,
+            tracked_prefixes: BTreeSet::new(),
+            is_caching_said: false,
+            tracks_reads: false,
         }
     }
 
@@ -116,6 +126,26 @@ impl Client {
         self.shared.no_touch.store(no_touch, Ordering::Relaxed);
     }
 
+    /// Decides whether the keys of reading commands are remembered, after what that depends on has
+    /// changed.
+    pub(crate) fn refresh_tracks_reads(&mut self) {
+        let flags = self.shared.tracking.flags();
+        let is_opted_out = if flags.contains(TrackingFlags::OPTIN) {
+            !self.is_caching_said
+        } else {
+            flags.contains(TrackingFlags::OPTOUT) && self.is_caching_said
+        };
+        self.tracks_reads = flags.contains(TrackingFlags::ON)
+            && !flags.contains(TrackingFlags::BCAST)
+            && !is_opted_out;
+    }
+
+    /// Says whether CLIENT CACHING stands before the command that comes.
+    pub(crate) fn set_caching_said(&mut self, is_said: bool) {
+        self.is_caching_said = is_said;
+        self.refresh_tracks_reads();
+    }
+
     /// Whether the session may only use the commands of a RESP2 subscriber.
     pub(crate) fn is_subscriber_only(&self) -> bool {
         self.protocol == Protocol::Resp2 && self.subscriptions.total() > 0
@@ -129,6 +159,38 @@ pub(crate) struct ClientNames {
     pub(crate) library_name: Vec<u8>,
     pub(crate) library_version: Vec<u8>,
     pub(crate) user: String,
+}
+
+/// How a session tracks keys, as those see it who change them.
+#[derive(Default)]
+pub(crate) struct ClientTracking {
+    flags: AtomicU8,
+    /// The session that gets its messages; 0 is itself.
+    pub(crate) redirect: AtomicU64,
+}
+
+impl ClientTracking {
+    pub(crate) fn flags(&self) -> TrackingFlags {
+        TrackingFlags::from_bits_truncate(self.flags.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_flags(&self, flags: TrackingFlags) {
+        self.flags.store(flags.bits(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_flags(&self, flags: TrackingFlags) {
+        self.flags.fetch_or(flags.bits(), Ordering::Relaxed);
+    }
+
+    /// The session that gets the messages, 0 for itself, -1 if it does not track: as clients are
+    /// told.
+    pub(crate) fn redirect_or_none(&self) -> i64 {
+        if self.flags().contains(TrackingFlags::ON) {
+            self.redirect.load(Ordering::Relaxed) as i64
+        } else {
+            -1
+        }
+    }
 }
 
 /// The half of a session that other sessions see.
@@ -158,6 +220,7 @@ pub struct ClientShared {
     pub(crate) no_touch: AtomicBool,
     pub(crate) is_killed: AtomicBool,
     pub(crate) is_monitor: AtomicBool,
+    pub(crate) tracking: ClientTracking,
     /// Whether a pause holds a command back.
     pub(crate) is_held_back: AtomicBool,
     /// Whether the session has ended.
@@ -210,6 +273,7 @@ impl ClientShared {
             no_touch: AtomicBool::new(false),
             is_killed: AtomicBool::new(false),
             is_monitor: AtomicBool::new(false),
+            tracking: ClientTracking::default(),
             is_held_back: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             blocked: Mutex::new(None),

@@ -1,7 +1,7 @@
 //! How much memory each client takes, and all together; `maxmemory-clients`.
 //!
 //! A client takes what waits to be executed, what waits to be sent, and what is kept for it: queued
-//! commands, watched keys, subscriptions. Each part is noted where it changes. The sum over all
+//! commands, watched keys, subscriptions, tracked prefixes. Each part is noted where it changes. The sum over all
 //! clients is only kept while there is a limit; it is looked at before a batch of requests is
 //! executed and regularly. When it is above the limit the greediest clients are closed, down to the
 //! limit, those with CLIENT NO-EVICT excepted.
@@ -31,6 +31,8 @@ pub(crate) struct ClientMemory {
     pub(crate) queued_bytes: AtomicUsize,
     pub(crate) watched_bytes: AtomicUsize,
     pub(crate) subscribed_bytes: AtomicUsize,
+    /// Prefixes of CLIENT TRACKING.
+    pub(crate) tracked_bytes: AtomicUsize,
     /// What the sum has of it.
     counted_bytes: AtomicI64,
     /// Whether the sum is to have nothing of it any more.
@@ -78,6 +80,7 @@ impl ClientShared {
             &memory.queued_bytes,
             &memory.watched_bytes,
             &memory.subscribed_bytes,
+            &memory.tracked_bytes,
         ];
         let parts = parts.iter().map(|bytes| bytes.load(Ordering::Relaxed));
         let fixed = size_of::<ClientShared>() + size_of::<Client>();

@@ -22,6 +22,7 @@ use crate::rates::Rates;
 use crate::scripting::{Interpreter, Scripting};
 use crate::snapshot::{BackgroundWork, SnapshotCodec, SnapshotFile, SnapshotSource};
 use crate::stats::Stats;
+use crate::tracking::Tracking;
 
 /// Where the engine gets the time from.
 pub trait Clock: Send + Sync {
@@ -170,6 +171,7 @@ pub struct EngineOptions {
 pub struct Engine {
     pub(crate) keyspace: Arc<Keyspace>,
     pub(crate) pubsub: PubSub,
+    pub(crate) tracking: Tracking,
     pub(crate) propagation: Propagation,
     pub(crate) clients: Clients,
     pub(crate) stats: Stats,
@@ -231,6 +233,7 @@ impl Engine {
         Arc::new(Engine {
             keyspace: Arc::new(Keyspace::new(stripe_count, seed, meters)),
             pubsub: PubSub::default(),
+            tracking: Tracking::default(),
             propagation: Propagation::default(),
             clients: Clients::default(),
             stats: Stats::default(),

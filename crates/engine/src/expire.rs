@@ -77,6 +77,12 @@ impl Worker {
     /// Does one slice of what is to be done regularly (`hz` times a second); answers whether there
     /// is more to do at once.
     pub fn run_cron(&mut self) -> bool {
+        let has_more = self.run_cron_slice();
+        self.broadcast_changes();
+        has_more
+    }
+
+    fn run_cron_slice(&mut self) -> bool {
         use std::sync::atomic::Ordering;
         self.refresh();
         if self.engine.is_cron_paused.load(Ordering::Relaxed) {
@@ -86,6 +92,7 @@ impl Worker {
         save_if_due(self);
         self.engine.look_at_clients();
         self.limit_clients();
+        self.look_after_tracked_keys();
         let has_too_much = self.make_room_regularly();
         let is_paused = self.engine.pause.holds_writes(self.now_ms());
         if is_paused || self.engine.is_active_expire_off.load(Ordering::Relaxed) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::keyspace::{Database, Entry};
+use crate::tracking::TrackedKeys;
 
 /// What is being freed, and what was.
 #[derive(Default)]
@@ -44,6 +45,7 @@ impl LazyFree {
 pub struct Garbage {
     entries: Vec<Entry>,
     databases: Vec<Database>,
+    tracked: Vec<TrackedKeys>,
     /// Values of it that count as freed lazily.
     objects: u64,
     bytes: u64,
@@ -55,6 +57,7 @@ impl Garbage {
     pub(crate) fn new(
         entries: Vec<Entry>,
         databases: Vec<Database>,
+        tracked: Vec<TrackedKeys>,
         objects: u64,
         counts: &Arc<LazyFree>,
     ) -> Self {
@@ -66,6 +69,7 @@ impl Garbage {
         Garbage {
             entries,
             databases,
+            tracked,
             objects,
             bytes,
             counts: counts.clone(),
@@ -77,6 +81,7 @@ impl Garbage {
         self.entries.len() > 64
             || self.entries.iter().any(|it| it.as_ref().is_large())
             || self.databases.iter().any(|it| it.len() > 64)
+            || self.tracked.iter().any(|it| it.len() > 64)
     }
 }
 
@@ -91,6 +96,7 @@ impl Garbage {
     fn free_contents(&mut self) {
         self.entries = Vec::new();
         self.databases = Vec::new();
+        self.tracked = Vec::new();
     }
 }
 

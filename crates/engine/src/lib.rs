@@ -31,6 +31,7 @@ pub mod snapshot;
 mod stats;
 pub mod table;
 pub mod text;
+mod tracking;
 mod transaction;
 pub mod value;
 pub mod version;

@@ -14,7 +14,7 @@ use crate::blocking::{Blocked, BlockedState};
 use crate::client::{Client, ReplyMode};
 use crate::command::context::OUTPUT_UNLIMITED_BYTES;
 use crate::command::dispatch::{self, Prepared};
-use crate::command::{Args, CommandError};
+use crate::command::{Args, CommandError, Registered};
 use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::mailbox::Message;
@@ -221,6 +221,7 @@ impl Session {
             .shared
             .query_buffer_bytes
             .store(input.len(), Ordering::Relaxed);
+        worker.current_session = self.id();
         let mut spans = std::mem::take(&mut worker.spans);
         let start = output.len();
         let mut progress = Progress {
@@ -242,6 +243,7 @@ impl Session {
             spans = Vec::new();
         }
         worker.spans = spans;
+        self.end_batch(worker, output);
         self.client.shared.count_memory();
         worker.engine.host.note_thread_memory();
         progress
@@ -435,8 +437,42 @@ impl Session {
     pub fn execute_arguments(&mut self, worker: &mut Worker, args: Args<'_>, output: &mut Vec<u8>) {
         worker.refresh();
         let prepared = dispatch::prepare(&worker.engine, args, None);
+        worker.current_session = self.id();
         self.execute(worker, args, prepared, output);
         worker.measure_rest();
+        self.end_batch(worker, output);
+    }
+
+    /// Tells those who track by prefix what the requests have changed.
+    #[inline]
+    fn end_batch(&mut self, worker: &mut Worker, output: &mut Vec<u8>) {
+        worker.current_session = 0;
+        if worker.broadcast_changes() && self.client.shared.mailbox.is_filled() {
+            self.deliver(worker, output);
+        }
+    }
+
+    /// Makes room for what is about to be executed. The session is told what that did to keys that it
+    /// has cached before it gets its reply, in which they may be new ones.
+    #[inline]
+    fn make_room(&mut self, worker: &mut Worker, output: &mut Vec<u8>) {
+        worker.make_room();
+        if worker.engine.tracking.is_on() {
+            worker.limit_tracked_keys();
+            if self.client.shared.mailbox.is_filled() {
+                self.deliver(worker, output);
+            }
+        }
+    }
+
+    /// CLIENT CACHING is about the command or transaction right behind it. `registered` is what was
+    /// executed just now, as far as there is such a command.
+    #[cold]
+    fn end_caching(&mut self, registered: Option<&'static Registered>) {
+        let is_client = registered.is_some_and(|it| it.full_name.starts_with("client|"));
+        if !is_client && !self.client.transaction.is_open && !self.is_blocked() {
+            self.client.set_caching_said(false);
+        }
     }
 
     #[inline]
@@ -447,9 +483,14 @@ impl Session {
         prepared: Result<Prepared, CommandError>,
         output: &mut Vec<u8>,
     ) {
+        self.make_room(worker, output);
         let start = output.len();
         let mut out = Writer::new(output, self.client.protocol);
+        let registered = prepared.as_ref().ok().map(|it| it.registered);
         dispatch::execute(worker, &mut self.client, args, prepared, &mut out);
+        if self.client.is_caching_said {
+            self.end_caching(registered);
+        }
         match self.client.reply_mode {
             ReplyMode::On => {}
             ReplyMode::Off | ReplyMode::Skip => {
@@ -485,6 +526,9 @@ impl Session {
                         note_end_of_wait(worker, blocked, &reply);
                     }
                     self.leave_queues(worker);
+                    if self.client.is_caching_said {
+                        self.client.set_caching_said(false);
+                    }
                     match self.client.reply_mode {
                         ReplyMode::On => output.extend_from_slice(&reply),
                         ReplyMode::Skip => self.client.reply_mode = ReplyMode::On,
@@ -524,6 +568,7 @@ impl Session {
         dispatch::discard_transaction(worker, &mut self.client);
         crate::cmd::pubsub::unsubscribe_all(&worker.engine, &mut self.client);
         worker.engine.monitors.remove(&self.client.shared);
+        crate::tracking::disable(&worker.engine, &mut self.client);
         worker.engine.clients.remove(&self.client.shared);
     }
 

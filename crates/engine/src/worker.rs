@@ -17,9 +17,11 @@ use crate::eviction::{Evictor, MemoryRules};
 use crate::expire::ExpireCycle;
 use crate::keyspace::{AccessRules, Database, Entry, EntryRef, Key, View};
 use crate::lazy_free::Garbage;
+use crate::mailbox::Message;
 use crate::propagation::Propagated;
 use crate::random::Random;
 use crate::stats::WorkerCounters;
+use crate::tracking::TrackedKeys;
 use crate::value::EncodingLimits;
 
 /// So many brief commands share one reading of the clock: a reading takes a tenth of a GET's time.
@@ -91,6 +93,7 @@ pub struct Worker {
     /// Entries and databases to free once the locks are gone.
     pub(crate) garbage: Vec<Entry>,
     pub(crate) garbage_databases: Vec<Database>,
+    pub(crate) garbage_tracked: Vec<TrackedKeys>,
     /// How many values of the garbage count as freed lazily.
     pub(crate) lazily_freed: u64,
     pub(crate) expire_cycle: ExpireCycle,
@@ -98,6 +101,15 @@ pub struct Worker {
     pub(crate) gave_up: bool,
     /// Sessions that wait no more, but are still in queues that a busy script has locked.
     pub(crate) left: Vec<Arc<Blocked>>,
+    /// The session whose command runs; 0 if none does.
+    pub(crate) current_session: u64,
+    /// Whether anyone tracked keys when the command that runs got its locks.
+    pub(crate) is_tracking: bool,
+    /// Whether changes are to be broadcast at the end of the batch.
+    pub(crate) has_broadcasts: bool,
+    /// While the command of a blocked session is served: what that session is told once it has its
+    /// reply.
+    pub(crate) kept_back: Option<Vec<Message>>,
     /// Buffers that live on from batch to batch.
     pub(crate) spans: Vec<Span>,
 }
@@ -134,10 +146,15 @@ impl Worker {
             rewritten: None,
             garbage: Vec::new(),
             garbage_databases: Vec::new(),
+            garbage_tracked: Vec::new(),
             lazily_freed: 0,
             expire_cycle: ExpireCycle::default(),
             gave_up: false,
             left: Vec::new(),
+            current_session: 0,
+            is_tracking: false,
+            has_broadcasts: false,
+            kept_back: None,
             spans: Vec::new(),
             engine: engine.clone(),
         }
@@ -269,10 +286,14 @@ impl Worker {
     /// Frees what commands have thrown away; call it without locks.
     #[inline]
     pub(crate) fn free_garbage(&mut self) {
-        if !self.garbage.is_empty() || !self.garbage_databases.is_empty() {
+        let is_empty = self.garbage.is_empty()
+            && self.garbage_databases.is_empty()
+            && self.garbage_tracked.is_empty();
+        if !is_empty {
             let garbage = Garbage::new(
                 std::mem::take(&mut self.garbage),
                 std::mem::take(&mut self.garbage_databases),
+                std::mem::take(&mut self.garbage_tracked),
                 std::mem::take(&mut self.lazily_freed),
                 &self.engine.lazy_free,
             );

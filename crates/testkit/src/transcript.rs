@@ -13,6 +13,9 @@
 //! * `@encodings`: the conversation is held once with small collections and once with big ones
 //!   ([`Encodings`]), and each is recorded.
 //!
+//! The word `<NAME>` stands for the CLIENT ID of the connection of that name, which is asked for when
+//! the word is first met.
+//!
 //! A transcript is a script after expansion, each line followed by its reply in the text form of
 //! [`Reply`], indented by two spaces.
 
@@ -122,7 +125,7 @@ fn is_encodings(line: &str) -> bool {
 pub fn record(script: &str, server: &TestServer, protocol: Protocol) -> io::Result<String> {
     let mut connections = Connections::new(server.address(), protocol);
     let mut transcript = String::new();
-    for line in script.lines() {
+    for (number, line) in script.lines().enumerate() {
         if is_comment(line) {
             transcript.push_str(line.trim_end());
             transcript.push('\n');
@@ -131,7 +134,7 @@ pub fn record(script: &str, server: &TestServer, protocol: Protocol) -> io::Resu
         for line in expand(line) {
             let reply = connections
                 .run(&Action::parse(&line)?)
-                .map_err(|error| about(&line, &error))?;
+                .map_err(|error| about(&format!("line {}: {line}", number + 1), &error))?;
             transcript.push_str(&line);
             transcript.push('\n');
             for reply_line in reply.iter().flat_map(|reply| {
@@ -256,6 +259,7 @@ struct Connections {
     address: SocketAddr,
     protocol: Protocol,
     by_name: HashMap<String, Client>,
+    ids: HashMap<String, Vec<u8>>,
 }
 
 impl Connections {
@@ -264,14 +268,44 @@ impl Connections {
             address,
             protocol,
             by_name: HashMap::new(),
+            ids: HashMap::new(),
         }
+    }
+
+    /// The words as they are sent, with the numbers of connections in them.
+    fn with_ids(&mut self, words: &Words) -> io::Result<Words> {
+        let mut words = words.clone();
+        for word in &mut words {
+            let name = word
+                .strip_prefix(b"<")
+                .and_then(|rest| rest.strip_suffix(b">"));
+            let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) else {
+                continue;
+            };
+            if !self.by_name.contains_key(name) {
+                continue;
+            }
+            if !self.ids.contains_key(name) {
+                let Reply::Integer(id) = self.named(name)?.command(&["CLIENT", "ID"])? else {
+                    return Err(io::Error::other(format!("{name} does not answer its ID")));
+                };
+                self.ids
+                    .insert(name.to_owned(), id.to_string().into_bytes());
+            }
+            word.clone_from(&self.ids[name]);
+        }
+        Ok(words)
     }
 
     fn run(&mut self, action: &Action) -> io::Result<Option<Reply>> {
         match action {
-            Action::Command(name, words) => self.named(name)?.command(words).map(Some),
+            Action::Command(name, words) => {
+                let words = self.with_ids(words)?;
+                self.named(name)?.command(&words).map(Some)
+            }
             Action::Send(name, words) => {
-                self.named(name)?.send(words)?;
+                let words = self.with_ids(words)?;
+                self.named(name)?.send(&words)?;
                 thread::sleep(SENT_PAUSE);
                 Ok(None)
             }

@@ -1,12 +1,17 @@
-//! CLIENT: looking at sessions and managing them. How a pause holds commands back stands in `pause`.
+//! CLIENT: looking at sessions and managing them. How a pause holds commands back stands in `pause`;
+//! the subcommands for client side caching stand in `client_tracking`.
 
 use std::sync::atomic::Ordering;
 
+use super::client_tracking::{
+    client_caching, client_getredir, client_tracking, client_trackinginfo,
+};
 use crate::client::{Client, ClientShared, ReplyMode};
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, Group, Reply, table,
 };
 use crate::text::parse_integer;
+use crate::tracking::TrackingFlags;
 
 const ANYONE: Flags = Flags::NOSCRIPT.union(Flags::LOADING).union(Flags::STALE);
 const ADMIN: Flags = Flags::ADMIN.union(ANYONE);
@@ -414,7 +419,7 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
     let middle = format!(
         " age={age} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={} watch={} qbuf={input} \
          qbuf-free=0 argv-mem=0 multi-mem={queued} rbs=0 rbp=0 obl=0 oll={} omem={output} tot-mem={total} \
-         events={} cmd={command} user={} redir=-1 resp={} lib-name=",
+         events={} cmd={command} user={} redir={} resp={} lib-name=",
         flags(shared),
         load(&shared.database),
         load(&shared.channel_count),
@@ -425,6 +430,7 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
         usize::from(output > 0),
         if output > 0 { "rw" } else { "r" },
         names.user,
+        shared.tracking.redirect_or_none(),
         shared.protocol.load(Ordering::Relaxed),
     );
     line.extend_from_slice(middle.as_bytes());
@@ -443,11 +449,15 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
 
 /// The letters of a session's state, `N` if there is nothing to say.
 fn flags(shared: &ClientShared) -> String {
+    let tracking = shared.tracking.flags();
     let letters = [
         ('O', shared.is_monitor.load(Ordering::Relaxed)),
         ('P', shared.is_subscribed()),
         ('x', shared.queued_count.load(Ordering::Relaxed) >= 0),
         ('b', shared.is_blocked()),
+        ('t', tracking.contains(TrackingFlags::ON)),
+        ('R', tracking.contains(TrackingFlags::BROKEN_REDIRECT)),
+        ('B', tracking.contains(TrackingFlags::BCAST)),
         ('A', shared.is_killed()),
         ('U', shared.is_unix_socket),
         ('e', shared.no_evict.load(Ordering::Relaxed)),
@@ -636,42 +646,6 @@ fn client_pause(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 fn client_unpause(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     cx.engine().pause.end();
     out.ok();
-    Ok(())
-}
-
-// Tracking: no session's reads are tracked, and the answers say so.
-
-fn client_caching(_: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
-    Err(CommandError::text(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or \
-         OPTOUT mode enabled",
-    ))
-}
-
-fn client_getredir(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    out.integer(-1);
-    Ok(())
-}
-
-fn client_tracking(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    if switch(cx)? {
-        return Err(CommandError::text(
-            "ERR CLIENT TRACKING is not available: this server does not track what clients read",
-        ));
-    }
-    out.ok();
-    Ok(())
-}
-
-fn client_trackinginfo(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    out.map(3);
-    out.bulk(b"flags");
-    out.set(1);
-    out.bulk(b"off");
-    out.bulk(b"redirect");
-    out.integer(-1);
-    out.bulk(b"prefixes");
-    out.array(0);
     Ok(())
 }
 

@@ -240,6 +240,7 @@ fn reset(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     discard_transaction(cx.worker, cx.client);
     super::pubsub::unsubscribe_all(&cx.worker.engine, cx.client);
     cx.worker.engine.monitors.remove(&cx.client.shared);
+    crate::tracking::disable(&cx.worker.engine, cx.client);
     reset_client(&cx.worker.engine, cx.client);
     out.set_protocol(Protocol::Resp2);
     out.simple("RESET");

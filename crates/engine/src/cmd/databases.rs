@@ -357,6 +357,7 @@ fn flush(
     if is_lazy {
         cx.worker.lazily_freed += flushed;
     }
+    crate::tracking::flushed(cx.worker);
     cx.count_changes(flushed);
     // Propagated even if nothing was there.
     let arguments: Vec<&[u8]> = cx.args().iter().collect();

@@ -318,7 +318,7 @@ fn clients(page: &mut Page, worker: &mut Worker) {
         most(&|client| load(&client.output_buffer_bytes)).unwrap_or(0),
     );
     page.field("blocked_clients", blocked);
-    page.field("tracking_clients", 0);
+    page.field("tracking_clients", engine.tracking.client_count());
     page.field(
         "pubsub_clients",
         count(&|client| {
@@ -525,11 +525,9 @@ fn stats(page: &mut Page, worker: &mut Worker) {
         "active_defrag_key_misses",
     ]);
     page.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
-    page.zeros(&[
-        "tracking_total_keys",
-        "tracking_total_items",
-        "tracking_total_prefixes",
-    ]);
+    page.field("tracking_total_keys", engine.tracking.key_count());
+    page.field("tracking_total_items", engine.tracking.item_count());
+    page.field("tracking_total_prefixes", engine.tracking.prefix_count());
     page.field("unexpected_error_replies", totals.unexpected_error_replies);
     page.field("total_error_replies", totals.error_replies);
     page.zeros(&["dump_payload_sanitizations"]);

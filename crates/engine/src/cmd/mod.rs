@@ -4,6 +4,7 @@
 mod arguments;
 mod bitmap;
 pub(crate) mod client;
+mod client_tracking;
 mod cluster;
 mod command;
 mod config;

@@ -18,6 +18,7 @@ use crate::keyspace::{
 use crate::propagation::Propagated;
 use crate::random::Random;
 use crate::text::parse_integer;
+use crate::tracking;
 use crate::value::{
     EncodingLimits, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Stream,
     StringRef, Value, ValueType,
@@ -815,7 +816,6 @@ impl<'a> Context<'a> {
     #[inline]
     pub fn modified(&mut self, key: Key<'_>) {
         self.worker.dirty += 1;
-        let database = self.client.database;
         if EventClass::NEW.is_in(self.worker.engine.config.notify_keyspace_events()) {
             self.notify_if_new(key);
         }
@@ -829,8 +829,9 @@ impl<'a> Context<'a> {
             }
         }
         let stripe = self.worker.view.stripe_mut(key.hash);
-        if !stripe.watchers.is_empty() || !stripe.waiters.is_empty() {
-            signal(self.worker, database, key);
+        let is_awaited = !stripe.watchers.is_empty() || !stripe.waiters.is_empty();
+        if is_awaited || self.worker.is_tracking {
+            self.signal(key);
         }
     }
 
@@ -842,9 +843,16 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Marks the transactions that watch `key` and wakes those who wait for it, and nothing else.
+    /// Marks the transactions that watch `key`, wakes those who wait for it and tells those who
+    /// track it, and nothing else.
     pub(crate) fn signal(&mut self, key: Key<'_>) {
-        signal(self.worker, self.client.database, key);
+        // To NOLOOP a script is somebody else, as in Redis: its caller may not know what it changed.
+        let changer = if self.worker.is_tracking && !self.is_in_script() {
+            self.client.id()
+        } else {
+            0
+        };
+        signal(self.worker, self.client.database, key, changer);
     }
 
     /// Counts `n` more changes, for commands that make many at once.
@@ -955,6 +963,7 @@ impl<'a> Context<'a> {
             client: self.client.shared.clone(),
             database: self.client.database,
             protocol: self.client.protocol,
+            tracks_reads: self.client.tracks_reads,
             registered: self.registered,
             arguments: self.args.to_owned(),
             blocking,
@@ -1041,7 +1050,7 @@ fn delete_unasked(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: b
             arguments,
         });
     }
-    signal(worker, database, key);
+    signal(worker, database, key, 0);
     true
 }
 
@@ -1052,8 +1061,12 @@ fn discard(worker: &mut Worker, entry: Entry, is_lazy: bool) {
     }
 }
 
-/// Marks the transactions that watch a key and notes it as ready for those who wait for it.
-pub(crate) fn signal(worker: &mut Worker, database: usize, key: Key<'_>) {
+/// Marks the transactions that watch a key, notes it as ready for those who wait for it, and tells
+/// those who track it. `changer` is the session whose command changed it, 0 if none did.
+pub(crate) fn signal(worker: &mut Worker, database: usize, key: Key<'_>, changer: u64) {
+    if worker.engine.tracking.is_on() {
+        tracking::invalidate(worker, key, changer);
+    }
     let stripe = worker.view.stripe_mut(key.hash);
     let exists = stripe
         .database(database)

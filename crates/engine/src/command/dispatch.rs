@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::persistence::{MISCONF, refuses_while_loading, refuses_writes};
 use crate::propagation::Propagated;
+use crate::tracking;
 use crate::transaction::Queued;
 use crate::value::ValueType;
 use crate::worker::Worker;
@@ -89,7 +90,6 @@ pub(crate) fn execute(
         Err(error) => return reject(worker, client, None, &error, out),
     };
     let registered = prepared.registered;
-    worker.make_room();
     if let Err(error) = gates(worker, client, registered, args) {
         return reject(worker, client, Some(registered), &error, out);
     }
@@ -450,6 +450,7 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     let started_us = cx.worker.next_now_us;
     let dirty_before = cx.worker.dirty;
     let is_heard = cx.worker.engine.propagation.is_heard();
+    cx.worker.is_tracking = cx.worker.engine.tracking.is_on();
     note_command(cx.client, registered);
     let mut result = (registered.command.handler)(cx, out);
     if std::mem::take(&mut cx.worker.gave_up) {
@@ -463,6 +464,9 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     }
     if is_heard {
         collect(cx, dirty_before);
+    }
+    if cx.worker.is_tracking && cx.client.tracks_reads {
+        remember_reads(cx);
     }
     // A command that waits is counted once, when its session has the reply.
     if cx.client.blocked.is_none() && !matches!(cx.mode, Mode::Serving { .. }) {
@@ -487,6 +491,16 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     if cx.worker.engine.monitors.is_on() || slow_us >= 0 && duration_us >= slow_us {
         observe(cx, ended_us, duration_us);
     }
+}
+
+/// Remembers what the session has read. Keys that turned out to be past their time go first: that
+/// they did is no news to who has just been told so.
+#[cold]
+fn remember_reads(cx: &mut Context<'_>) {
+    if cx.worker.has_expired.get() {
+        delete_met_expired(cx.worker);
+    }
+    tracking::remember(cx);
 }
 
 /// Shows the command that just ran to those who watch commands.
@@ -695,6 +709,8 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
     let mut client = Client::new(blocked.client.clone());
     client.database = blocked.database;
     client.protocol = blocked.protocol;
+    client.tracks_reads = blocked.tracks_reads;
+    let writer = worker.begin_serving(blocked.client.id);
     let mut reply = Vec::new();
     let mut out = Writer::new(&mut reply, blocked.protocol);
     let mode = run(
@@ -707,6 +723,7 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
         },
         &mut out,
     );
+    let kept_back = worker.end_serving(writer);
     if mode
         == (Mode::Serving {
             still_blocked: true,
@@ -725,5 +742,8 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
         (worker.next_now_us, duration_us),
     );
     blocked.client.post(crate::mailbox::Message::Unblock(reply));
+    kept_back
+        .into_iter()
+        .for_each(|message| blocked.client.post(message));
     true
 }

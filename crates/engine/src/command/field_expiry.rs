@@ -103,7 +103,7 @@ pub(crate) fn delete_fields(
         });
         worker.propagated.extend(deletions);
     }
-    signal(worker, database, key);
+    signal(worker, database, key, 0);
     let engine = &worker.engine;
     notify(engine, database, key.bytes, EventClass::HASH, "hexpired");
     if is_gone {

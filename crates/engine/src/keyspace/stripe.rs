@@ -1,7 +1,7 @@
 //! Stripes, their locks, and the view through which a command reaches what it has locked.
 //!
 //! A key's stripe is chosen by the high bits of its hash. A stripe holds its share of *every*
-//! database, and the waiters and watchers of its keys, so that one lock covers everything that a
+//! database, and the waiters, watchers and trackers of its keys, so that one lock covers everything that a
 //! command on a key can touch.
 //!
 //! The module is unsafe because a [`View`] outlives any one borrow: it locks raw mutexes and hands
@@ -21,6 +21,7 @@ use super::stored::prefetch_elements;
 use crate::blocking::Waiters;
 use crate::busy::Busy;
 use crate::table::hash_bytes;
+use crate::tracking::TrackedKeys;
 use crate::transaction::Watchers;
 
 /// A key and its hash under the engine's seed.
@@ -40,6 +41,8 @@ pub(crate) struct Stripe {
     pub(crate) waiters: Waiters,
     /// Transactions that watch keys of this stripe.
     pub(crate) watchers: Watchers,
+    /// Names of keys of this stripe that sessions may have cached.
+    pub(crate) tracked: TrackedKeys,
     seed: u64,
     meters: Meters,
 }
@@ -51,6 +54,7 @@ impl Stripe {
             databases: Vec::new(),
             waiters: Waiters::default(),
             watchers: Watchers::default(),
+            tracked: TrackedKeys::new(seed),
             seed,
         }
     }

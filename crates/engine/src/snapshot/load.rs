@@ -169,6 +169,10 @@ impl<'e> Loader<'e> {
                 }
             }
         }
+        if !keeps_old {
+            // What sessions have cached is of the old data.
+            crate::tracking::flushed(worker);
+        }
         let line = format!(
             "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
             report.keys, report.expired, report.empty

@@ -51,6 +51,7 @@ const FURTHER_UNITS: &[&str] = &[
     "unit/type/stream-cgroups",
     "unit/bitops",
     "integration/rdb",
+    "unit/tracking",
 ];
 
 /// What Oxidis is configured with for the suite beside what the suite says itself, and why.
