@@ -386,7 +386,7 @@ impl Client {
             (true, Some(connection)) => connection.breaker(),
             _ => None,
         };
-        let guard = interrupt::while_waiting(breaker);
+        let guard = breaker.map(interrupt::while_waiting);
         loop {
             match self.receive(false, true)? {
                 Received::Reply(Kind::Error) => return Ok(()),

@@ -1,5 +1,6 @@
 //! What Ctrl-C does. A process has one handler, so it lives in one place: it ends
 //! the program, unless something that can be interrupted more gently is going on.
+//! Where nothing was installed, as for a single command, the signal kills as it always does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
@@ -24,10 +25,10 @@ pub fn watch_loop() {
 }
 
 /// Says that `end_wait` interrupts what comes next, until the guard goes.
-pub fn while_waiting(end_wait: Option<Box<dyn Fn() + Send>>) -> WaitGuard {
+pub fn while_waiting(end_wait: Box<dyn Fn() + Send>) -> WaitGuard {
     install();
     REQUESTED.store(false, Ordering::SeqCst);
-    *activity() = end_wait.map_or(Activity::None, Activity::Waiting);
+    *activity() = Activity::Waiting(end_wait);
     WaitGuard
 }
 

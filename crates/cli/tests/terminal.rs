@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver};
@@ -81,11 +82,17 @@ impl Terminal {
 
     /// Waits until `text` appears, and forgets everything up to its end.
     fn expect(&mut self, text: &str) {
+        self.until(text);
+    }
+
+    /// Does what [`Terminal::expect`] does, and answers what came before the text.
+    fn until(&mut self, text: &str) -> String {
         let began = Instant::now();
         loop {
             if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
-                return;
+                let mut before: String = self.seen.drain(..at + text.len()).collect();
+                before.truncate(at);
+                return before;
             }
             let left = PATIENCE.saturating_sub(began.elapsed());
             match self.output.recv_timeout(left) {
@@ -169,6 +176,37 @@ fn hints_and_completion_follow_what_is_typed() {
     // Ctrl-C leaves.
     terminal.press("\x03");
     assert_eq!(terminal.code(), Some(0));
+}
+
+#[test]
+fn hints_end_at_the_edge_of_the_terminal() {
+    let Some(server) = server() else { return };
+    let port = server.port();
+    let mut terminal = Terminal::open(&["-p", &port.to_string()]);
+    terminal.expect("> ");
+    terminal.press("set ");
+    terminal.expect("set\x1b[0m \x1b[90mkey value ");
+    terminal.expect("\x1b[0m");
+    terminal.press("key ");
+    terminal.expect("set\x1b[0m key \x1b[90m");
+    let before = format!("127.0.0.1:{port}> set key ").len();
+    let hint = terminal.until("\x1b[0m");
+    assert_eq!(before + hint.len(), 79, "{hint}");
+}
+
+#[test]
+fn ctrl_c_kills_a_single_command() {
+    let Some(server) = server() else { return };
+    let port = server.port().to_string();
+    for (command, first) in [("subscribe", "(integer) 1"), ("monitor", "OK")] {
+        let arguments = ["-p", &port, command, "channel"];
+        let count = if command == "monitor" { 3 } else { 4 };
+        let mut terminal = Terminal::open(&arguments[..count]);
+        terminal.expect(first);
+        terminal.interrupt();
+        let ended = terminal.child.wait().expect("it was started");
+        assert_eq!(ended.signal(), Some(Signal::SIGINT as i32));
+    }
 }
 
 #[test]

@@ -120,7 +120,8 @@ fn count_replies(
             Ok(Value::Bulk(bytes)) if bytes == mark => return true,
             Ok(Value::Push(_)) => continue,
             Ok(Value::Error(text)) => {
-                eprintln!("{}", String::from_utf8_lossy(&text));
+                // What cannot be shown is counted all the same.
+                let _ = io::stderr().write_all(&[&text[..], b"\n"].concat());
                 counts.errors.fetch_add(1, Ordering::Relaxed);
             }
             Ok(_) => {}

@@ -141,11 +141,13 @@ impl Hinter for Assistant {
     type Hint = Syntax;
 
     fn hint(&self, line: &str, position: usize, _: &Context<'_>) -> Option<Syntax> {
-        let at_end = position == line.len();
-        (self.hints && at_end)
-            .then(|| self.help.hint(line))
-            .flatten()
-            .map(Syntax)
+        if !self.hints || position < line.len() {
+            return None;
+        }
+        // A hint that ran over the edge would make the screen scroll at each key.
+        let room = self.room.saturating_sub(line.chars().count());
+        let hint = self.help.hint(line)?;
+        Some(Syntax(hint.chars().take(room).collect()))
     }
 }
 
