@@ -68,3 +68,16 @@ fn help_comes_from_the_command_table() {
     );
     assert!(printed.contains("\x1b[1mMULTI\x1b[0m"), "{printed}");
 }
+
+#[test]
+fn values_are_dumped_and_restored() {
+    let printed = run(
+        &[],
+        &[
+            "rpush list a b",
+            "eval \"redis.call('restore', 'copy', 0, redis.call('dump', 'list'))\" 0",
+            "lrange copy 0 -1",
+        ],
+    );
+    assert_eq!(printed, "(integer) 2\n(nil)\n1) \"a\"\n2) \"b\"\n");
+}

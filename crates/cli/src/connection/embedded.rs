@@ -26,7 +26,7 @@ pub fn open_engine() -> Arc<Engine> {
     let seed = RandomState::new().hash_one("engine");
     let config = Arc::new(Config::new(seed));
     Engine::new(EngineOptions {
-        snapshot_codec: None,
+        snapshot_codec: Some(Arc::new(oxidis_persist::Rdb)),
         interpreter: Some(Arc::new(oxidis_script::Lua::new(config.clone(), seed))),
         config,
         clock: Arc::new(SystemClock),
