@@ -294,7 +294,7 @@ fn a_busy_server_says_so_by_tls() {
 #[test]
 fn the_prompt_speaks_tls() {
     let certificates = Certificates::new();
-    let (_server, port) = certificates.server(&[]);
+    let (server, port) = certificates.server(&[]);
     let port = port.to_string();
     let authority = certificates.text("ca.crt");
     let (certificate, key) = (
@@ -317,6 +317,24 @@ fn the_prompt_speaks_tls() {
     assert!(is_pong(&ask(
         &[&["--tls", "--insecure"][..], &ours].concat()
     )));
+    for suites in [
+        ["--tls-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"],
+        ["--tls-ciphers", "ECDHE-RSA-AES128-GCM-SHA256"],
+    ] {
+        assert!(is_pong(&ask(&[&trusting[..], &ours, &suites].concat())));
+    }
+    // The server speaks one of these suites.
+    server
+        .client()
+        .run("CONFIG SET tls-ciphersuites TLS_AES_128_GCM_SHA256 tls-protocols TLSv1.3");
+    for (suite, is_answered) in [
+        ("TLS_AES_128_GCM_SHA256", true),
+        ("TLS_AES_256_GCM_SHA384", false),
+        ("NO_SUCH", false),
+    ] {
+        let output = ask(&[&trusting[..], &ours, &["--tls-ciphersuites", suite]].concat());
+        assert_eq!(is_pong(&output), is_answered, "{suite}: {output:?}");
+    }
     let uri = format!("rediss://127.0.0.1:{port}");
     assert!(is_pong(&cli(&[
         &["-u", &uri, "--cacert", &authority][..],

@@ -36,7 +36,7 @@ pub fn trailing_command() -> Arg {
 }
 
 /// The flags that [`read_target`] reads, but for the one that names the database.
-pub fn target_flags() -> [Arg; 13] {
+pub fn target_flags() -> [Arg; 15] {
     [
         value(
             "host",
@@ -76,6 +76,18 @@ pub fn target_flags() -> [Arg; 13] {
         switch("insecure", "Take any certificate of the server").long("insecure"),
         value("cert", "FILE", "Certificate to show to the server").long("cert"),
         value("key", "FILE", "Key of that certificate").long("key"),
+        value(
+            "ciphers",
+            "NAMES",
+            "Ciphers to offer for TLS 1.2, as OpenSSL names them, with colons",
+        )
+        .long("tls-ciphers"),
+        value(
+            "cipher-suites",
+            "NAMES",
+            "Cipher suites to offer for TLS 1.3, likewise",
+        )
+        .long("tls-ciphersuites"),
     ]
 }
 
@@ -115,6 +127,8 @@ pub fn read_target(matches: &ArgMatches) -> Result<Target, TargetError> {
             insecure: is_given(matches, "insecure"),
             certificate: path("cert"),
             key: path("key"),
+            ciphers: text(matches, "ciphers"),
+            cipher_suites: text(matches, "cipher-suites"),
         };
     }
     Ok(target)

@@ -1,6 +1,8 @@
 //! What the programs that talk to a server have in common: which server is meant and how it is
 //! reached. What they say to it is theirs. Read [`Target`] and [`Stream`] first.
 
+#[cfg(feature = "tls")]
+mod cipher_suites;
 mod error;
 pub mod flags;
 mod reader;

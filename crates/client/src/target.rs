@@ -39,6 +39,10 @@ pub struct TlsOptions {
     pub certificate: Option<PathBuf>,
     /// Its key (`--key`).
     pub key: Option<PathBuf>,
+    /// Which ciphers are offered for TLS 1.2, by OpenSSL's names, with colons (`--tls-ciphers`).
+    pub ciphers: Option<String>,
+    /// Which cipher suites are offered for TLS 1.3, likewise (`--tls-ciphersuites`).
+    pub cipher_suites: Option<String>,
 }
 
 /// Why a flag says nothing of a target.

@@ -21,6 +21,7 @@ use rustls::{
     SignatureScheme,
 };
 
+use crate::cipher_suites;
 use crate::target::TlsOptions;
 
 /// Bytes that are read from the socket at a time.
@@ -212,7 +213,14 @@ impl Write for TlsStream {
 }
 
 fn client_config(options: &TlsOptions) -> io::Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites = cipher_suites::choose(
+        &provider.cipher_suites,
+        options.ciphers.as_deref(),
+        options.cipher_suites.as_deref(),
+    )
+    .map_err(io::Error::other)?;
+    let provider = Arc::new(provider);
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
