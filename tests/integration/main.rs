@@ -8,6 +8,7 @@ mod configuration;
 mod differential;
 mod dump;
 mod limits;
+mod migrate;
 mod observers;
 mod persistence;
 mod process;

@@ -43,8 +43,11 @@ pub struct Client {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) reply_mode: ReplyMode,
     pub(crate) blocked: Option<Arc<Blocked>>,
-    /// Until when a pause holds the next command back, in milliseconds since 1970.
+    /// Until when a pause, or a key on its way to another server, holds the next command back, in
+    /// milliseconds since 1970.
     pub(crate) held_back_until_ms: Option<i64>,
+    /// Whether its MIGRATE is being carried out.
+    pub(crate) is_migrating: bool,
     /// The connection is closed once the replies so far are sent.
     pub(crate) close_after_reply: bool,
     /// CLIENT NO-EVICT.
@@ -71,6 +74,7 @@ impl Client {
             reply_mode: ReplyMode::On,
             blocked: None,
             held_back_until_ms: None,
+            is_migrating: false,
             close_after_reply: false,
             no_evict: false,
             no_touch: false,
@@ -112,6 +116,13 @@ impl Client {
         self.held_back_until_ms = until_ms;
         let is_held_back = &self.shared.is_held_back;
         is_held_back.store(until_ms.is_some(), Ordering::Relaxed);
+    }
+
+    /// Says whether its MIGRATE is being carried out.
+    pub(crate) fn set_migrating(&mut self, is_migrating: bool) {
+        self.is_migrating = is_migrating;
+        let is_held_back = &self.shared.is_held_back;
+        is_held_back.store(is_migrating, Ordering::Relaxed);
     }
 
     /// CLIENT NO-EVICT.

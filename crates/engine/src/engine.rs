@@ -12,6 +12,7 @@ use crate::config::{Config, LogLevel, RewriteScope};
 use crate::eviction::EvictionTimes;
 use crate::keyspace::{Keyspace, Meters};
 use crate::lazy_free::{Garbage, LazyFree};
+use crate::migration::{Migration, MigrationError, MigrationOutcome, MigrationRequest, Migrations};
 use crate::observe::{Monitors, SlowLog};
 use crate::pause::Pause;
 use crate::persistence::Persistence;
@@ -97,6 +98,24 @@ pub trait Host: Send + Sync {
     /// few milliseconds from inside the script.
     fn serve_while_busy(&self, _engine: &Arc<Engine>) {}
 
+    /// Sends keys to another server, and waits for what it says (MIGRATE inside MULTI or a script, while
+    /// locks are held). Where nobody can, it fails.
+    fn migrate(&self, _request: &MigrationRequest) -> MigrationOutcome {
+        MigrationOutcome::failed(MigrationError::Connecting)
+    }
+
+    /// Begins to do the same beside everything else, and ends with [`Migration::finish`].
+    ///
+    /// # Errors
+    /// Gives the migration back if that is not possible: then [`Self::migrate`] is called.
+    #[allow(
+        clippy::result_large_err,
+        reason = "what cannot be begun is given back whole"
+    )]
+    fn begin_migration(&self, migration: Migration) -> Result<(), Migration> {
+        Err(migration)
+    }
+
     /// Writes a line to the process's log, if lines of its level are kept.
     fn log(&self, _level: LogLevel, _message: &str) {}
 
@@ -172,6 +191,7 @@ pub struct Engine {
     pub(crate) keyspace: Arc<Keyspace>,
     pub(crate) pubsub: PubSub,
     pub(crate) tracking: Tracking,
+    pub(crate) migrations: Migrations,
     pub(crate) propagation: Propagation,
     pub(crate) clients: Clients,
     pub(crate) stats: Stats,
@@ -234,6 +254,7 @@ impl Engine {
             keyspace: Arc::new(Keyspace::new(stripe_count, seed, meters)),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
+            migrations: Migrations::default(),
             propagation: Propagation::default(),
             clients: Clients::default(),
             stats: Stats::default(),

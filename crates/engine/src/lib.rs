@@ -18,6 +18,7 @@ mod expire;
 mod keyspace;
 mod lazy_free;
 mod mailbox;
+mod migration;
 mod observe;
 mod pause;
 mod persistence;
@@ -39,6 +40,9 @@ mod worker;
 
 pub use engine::{Clock, Engine, EngineOptions, Host, NoHost, ShutdownOptions};
 pub use lazy_free::Garbage;
+pub use migration::{
+    Credentials, MigratedKey, Migration, MigrationError, MigrationOutcome, MigrationRequest,
+};
 pub use propagation::{Propagated, PropagationListener};
 pub use session::{Progress, Session};
 pub use worker::Worker;

@@ -15,7 +15,9 @@ pub enum Message {
     Push(Arc<[u8]>),
     /// The reply to the command on which the session was blocked.
     Unblock(Vec<u8>),
-    /// A command that was held back by a pause may run.
+    /// The reply to the MIGRATE that was carried out for the session.
+    Concluded(Vec<u8>),
+    /// A command that was held back may run.
     Resume,
     /// The session is to be closed.
     Close,
@@ -42,7 +44,7 @@ impl Mailbox {
     pub fn post(&self, message: Message) -> usize {
         let bytes = match &message {
             Message::Push(bytes) => bytes.len(),
-            Message::Unblock(_) | Message::Resume | Message::Close => 0,
+            Message::Unblock(_) | Message::Concluded(_) | Message::Resume | Message::Close => 0,
         };
         let mut state = self.state.lock();
         state.messages.push_back(message);

@@ -25,8 +25,13 @@ fn shown<'a>(command: &Command, args: Args<'a>) -> impl Iterator<Item = &'a [u8]
         .flatten();
     let is_auth = command.name == "auth";
     let is_config_set = command.name == "set" && is(0, "CONFIG");
+    let migrate_secrets = match command.name {
+        "migrate" => crate::cmd::migrate_secrets(args),
+        _ => 0..0,
+    };
     let is_secret = move |index: usize| {
         is_auth && index > 0
+            || migrate_secrets.contains(&index)
             || auth_at.is_some_and(|at| index == at + 1 || index == at + 2)
             || is_config_set
                 && index > 2
@@ -225,6 +230,15 @@ mod tests {
         }
         check("AUTH p", "AUTH (redacted)");
         check("auth u p", "auth (redacted) (redacted)");
+        check(
+            "MIGRATE h 1 k 0 10 COPY AUTH p",
+            "MIGRATE h 1 k 0 10 COPY AUTH (redacted)",
+        );
+        check(
+            "MIGRATE h 1  0 10 AUTH2 u p KEYS AUTH x",
+            "MIGRATE h 1  0 10 AUTH2 (redacted) (redacted) KEYS AUTH x",
+        );
+        check("MIGRATE h 1 auth 0 10 COPY", "MIGRATE h 1 auth 0 10 COPY");
         check(
             "HELLO 3 SETNAME x AUTH u p",
             "HELLO 3 SETNAME x AUTH (redacted) (redacted)",

@@ -117,10 +117,12 @@ impl Session {
         self.client.close_after_reply || self.client.shared.is_killed()
     }
 
-    /// Whether it waits for a key or for the end of a pause; it executes nothing until it does no
+    /// Whether it waits for a key, for the end of a pause or for another server; it executes nothing until it does no
     /// more.
     pub fn is_blocked(&self) -> bool {
-        self.client.blocked.is_some() || self.client.held_back_until_ms.is_some()
+        self.client.blocked.is_some()
+            || self.client.held_back_until_ms.is_some()
+            || self.client.is_migrating
     }
 
     /// When a blocked session gives up, in milliseconds since 1970.
@@ -352,7 +354,10 @@ impl Session {
             if self.client.held_back_until_ms.is_none() {
                 self.execute(worker, args, request.prepared, output);
                 self.limit_output(&worker.engine, output_start, output);
-                consumed = request.end;
+                // One that came upon a key on its way to another server is executed anew.
+                if self.client.held_back_until_ms.is_none() {
+                    consumed = request.end;
+                }
             }
             if self.is_blocked() || self.should_close() {
                 // What was parsed ahead is parsed again when the session goes on.
@@ -529,15 +534,24 @@ impl Session {
                     if self.client.is_caching_said {
                         self.client.set_caching_said(false);
                     }
-                    match self.client.reply_mode {
-                        ReplyMode::On => output.extend_from_slice(&reply),
-                        ReplyMode::Skip => self.client.reply_mode = ReplyMode::On,
-                        ReplyMode::Off | ReplyMode::SkipNext => {}
-                    }
+                    self.write_late(&reply, output);
+                }
+                Message::Concluded(reply) => {
+                    self.client.set_migrating(false);
+                    self.write_late(&reply, output);
                 }
                 Message::Resume => self.client.set_held_back(None),
                 Message::Close => self.client.close_after_reply = true,
             }
+        }
+    }
+
+    /// Appends the reply to a command that the session had to wait for.
+    fn write_late(&mut self, reply: &[u8], output: &mut Vec<u8>) {
+        match self.client.reply_mode {
+            ReplyMode::On => output.extend_from_slice(reply),
+            ReplyMode::Skip => self.client.reply_mode = ReplyMode::On,
+            ReplyMode::Off | ReplyMode::SkipNext => {}
         }
     }
 

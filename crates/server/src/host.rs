@@ -7,13 +7,16 @@ use std::thread::JoinHandle;
 
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotSource};
-use oxidis_engine::{Engine, Garbage, Host, ShutdownOptions};
+use oxidis_engine::{
+    Engine, Garbage, Host, Migration, MigrationOutcome, MigrationRequest, ShutdownOptions,
+};
 use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::configuration::{self, path_of, reason_of};
 use crate::listeners::Listeners;
+use crate::migration::Migrator;
 use crate::process::{self, Allocator};
 use crate::storage::Disk;
 use crate::worker;
@@ -28,6 +31,7 @@ pub struct ProcessHost {
     storage: Arc<dyn Storage>,
     /// The thread that saves in the background, or did.
     saving: Mutex<Option<JoinHandle<()>>>,
+    migrator: Arc<Migrator>,
 }
 
 impl ProcessHost {
@@ -49,6 +53,7 @@ impl ProcessHost {
             allocator,
             storage: Arc::new(Disk),
             saving: Mutex::new(None),
+            migrator: Arc::default(),
         })
     }
 
@@ -130,7 +135,18 @@ impl Host for ProcessHost {
     }
 
     fn information(&self) -> Vec<(&'static str, &'static str, String)> {
-        process::facts(&self.allocator)
+        let mut facts = process::facts(&self.allocator);
+        let kept = self.migrator.kept_count().to_string();
+        facts.push(("stats", "migrate_cached_sockets", kept));
+        facts
+    }
+
+    fn migrate(&self, request: &MigrationRequest) -> MigrationOutcome {
+        self.migrator.migrate(request)
+    }
+
+    fn begin_migration(&self, migration: Migration) -> Result<(), Migration> {
+        self.migrator.begin(migration)
     }
 
     fn rewrite_config(

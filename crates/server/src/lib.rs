@@ -25,6 +25,7 @@ mod host;
 mod listeners;
 mod log;
 mod memory;
+mod migration;
 mod observer;
 pub mod process;
 pub mod run;

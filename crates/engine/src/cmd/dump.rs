@@ -60,7 +60,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
 ];
 
-fn codec(cx: &Context<'_>) -> Result<Arc<dyn SnapshotCodec>, CommandError> {
+pub(super) fn codec(cx: &Context<'_>) -> Result<Arc<dyn SnapshotCodec>, CommandError> {
     let codec = cx.engine().snapshot_codec.clone();
     codec.ok_or(CommandError::text(
         "ERR this engine was made without a format for values",

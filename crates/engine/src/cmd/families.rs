@@ -23,6 +23,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::list::COMMANDS,
     super::list_blocking::COMMANDS,
     super::memory::COMMANDS,
+    super::migrate::COMMANDS,
     super::object::COMMANDS,
     super::persistence::COMMANDS,
     super::pubsub::COMMANDS,

@@ -23,6 +23,7 @@ mod info;
 mod list;
 mod list_blocking;
 mod memory;
+mod migrate;
 mod object;
 mod persistence;
 pub(crate) mod pubsub;
@@ -44,3 +45,4 @@ mod transaction;
 
 pub(crate) use families::FAMILIES;
 use help::reply_help;
+pub(crate) use migrate::{secrets as migrate_secrets, settle as settle_migration};

@@ -110,6 +110,9 @@ pub(crate) fn execute(
         let error = worker.engine.busy_error();
         return reject(worker, client, Some(registered), &error, out);
     }
+    if worker.engine.migrations.is_on() && waits_for_migration(worker, client, registered, args) {
+        return;
+    }
     let mut cx = Context::new(
         registered,
         args,
@@ -119,6 +122,62 @@ pub(crate) fn execute(
         prepared.hashed,
     );
     call(&mut cx, out);
+    finish(worker);
+}
+
+/// Whether a command whose locks are held has to wait for a key that is on its way to another server; if
+/// it has, the locks are gone.
+#[cold]
+fn waits_for_migration(
+    worker: &mut Worker,
+    client: &mut Client,
+    registered: &'static Registered,
+    args: Args<'_>,
+) -> bool {
+    let queue = match registered.command.locks {
+        Locks::Transaction => &client.transaction.queue[..],
+        _ => &[],
+    };
+    let takes_all = worker.view.is_all();
+    let migrations = &worker.engine.migrations;
+    let waits = migrations.hold_back(client, takes_all, |visit| {
+        let mut visit_keys = |registered: &Registered, args: Args<'_>| {
+            let command = registered.command;
+            command.find_keys(args, &mut |index| visit(args.get(index)));
+        };
+        visit_keys(registered, args);
+        for queued in queue {
+            visit_keys(queued.registered, Args::owned(&queued.arguments));
+        }
+    });
+    if waits {
+        worker.view.unlock();
+        client.set_held_back(Some(i64::MAX));
+    }
+    waits
+}
+
+/// Ends a command whose session waited while others went on: `body` does what remains to be done, under
+/// the locks that are held.
+pub(crate) fn conclude(
+    worker: &mut Worker,
+    client: &mut Client,
+    registered: &'static Registered,
+    args: Args<'_>,
+    out: &mut Reply<'_>,
+    body: impl FnOnce(&mut Context<'_>, &mut Reply<'_>) -> CommandResult,
+) {
+    let dirty_before = worker.dirty;
+    worker.is_tracking = worker.engine.tracking.is_on();
+    let mut cx = Context::new(registered, args, client, worker, Mode::Direct, (0, 0));
+    if let Err(error) = body(&mut cx, out) {
+        let counters = &cx.worker.counters.commands[registered.id];
+        counters.failed_calls.add(1);
+        write_error(cx.worker, &error, out);
+    }
+    if cx.worker.engine.propagation.is_heard() {
+        collect(&mut cx, dirty_before);
+    }
     finish(worker);
 }
 

@@ -52,6 +52,7 @@ const FURTHER_UNITS: &[&str] = &[
     "unit/bitops",
     "integration/rdb",
     "unit/tracking",
+    "unit/dump",
 ];
 
 /// What Oxidis is configured with for the suite beside what the suite says itself, and why.
