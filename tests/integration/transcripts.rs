@@ -157,6 +157,7 @@ transcripts! {
         generic
         blocking
         geo
+        hash_field_expiry
     }
     plain: {
         string
@@ -166,6 +167,8 @@ transcripts! {
         keyspace_events
         cluster
         hyperloglog
+        redis_8
+        valkey_9
         scripting
         stream
         stream_group

@@ -229,6 +229,8 @@ pub struct ClientShared {
     pub(crate) queued_count: AtomicI64,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
+    /// Whether the client goes where a reply redirects it (CLIENT CAPA).
+    pub(crate) follows_redirects: AtomicBool,
     pub(crate) is_killed: AtomicBool,
     pub(crate) is_monitor: AtomicBool,
     pub(crate) tracking: ClientTracking,
@@ -282,6 +284,7 @@ impl ClientShared {
             queued_count: AtomicI64::new(-1),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            follows_redirects: AtomicBool::new(false),
             is_killed: AtomicBool::new(false),
             is_monitor: AtomicBool::new(false),
             tracking: ClientTracking::default(),

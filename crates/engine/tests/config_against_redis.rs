@@ -21,8 +21,10 @@ const OTHER_DEFAULTS: [(&str, &str); 1] = [(
 )];
 
 /// What is not set on the server that we talk to: it would move it, make it open files, or ask the
-/// operating system for what it may refuse.
-const NOT_SET: [&str; 10] = [
+/// operating system for what it may refuse; or it takes other values since 7.0.15 (no more than 64
+/// samples).
+const NOT_SET: [&str; 11] = [
+    "maxmemory-samples",
     "dir",
     "port",
     "bind",

@@ -16,6 +16,61 @@ stands on this page. It is written by `cargo xtask fuzz-differential --list` fro
 tests judge.
 ";
 
+/// What Valkey 9.1 answers otherwise than Redis 8.0: what, Valkey's answer, and Redis's.
+const VALKEY: &[(&str, &str, &str)] = &[
+    (
+        "`BITCOUNT key start`",
+        "counts from there to the end",
+        "a syntax error",
+    ),
+    (
+        "`BITOP` with `DIFF`, `DIFF1`, `ANDOR`, `ONE`",
+        "a syntax error",
+        "has them",
+    ),
+    (
+        "coordinates in replies",
+        "17 digits behind the point",
+        "as all doubles",
+    ),
+    (
+        "`GEOSEARCH` and its like from a member that is not there",
+        "names the member in the error",
+        "`ERR could not decode requested zset member`",
+    ),
+    ("`GEOSEARCH ... BYPOLYGON`", "has it", "a syntax error"),
+    (
+        "`GETEX` with a time that cannot be, of a key that is missing or no string",
+        "looks at the time first",
+        "looks at the key first",
+    ),
+    (
+        "`HEXPIRE`, `HTTL` and their like with a wrong number of fields",
+        "one error for all",
+        "says what is wrong with it",
+    ),
+    (
+        "`HSETEX ... NX` and `XX`, conditions on the whole hash",
+        "has them",
+        "a syntax error",
+    ),
+    (
+        "`CLIENT LIST ID` with words that are no numbers, or numbers below 1",
+        "`ERR syntax error`, and an error",
+        "`ERR Invalid client ID`, and nothing is listed",
+    ),
+    (
+        "`EVALSHA` of an unknown script",
+        "`NOSCRIPT No matching script.`",
+        "`NOSCRIPT No matching script. Please use EVAL.`",
+    ),
+    (
+        "`LSET` with an index beyond 2^31",
+        "takes its lower 32 bits (so does Redis)",
+        "Oxidis: `ERR index out of range`",
+    ),
+];
+
 /// The page.
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
@@ -51,6 +106,15 @@ pub fn page() -> String {
     line("|---|---|");
     for (what, why) in NOT_ASKED {
         line(&format!("| {what} | {why} |"));
+    }
+    line("\n## Where Valkey 9.1 answers otherwise\n");
+    line(
+        "What Valkey has and Redis has not is answered as Valkey does. Where both have it and differ, Redis 8.0 is followed.\n",
+    );
+    line("| what | Valkey 9.1 | Redis 8.0 and Oxidis |");
+    line("|---|---|---|");
+    for (what, valkey, redis) in VALKEY {
+        line(&format!("| {what} | {valkey} | {redis} |"));
     }
     line("\n## How the servers are started\n");
     line("| which | option | why |");

@@ -197,6 +197,10 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "they leave a trace in the errno of 7.0.15, and the next SORT refuses numbers because of it",
     ),
     (
+        "scripts that call commands that wait",
+        "7.0.15 refuses them, since 7.2 they do not wait then",
+    ),
+    (
         "error({}) in a script",
         "7.0.15 ends when an error that a script raises is a table without a text",
     ),
@@ -509,7 +513,7 @@ fn same(rule: Rule, words: &[Vec<u8>], expected: &Reply, actual: &Reply) -> bool
         return expected == actual || differ_by_version(words, expected, actual);
     }
     match rule {
-        Rule::Exact => equal(expected, actual),
+        Rule::Exact => equal(expected, actual) || differ_by_version(words, expected, actual),
         Rule::Unordered => same_multiset(expected, actual, 1),
         Rule::UnorderedPairs => same_multiset(expected, actual, 2),
         Rule::Scan => same_scan(words, expected, actual, 1),

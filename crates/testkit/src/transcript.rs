@@ -10,6 +10,7 @@
 //! * `@NAME?`: the next reply or message on that connection,
 //! * `@NAME close`: the connection is closed,
 //! * `@sleep MILLISECONDS`,
+//! * `@server NAME VERSION`: the server that is asked, where it is not redis-server 7.0.15 ([`server_of`]),
 //! * `@encodings`: the conversation is held once with small collections and once with big ones
 //!   ([`Encodings`]), and each is recorded.
 //!
@@ -118,6 +119,19 @@ fn is_encodings(line: &str) -> bool {
     line.trim_end() == "@encodings"
 }
 
+/// The server whose replies a script is about where it says nothing.
+pub const DEFAULT_SERVER: &str = "redis-server 7.0.15";
+
+/// The server whose replies a script is about, by name and version: `redis-server 8.2.3`.
+pub fn server_of(script: &str) -> &str {
+    let said = script
+        .lines()
+        .find_map(|line| line.strip_prefix(SERVER_DIRECTIVE));
+    said.map_or(DEFAULT_SERVER, str::trim)
+}
+
+const SERVER_DIRECTIVE: &str = "@server ";
+
 /// Runs a script against a server and returns the transcript.
 ///
 /// # Errors
@@ -208,7 +222,10 @@ pub fn replay(
 }
 
 fn is_comment(line: &str) -> bool {
-    line.trim().is_empty() || line.starts_with('#') || is_encodings(line)
+    line.trim().is_empty()
+        || line.starts_with('#')
+        || line.starts_with(SERVER_DIRECTIVE)
+        || is_encodings(line)
 }
 
 fn about(line: &str, error: &io::Error) -> io::Error {

@@ -4,6 +4,7 @@
 mod bench;
 mod compat;
 mod fuzz_differential;
+mod generate;
 mod record;
 mod style;
 mod test;
@@ -29,6 +30,8 @@ enum Tool {
     Compat(compat::Arguments),
     /// Send random commands to Oxidis and to redis-server and compare what they answer.
     FuzzDifferential(fuzz_differential::Arguments),
+    /// Write the pages that are written from tables (docs/commands.md).
+    Generate(generate::Arguments),
     /// Run the scripts of tests/transcripts against redis-server and keep its replies.
     Record(record::Arguments),
     /// Check the rules of the house.
@@ -52,6 +55,7 @@ fn run(tool: &Tool) -> Result<()> {
         Tool::Bench(arguments) => bench::run(arguments),
         Tool::Compat(arguments) => compat::run(arguments),
         Tool::FuzzDifferential(arguments) => fuzz_differential::run(arguments),
+        Tool::Generate(arguments) => generate::run(arguments),
         Tool::Record(arguments) => record::run(arguments),
         Tool::Style => style::run(),
         Tool::Test(arguments) => test::run(arguments),

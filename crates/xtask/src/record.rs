@@ -1,21 +1,26 @@
 //! `cargo xtask record`: runs the scripts `tests/transcripts/*.commands` against redis-server 7.0.15
 //! and keeps commands with replies beside them, as `*.resp2.transcript` and `*.resp3.transcript`; scripts
 //! that say `@encodings` once with small and once with big collections.
+//!
+//! Scripts that say `@server` are about commands that 7.0.15 does not have: they are run against the
+//! server that they name, which `--server` gives.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use oxidis_testkit::ServerBuilder;
-use oxidis_testkit::transcript::{Encodings, Protocol, file_name, record};
+use oxidis_testkit::transcript::{
+    DEFAULT_SERVER, Encodings, Protocol, file_name, record, server_of,
+};
 
 use crate::workspace;
 
-/// The version whose replies are kept.
-const VERSION: &str = "7.0.15";
-
 #[derive(clap::Args)]
 pub struct Arguments {
+    /// The server to record from, a redis-server or valkey-server; scripts about another are left alone.
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
     /// Only these scripts (names without folder and ending).
     names: Vec<String>,
 }
@@ -23,26 +28,53 @@ pub struct Arguments {
 /// Runs the tool.
 ///
 /// # Errors
-/// When redis-server is missing or of another version, or a script cannot be run.
+/// When the server is missing or of a version that no script is about, or a script cannot be run.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let program = workspace::redis_server()?;
-    let version = Command::new(&program).arg("--version").output()?;
-    if !String::from_utf8_lossy(&version.stdout).contains(&format!("v={VERSION} ")) {
-        bail!(
-            "transcripts are recorded from redis-server {VERSION}, this is another: {}",
-            program.display()
-        );
-    }
+    let program = match &arguments.server {
+        Some(path) => path.clone(),
+        None => workspace::redis_server()?,
+    };
+    let server = name_of(&program)?;
+    let mut recorded = 0;
     for script in scripts(&arguments.names)? {
         let commands = std::fs::read_to_string(&script)?;
+        if server_of(&commands) != server {
+            continue;
+        }
+        recorded += 1;
         for encodings in Encodings::of_script(&commands) {
             for protocol in Protocol::ALL {
-                record_script(&program, &script, &commands, encodings, protocol)
+                record_script(&program, &server, &script, &commands, encodings, protocol)
                     .with_context(|| script.display().to_string())?;
             }
         }
     }
+    if recorded == 0 {
+        bail!(
+            "{} is {server}; no such script is about it (most are about {DEFAULT_SERVER})",
+            program.display()
+        );
+    }
     Ok(())
+}
+
+/// Name and version of a server, as scripts say them.
+fn name_of(program: &Path) -> Result<String> {
+    let output = Command::new(program)
+        .arg("--version")
+        .output()
+        .with_context(|| program.display().to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.split_whitespace();
+    let name = words.next();
+    let version = words.find_map(|word| word.strip_prefix("v="));
+    match (name, version) {
+        (Some(name), Some(version)) => Ok(format!("{}-server {version}", name.to_lowercase())),
+        _ => bail!(
+            "{} does not say which server it is: {text}",
+            program.display()
+        ),
+    }
 }
 
 fn scripts(names: &[String]) -> Result<Vec<PathBuf>> {
@@ -67,17 +99,17 @@ fn scripts(names: &[String]) -> Result<Vec<PathBuf>> {
 
 fn record_script(
     program: &Path,
+    server: &str,
     script: &Path,
     commands: &str,
     encodings: Option<Encodings>,
     protocol: Protocol,
 ) -> Result<()> {
     let limits = encodings.map_or(&[][..], Encodings::arguments);
-    let server = ServerBuilder::new(program).arguments(limits).start()?;
-    let transcript = record(commands, &server, protocol)?;
-    let head = format!(
-        "# Recorded from redis-server {VERSION} by `cargo xtask record`: edit the script, not this.\n"
-    );
+    let started = ServerBuilder::new(program).arguments(limits).start()?;
+    let transcript = record(commands, &started, protocol)?;
+    let head =
+        format!("# Recorded from {server} by `cargo xtask record`: edit the script, not this.\n");
     let name = script.file_stem().unwrap_or_default().to_string_lossy();
     let file = script.with_file_name(file_name(&name, encodings, protocol));
     let count = transcript

@@ -4,6 +4,7 @@
 //! * `lib.rs` and `mod.rs` are tables of contents.
 //! * `ARCHITECTURE.md` names every room of every crate, and no room that is not there.
 //! * No file is too long to find one's way in.
+//! * The pages that are written from tables are what the tables say.
 //! * Nothing is left to be done, and nothing speaks of the machine that it was written on.
 
 use std::collections::BTreeSet;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
+use crate::{generate, workspace};
 
 /// Longer files want to be two rooms.
 const FILE_LINES_LIMIT: usize = 1_500;
@@ -70,6 +71,7 @@ pub fn run() -> Result<()> {
     if !breaches.is_empty() {
         bail!("{} breaches of the rules of the house", breaches.len());
     }
+    generate::check()?;
     println!(
         "style: {} source files keep the rules of the house",
         files.len()

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::client_filter::{ClientFilter, Purpose};
 use super::client_tracking::{
     client_caching, client_getredir, client_tracking, client_trackinginfo,
 };
@@ -42,6 +43,16 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             ..ROW
         },
         Command {
+            name: "capa",
+            arity: -3,
+            flags: ANYONE.union(Flags::ALLOW_BUSY),
+            since: "8.0.0",
+            summary: "Tells what the client can do (from Valkey).",
+            syntax: "capability [capability ...]",
+            handler: client_capa,
+            ..ROW
+        },
+        Command {
             name: "getname",
             arity: 2,
             flags: ANYONE,
@@ -78,6 +89,16 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             ..ROW
         },
         Command {
+            name: "import-source",
+            arity: 3,
+            flags: ANYONE,
+            since: "8.1.0",
+            summary: "Says whether the connection imports data (from Valkey).",
+            syntax: "ON|OFF",
+            handler: client_import_source,
+            ..ROW
+        },
+        Command {
             name: "info",
             arity: 2,
             flags: ANYONE,
@@ -94,7 +115,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             since: "2.4.0",
             complexity: "O(N) in the number of connections",
             summary: "Closes connections.",
-            syntax: "old-format:string|([ID client-id:integer] [TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)] [USER username] [ADDR ip:port:string] [LADDR ip:port:string] [SKIPME (YES|NO)] [MAXAGE maxage:integer])",
+            syntax: "old-format:string|[ID client-id:integer [client-id:integer ...]|TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)|USER username|ADDR ip:port:string|LADDR ip:port:string|SKIPME (YES|NO)|MAXAGE maxage:integer|NAME name|IDLE idle:integer|FLAGS flags|LIB-NAME lib-name|LIB-VER lib-ver|DB database-id:integer|CAPA capability|IP ip] ...",
             handler: client_kill,
             ..ROW
         },
@@ -105,7 +126,10 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             since: "2.4.0",
             complexity: "O(N) in the number of connections",
             summary: "Lists the connections.",
-            syntax: "[TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID client-id:integer [client-id:integer ...]]",
+            syntax: "[TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID client-id:integer [client-id:integer ...]] [USER username] \
+                     [ADDR ip:port:string] [LADDR ip:port:string] [SKIPME (YES|NO)] [MAXAGE maxage:integer] [NAME name] \
+                     [IDLE idle:integer] [FLAGS flags] [LIB-NAME lib-name] [LIB-VER lib-ver] [DB database-id:integer] \
+                     [CAPA capability] [IP ip]",
             tips: &["nondeterministic_output"],
             handler: client_list,
             ..ROW
@@ -134,7 +158,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             name: "pause",
             arity: -3,
             flags: ADMIN,
-            since: "2.9.50",
+            since: "3.0.0",
             summary: "Keeps commands of clients waiting for some time.",
             syntax: "timeout:integer [WRITE|ALL]",
             handler: client_pause,
@@ -157,6 +181,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             since: "7.2.0",
             summary: "Tells which client library the connection uses.",
             syntax: "(LIB-NAME libname|LIB-VER libver)",
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             handler: client_setinfo,
             ..ROW
         },
@@ -167,6 +192,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             since: "2.6.9",
             summary: "Gives the connection a name.",
             syntax: "connection-name",
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             handler: client_setname,
             ..ROW
         },
@@ -267,24 +293,23 @@ fn is_printable(text: &[u8]) -> bool {
 
 fn client_setinfo(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let value = cx.arg(3);
-    let attribute = if cx.arg_is(2, "lib-name") {
-        "lib-name"
-    } else if cx.arg_is(2, "lib-ver") {
-        "lib-ver"
-    } else {
+    let is_name = cx.arg_is(2, "LIB-NAME");
+    if !is_name && !cx.arg_is(2, "LIB-VER") {
         let before = "ERR Unrecognized option '";
         return Err(CommandError::quoting(before, cx.arg(2), "'"));
-    };
+    }
     if !is_printable(value) {
-        return Err(format!(
-            "ERR {attribute} cannot contain spaces, newlines or special characters."
-        )
-        .into());
+        return Err(CommandError::quoting(
+            "ERR ",
+            cx.arg(2),
+            " cannot contain spaces, newlines or special characters.",
+        ));
     }
     let mut names = cx.client.shared.names.lock();
-    match attribute {
-        "lib-name" => names.library_name = value.to_vec(),
-        _ => names.library_version = value.to_vec(),
+    if is_name {
+        names.library_name = value.to_vec();
+    } else {
+        names.library_version = value.to_vec();
     }
     out.ok();
     Ok(())
@@ -331,62 +356,22 @@ fn client_no_touch(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 // Other sessions.
 
-/// The kinds of clients that LIST and KILL tell apart. Nobody is a replica or a master here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ClientType {
-    Normal,
-    PubSub,
-    Replica,
-    Master,
-}
-
-impl ClientType {
-    fn parse(word: &[u8]) -> Result<Self, CommandError> {
-        match &word.to_ascii_lowercase()[..] {
-            b"normal" => Ok(ClientType::Normal),
-            b"pubsub" => Ok(ClientType::PubSub),
-            b"slave" | b"replica" => Ok(ClientType::Replica),
-            b"master" => Ok(ClientType::Master),
-            _ => Err(CommandError::quoting(
-                "ERR Unknown client type '",
-                word,
-                "'",
-            )),
-        }
-    }
-
-    fn of(shared: &ClientShared) -> Self {
-        if shared.is_subscribed() {
-            ClientType::PubSub
-        } else {
-            ClientType::Normal
-        }
-    }
-}
-
 fn client_list(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let clients = &cx.engine().clients;
-    let listed: Vec<_> = if cx.argc() == 4 && cx.arg_is(2, "TYPE") {
-        let wanted = ClientType::parse(cx.arg(3))?;
-        let all = clients.all().into_iter();
-        all.filter(|shared| ClientType::of(shared) == wanted)
-            .collect()
-    } else if cx.argc() > 3 && cx.arg_is(2, "ID") {
-        let mut found = Vec::new();
-        for argument in cx.args().iter().skip(3) {
-            let id = parse_integer(argument).ok_or(CommandError::text("ERR Invalid client ID"))?;
-            found.extend(u64::try_from(id).ok().and_then(|id| clients.get(id)));
-        }
-        found
-    } else if cx.argc() == 2 {
-        clients.all()
-    } else {
+    if cx.argc() == 3 {
         return Err(CommandError::Syntax);
+    }
+    let filter = ClientFilter::parse(cx, Purpose::List)?;
+    let clients = &cx.engine().clients;
+    let considered = match filter.ids() {
+        Some(ids) => ids.iter().filter_map(|&id| clients.get(id)).collect(),
+        None => clients.all(),
     };
     let mut text = Vec::new();
-    for shared in listed.iter().filter(|shared| !shared.is_killed()) {
-        text.extend_from_slice(&describe(shared, cx.now_ms()));
-        text.push(b'\n');
+    for shared in considered {
+        if !shared.is_killed() && filter.matches(&shared, cx.client.id(), cx.now_ms()) {
+            text.extend_from_slice(&describe(&shared, cx.now_ms()));
+            text.push(b'\n');
+        }
     }
     out.verbatim("txt", &text);
     Ok(())
@@ -448,7 +433,7 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
 }
 
 /// The letters of a session's state, `N` if there is nothing to say.
-fn flags(shared: &ClientShared) -> String {
+pub(super) fn flags(shared: &ClientShared) -> String {
     let tracking = shared.tracking.flags();
     let letters = [
         ('O', shared.is_monitor.load(Ordering::Relaxed)),
@@ -470,97 +455,20 @@ fn flags(shared: &ClientShared) -> String {
     if set.is_empty() { "N".to_owned() } else { set }
 }
 
-/// Which sessions CLIENT KILL means.
-#[derive(Default)]
-struct KillFilter<'a> {
-    id: Option<u64>,
-    client_type: Option<ClientType>,
-    address: Option<&'a [u8]>,
-    local_address: Option<&'a [u8]>,
-    user: Option<&'a [u8]>,
-    age_min_seconds: Option<i64>,
-    includes_me: bool,
-}
-
-impl<'a> KillFilter<'a> {
-    fn parse(cx: &Context<'a>) -> Result<Self, CommandError> {
-        let mut filter = KillFilter::default();
-        for index in (2..cx.argc()).step_by(2) {
-            if index + 1 >= cx.argc() {
-                return Err(CommandError::Syntax);
-            }
-            let value = cx.arg(index + 1);
-            if cx.arg_is(index, "ID") {
-                let id = parse_integer(value).filter(|&id| id > 0);
-                filter.id = Some(
-                    id.ok_or(CommandError::text("ERR client-id should be greater than 0"))? as u64,
-                );
-            } else if cx.arg_is(index, "TYPE") {
-                filter.client_type = Some(ClientType::parse(value)?);
-            } else if cx.arg_is(index, "ADDR") {
-                filter.address = Some(value);
-            } else if cx.arg_is(index, "LADDR") {
-                filter.local_address = Some(value);
-            } else if cx.arg_is(index, "USER") {
-                if value != b"default" {
-                    return Err(CommandError::quoting("ERR No such user '", value, "'"));
-                }
-                filter.user = Some(value);
-            } else if cx.arg_is(index, "MAXAGE") {
-                let age = parse_integer(value).ok_or(CommandError::text(
-                    "ERR maxage is not an integer or out of range",
-                ))?;
-                if age <= 0 {
-                    return Err(CommandError::text("ERR maxage should be greater than 0"));
-                }
-                filter.age_min_seconds = Some(age);
-            } else if cx.arg_is(index, "SKIPME") && value.eq_ignore_ascii_case(b"yes") {
-                filter.includes_me = false;
-            } else if cx.arg_is(index, "SKIPME") && value.eq_ignore_ascii_case(b"no") {
-                filter.includes_me = true;
-            } else {
-                return Err(CommandError::Syntax);
-            }
-        }
-        Ok(filter)
-    }
-
-    fn matches(&self, shared: &ClientShared, now_ms: i64) -> bool {
-        let is = |wanted: Option<&[u8]>, found: &[u8]| wanted.is_none_or(|wanted| wanted == found);
-        self.id.is_none_or(|id| id == shared.id)
-            && self
-                .client_type
-                .is_none_or(|wanted| wanted == ClientType::of(shared))
-            && is(self.address, shared.address.as_bytes())
-            && is(self.local_address, shared.local_address.as_bytes())
-            && is(self.user, shared.names.lock().user.as_bytes())
-            && self
-                .age_min_seconds
-                .is_none_or(|age| (now_ms - shared.created_ms) / 1000 >= age)
-    }
-}
-
 fn client_kill(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let is_old_form = cx.argc() == 3;
     let filter = if is_old_form {
-        KillFilter {
-            address: Some(cx.arg(2)),
-            includes_me: true,
-            ..KillFilter::default()
-        }
+        ClientFilter::at(cx.arg(2))
     } else {
-        KillFilter::parse(cx)?
+        ClientFilter::parse(cx, Purpose::Kill)?
     };
+    let me = cx.client.id();
     let mut killed = 0;
     for shared in cx.engine().clients.all() {
-        let is_me = shared.id == cx.client.id();
-        if shared.is_killed()
-            || is_me && !filter.includes_me
-            || !filter.matches(&shared, cx.now_ms())
-        {
+        if shared.is_killed() || !filter.matches(&shared, me, cx.now_ms()) {
             continue;
         }
-        if is_me {
+        if shared.id == me {
             cx.client.close_after_reply = true;
         } else {
             shared.kill();
@@ -574,6 +482,26 @@ fn client_kill(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     } else {
         out.ok();
     }
+    Ok(())
+}
+
+/// What the client can do: only following a redirection is known, what else it says is ignored.
+fn client_capa(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let mut said = cx.args().iter().skip(2);
+    if said.any(|word| word.eq_ignore_ascii_case(b"redirect")) {
+        let follows_redirects = &cx.client.shared.follows_redirects;
+        follows_redirects.store(true, Ordering::Relaxed);
+    }
+    out.ok();
+    Ok(())
+}
+
+/// There is no import mode, so nobody can be the source of an import.
+fn client_import_source(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if !cx.arg_is(2, "OFF") {
+        return Err(CommandError::text("ERR Server is not in import mode"));
+    }
+    out.ok();
     Ok(())
 }
 
@@ -658,22 +586,30 @@ fn client_help(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
                 "CACHING (YES|NO)",
                 "Says whether the keys of the next command are tracked.",
             ),
+            (
+                "CAPA <capability> [<capability> ...]",
+                "Tells what this client can do: redirect.",
+            ),
             ("GETNAME", "Answers the name of this connection."),
             (
                 "GETREDIR",
                 "Answers where the invalidations of this connection go.",
             ),
             ("ID", "Answers the number of this connection."),
+            (
+                "IMPORT-SOURCE (ON|OFF)",
+                "Says whether this connection imports data.",
+            ),
             ("INFO", "Answers what is known of this connection."),
             ("KILL <ip:port>", "Closes the connection from this address."),
             (
                 "KILL <filter> <value> [<filter> <value> ...]",
-                "Closes the connections that pass every filter: ID, TYPE, USER, ADDR, LADDR, MAXAGE; \
-                 SKIPME no includes this one.",
+                "Closes the connections that pass every filter: ID, TYPE, USER, ADDR, LADDR, IP, MAXAGE, IDLE, \
+                 NAME, LIB-NAME, LIB-VER, DB, FLAGS, CAPA, and most of them behind NOT-; SKIPME no includes this one.",
             ),
             (
-                "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID <id> [<id> ...]]",
-                "Lists connections, one a line.",
+                "LIST [<filter> <value> ...]",
+                "Lists connections, one a line; the filters are those of KILL.",
             ),
             (
                 "NO-EVICT (ON|OFF)",

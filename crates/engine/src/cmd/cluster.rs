@@ -227,6 +227,8 @@ const SUBCOMMANDS: &[Command] = &[
         since: "5.0.0",
         complexity: "O(N) in the number of replicas",
         summary: "Lists the replicas of a master.",
+        replaced_by: Some("`CLUSTER REPLICAS`"),
+        deprecated_since: Some("5.0.0"),
         syntax: "node-id:string",
         tips: VARYING,
         ..ROW
@@ -274,7 +276,7 @@ const SUBCOMMANDS: &[Command] = &[
     Command {
         name: "shards",
         arity: 2,
-        flags: STALE,
+        flags: STALE.union(Flags::LOADING),
         since: "7.0.0",
         complexity: "O(N) in the number of nodes",
         summary: "Answers which slots and nodes belong together.",
@@ -287,6 +289,8 @@ const SUBCOMMANDS: &[Command] = &[
         flags: ADMIN,
         complexity: "O(N) in the number of replicas",
         summary: "Lists the replicas of a master.",
+        replaced_by: Some("`CLUSTER REPLICAS`"),
+        deprecated_since: Some("5.0.0"),
         syntax: "node-id:string",
         tips: VARYING,
         ..ROW
@@ -294,9 +298,11 @@ const SUBCOMMANDS: &[Command] = &[
     Command {
         name: "slots",
         arity: 2,
-        flags: STALE,
+        flags: STALE.union(Flags::LOADING),
         complexity: "O(N) in the number of nodes",
         summary: "Answers which node has which slots.",
+        replaced_by: Some("`CLUSTER SHARDS`"),
+        deprecated_since: Some("7.0.0"),
         tips: VARYING,
         ..ROW
     },

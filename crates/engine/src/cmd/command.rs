@@ -47,7 +47,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "getkeys",
-            arity: -4,
+            arity: -3,
             flags: ALWAYS,
             since: "2.8.13",
             complexity: "O(N) in the number of arguments",
@@ -58,7 +58,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "getkeysandflags",
-            arity: -4,
+            arity: -3,
             flags: ALWAYS,
             since: "7.0.0",
             complexity: "O(N) in the number of arguments",
@@ -271,9 +271,14 @@ fn write_docs(registered: &'static Registered, out: &mut Reply<'_>) {
         out.bulk(text.as_bytes());
     };
     texts.iter().for_each(|pair| write_text(pair, out));
-    if command.deprecated_since.is_some() {
+    let flags = [
+        ("deprecated", command.deprecated_since.is_some()),
+        ("syscmd", command.is_internal),
+    ];
+    if flags.iter().any(|(_, is_set)| *is_set) {
         out.bulk(b"doc_flags");
-        write_words(std::iter::once("deprecated"), out);
+        let set = flags.into_iter().filter(|(_, is_set)| *is_set);
+        write_words(set.map(|(name, _)| name), out);
         pairs += 1;
     }
     texts.clear();
@@ -426,7 +431,7 @@ fn keys_of_command<'a>(cx: &Context<'a>) -> Result<Vec<(&'a [u8], KeyFlags)>, Co
         .resolve(inner)
         .map_err(|_| CommandError::text("ERR Invalid command specified"))?;
     let command = registered.command;
-    if command.keys.is_empty() {
+    if command.keys.iter().all(KeySpec::is_not_key) {
         return Err(CommandError::text("ERR The command has no key arguments"));
     }
     if !command.accepts(arguments.len()) {
@@ -466,6 +471,10 @@ fn keys_by_options(command: &Command, arguments: Args<'_>) -> Option<Vec<(usize,
         "set" => {
             let has_get = (3..arguments.len()).any(|index| is(index, "GET"));
             Some(vec![(1, if has_get { EXCHANGE } else { OVERWRITE })])
+        }
+        "bitfield" => {
+            let reads = (2..arguments.len()).all(|index| !is(index, "SET") && !is(index, "INCRBY"));
+            Some(vec![(1, if reads { READ } else { EXCHANGE })])
         }
         "sort_ro" => Some(vec![(1, READ)]),
         "sort" => {

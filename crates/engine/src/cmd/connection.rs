@@ -73,6 +73,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: GREETING,
         summary: "Ends the connection.",
         handler: quit,
+        replaced_by: Some("just closing the connection"),
+        deprecated_since: Some("7.2.0"),
         ..ROW
     },
     Command {

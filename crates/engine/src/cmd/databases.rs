@@ -73,7 +73,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         arity: 1,
         flags: Flags::READONLY,
         summary: "Answers one key, whichever.",
-        tips: &["request_policy:all_shards", "nondeterministic_output"],
+        tips: &[
+            "request_policy:all_shards",
+            "response_policy:special",
+            "nondeterministic_output",
+        ],
         locks: Locks::All,
         handler: randomkey,
         ..ROW
@@ -86,7 +90,11 @@ pub(crate) const COMMANDS: &[Command] = &[
         complexity: "O(1) a call; O(N) for all calls until the cursor is 0 again",
         summary: "Lists some of the keys, and where to go on.",
         syntax: "cursor:integer [MATCH pattern] [COUNT count:integer] [TYPE type:string]",
-        tips: &["nondeterministic_output", "request_policy:special"],
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:special",
+            "response_policy:special",
+        ],
         locks: Locks::Stepwise,
         handler: scan,
         ..ROW

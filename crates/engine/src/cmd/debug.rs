@@ -5,11 +5,13 @@
 
 use std::sync::atomic::Ordering;
 
+use super::arguments::positive_or;
 use super::databases::count_keys;
 use super::object::{idle_seconds, reference_count};
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
 use crate::config::LogLevel;
 use crate::keyspace::{element_count, encoding};
+use crate::mailbox::Message;
 use crate::snapshot::{self, FileOptions};
 use crate::text::{parse_integer, parse_memory_size};
 use crate::value::ValueType;
@@ -21,6 +23,7 @@ use digest::Digest;
 /// The row.
 pub(crate) const COMMANDS: &[Command] = &[Command {
     name: "debug",
+    is_internal: true,
     arity: -2,
     flags: Flags::ADMIN
         .union(Flags::NOSCRIPT)
@@ -387,8 +390,7 @@ fn populate(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn positive(cx: &Context<'_>, index: usize) -> Result<usize, CommandError> {
-    let number = cx.integer(index)?;
-    usize::try_from(number).map_err(|_| CommandError::MustBePositive)
+    positive_or(cx.arg(index), CommandError::MustBePositive)
 }
 
 fn table_statistics(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
@@ -563,10 +565,13 @@ fn protocol(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             ));
         }
         b"push" => {
-            out.push(2);
-            out.bulk(b"server-cpu-usage");
-            out.integer(42);
-            // A push is not the reply, which must follow.
+            // A push is not the reply. What a command gives rise to comes behind its reply.
+            let mut pushed = Vec::new();
+            let mut writer = oxidis_resp::Writer::new(&mut pushed, oxidis_resp::Protocol::Resp3);
+            writer.push(2);
+            writer.bulk(b"server-cpu-usage");
+            writer.integer(42);
+            cx.client.shared.post(Message::Push(pushed.into()));
             out.bulk(b"Some real reply following the push reply");
         }
         b"true" => out.boolean(true),

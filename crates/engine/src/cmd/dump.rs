@@ -52,6 +52,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "restore-asking",
+        is_internal: true,
         flags: Flags::WRITE.union(Flags::DENYOOM).union(Flags::ASKING),
         since: "3.0.0",
         group: Group::Server,

@@ -24,6 +24,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::list_blocking::COMMANDS,
     super::memory::COMMANDS,
     super::migrate::COMMANDS,
+    super::module::COMMANDS,
     super::object::COMMANDS,
     super::persistence::COMMANDS,
     super::pubsub::COMMANDS,

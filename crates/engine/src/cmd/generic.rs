@@ -2,6 +2,7 @@
 //!
 //! Expiries stand in `expire`, commands on whole databases in `databases`, OBJECT in `object`.
 
+use super::arguments::positive_or;
 use crate::blocking::{Blocking, TimeoutReply};
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, KeyFlags,
@@ -138,7 +139,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "wait",
         arity: 3,
-        flags: Flags::NOSCRIPT,
+        flags: Flags::BLOCKING,
         categories: Categories::CONNECTION,
         since: "3.0.0",
         summary: "Waits until replicas have what the connection wrote.",
@@ -150,7 +151,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "waitaof",
         arity: 4,
-        flags: Flags::NOSCRIPT.union(Flags::BLOCKING),
+        flags: Flags::BLOCKING,
         categories: Categories::CONNECTION,
         since: "7.2.0",
         summary: "Waits until what the connection wrote is on the disks of this server and of replicas.",
@@ -363,10 +364,7 @@ fn waitaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             "ERR value is out of range, value must between 0 and 1",
         ));
     }
-    let replicas = cx.integer(2)?;
-    if replicas < 0 {
-        return Err(CommandError::MustBePositive);
-    }
+    let replicas = positive_or(cx.arg(2), CommandError::MustBePositive)?;
     let deadline_ms = wait_deadline_ms(cx, 3)?;
     if local > 0 && !cx.engine().config.appendonly() {
         return Err(CommandError::text(

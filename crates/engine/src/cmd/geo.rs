@@ -138,8 +138,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         complexity: SEARCH,
         summary: "Answers the positions in a circle or a box.",
         syntax: "key (FROMMEMBER member|FROMLONLAT longitude:double latitude:double) \
-                 (BYRADIUS radius:double (M|KM|FT|MI)|\
-                 BYBOX width:double height:double (M|KM|FT|MI)) \
+                 ((BYRADIUS radius:double) (M|KM|FT|MI)|\
+                 (BYBOX width:double) height:double (M|KM|FT|MI)) \
                  [ASC|DESC] [COUNT count:integer [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
         handler: |cx, out| search(cx, out, Form::Search),
         ..ROW
@@ -154,8 +154,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "Stores the positions in a circle or a box.",
         syntax: "destination:key source:key \
                  (FROMMEMBER member|FROMLONLAT longitude:double latitude:double) \
-                 (BYRADIUS radius:double (M|KM|FT|MI)|\
-                 BYBOX width:double height:double (M|KM|FT|MI)) \
+                 ((BYRADIUS radius:double) (M|KM|FT|MI)|\
+                 (BYBOX width:double) height:double (M|KM|FT|MI)) \
                  [ASC|DESC] [COUNT count:integer [ANY]] [STOREDIST]",
         handler: |cx, out| search(cx, out, Form::SearchStore),
         ..ROW
@@ -266,11 +266,8 @@ fn distance_text(distance: f64) -> String {
 
 fn reply_position(out: &mut Reply<'_>, position: Position) {
     out.array(2);
-    for degrees in [position.longitude, position.latitude] {
-        let text = format!("{degrees:.17}");
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        out.double_text(text.as_bytes());
-    }
+    out.double(position.longitude);
+    out.double(position.latitude);
 }
 
 fn geodist(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {

@@ -62,6 +62,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "pfdebug",
+        is_internal: true,
         arity: 3,
         flags: STORE.union(ADMIN),
         keys: &[KeySpec::range(2, 2, 1, EXCHANGE)],
@@ -73,6 +74,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "pfselftest",
+        is_internal: true,
         arity: 1,
         flags: ADMIN,
         complexity: "O(1), but long",

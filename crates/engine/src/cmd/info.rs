@@ -333,6 +333,13 @@ fn clients(page: &mut Page, worker: &mut Worker) {
         count(&|client| load(&client.watched_count) > 0),
     );
     page.field("clients_in_timeout_table", with_deadline);
+    page.field(
+        "total_watched_keys",
+        sessions
+            .iter()
+            .map(|client| load(&client.watched_count))
+            .sum::<usize>(),
+    );
     page.field("total_blocking_keys", blocked_keys.len());
     page.field("total_blocking_keys_on_nokey", 0);
 }

@@ -473,6 +473,12 @@ fn linsert(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 fn lrem(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let count = cx.integer(2)?;
+    if count == i64::MIN {
+        // Its opposite is no number.
+        return Err(CommandError::text(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        ));
+    }
     let (most, from) = match count {
         0 => (usize::MAX, End::Front),
         _ => (

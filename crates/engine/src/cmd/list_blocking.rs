@@ -9,7 +9,7 @@ use crate::command::{Command, CommandResult, Context, Flags, KeyFlags, KeySpec, 
 use crate::value::list::End;
 
 const BLOCKING_WRITE: Flags = Flags::WRITE.union(Flags::BLOCKING);
-const BLOCKING_POP: Flags = BLOCKING_WRITE.union(Flags::NOSCRIPT);
+const BLOCKING_POP: Flags = BLOCKING_WRITE;
 const BLOCKING_MOVE: Flags = BLOCKING_POP.union(Flags::DENYOOM);
 
 /// The rows.

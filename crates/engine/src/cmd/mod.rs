@@ -4,6 +4,7 @@
 mod arguments;
 mod bitmap;
 pub(crate) mod client;
+mod client_filter;
 mod client_tracking;
 mod cluster;
 mod command;
@@ -24,6 +25,7 @@ mod list;
 mod list_blocking;
 mod memory;
 mod migrate;
+mod module;
 mod object;
 mod persistence;
 pub(crate) mod pubsub;

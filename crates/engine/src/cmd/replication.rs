@@ -1,25 +1,140 @@
 //! Replication, as far as a server that stands alone has it: SYNC sends the data and then every
-//! change to whoever asks (`redis-cli --replica`, a backup).
+//! change to whoever asks (`redis-cli --replica`, a backup); nobody is a replica, and nobody can be made one.
 
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
 use crate::snapshot;
 
-/// The family's rows.
-pub(crate) const COMMANDS: &[Command] = &[Command {
-    name: "sync",
-    arity: 1,
-    flags: Flags::ADMIN
-        .union(Flags::NOSCRIPT)
-        .union(Flags::NO_ASYNC_LOADING)
-        .union(Flags::NO_MULTI),
-    locks: Locks::All,
-    since: "1.0.0",
+const ADMIN: Flags = Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE);
+
+const ROW: Command = Command {
     group: Group::Server,
-    complexity: "O(N) in the size of the data",
-    summary: "Sends the whole data set, and then every change of it.",
-    handler: sync,
     ..Command::DEFAULT
-}];
+};
+
+/// The family's rows.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        name: "failover",
+        arity: -1,
+        flags: ADMIN,
+        since: "6.2.0",
+        summary: "Refuses to hand over to a replica, since there is none.",
+        syntax: "[TO host port:integer [FORCE]] [ABORT] [TIMEOUT milliseconds:integer]",
+        handler: failover,
+        ..ROW
+    },
+    Command {
+        name: "replconf",
+        arity: -1,
+        flags: ADMIN.union(Flags::LOADING).union(Flags::ALLOW_BUSY),
+        since: "3.0.0",
+        summary: "Takes what a follower says of itself.",
+        is_internal: true,
+        handler: replconf,
+        ..ROW
+    },
+    Command {
+        name: "replicaof",
+        arity: 3,
+        flags: ADMIN.union(Flags::NO_ASYNC_LOADING),
+        since: "5.0.0",
+        summary: "Leaves the server a master; it cannot be made a replica.",
+        syntax: "(host port:integer)|(NO ONE)",
+        handler: replicaof,
+        ..ROW
+    },
+    Command {
+        name: "slaveof",
+        arity: 3,
+        flags: ADMIN.union(Flags::NO_ASYNC_LOADING),
+        summary: "Leaves the server a master; it cannot be made a replica.",
+        syntax: "(host port:integer)|(NO ONE)",
+        replaced_by: Some("`REPLICAOF`"),
+        deprecated_since: Some("5.0.0"),
+        handler: replicaof,
+        ..ROW
+    },
+    Command {
+        name: "sync",
+        arity: 1,
+        flags: Flags::ADMIN
+            .union(Flags::NOSCRIPT)
+            .union(Flags::NO_ASYNC_LOADING)
+            .union(Flags::NO_MULTI),
+        locks: Locks::All,
+        complexity: "O(N) in the size of the data",
+        summary: "Sends the whole data set, and then every change of it.",
+        handler: sync,
+        ..ROW
+    },
+];
+
+fn failover(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    let mut has_target = false;
+    let mut aborts = false;
+    let mut index = 1;
+    while index < cx.argc() {
+        let rest = cx.argc() - index - 1;
+        if cx.arg_is(index, "TIMEOUT") && rest >= 1 {
+            index += 1;
+            if cx.integer(index)? <= 0 {
+                return Err(CommandError::text(
+                    "ERR FAILOVER timeout must be greater than 0",
+                ));
+            }
+        } else if cx.arg_is(index, "ABORT") && cx.argc() == 2 {
+            aborts = true;
+        } else if cx.arg_is(index, "TO") && rest >= 2 && !has_target {
+            has_target = true;
+            index += 2;
+            cx.integer(index)?;
+        } else if !cx.arg_is(index, "FORCE") {
+            return Err(CommandError::Syntax);
+        }
+        index += 1;
+    }
+    Err(CommandError::text(if aborts {
+        "ERR No failover in progress."
+    } else {
+        "ERR FAILOVER requires connected replicas."
+    }))
+}
+
+/// What followers say of themselves makes no difference to what they are sent.
+fn replconf(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    const OPTIONS: [&str; 7] = [
+        "listening-port",
+        "ip-address",
+        "capa",
+        "rdb-only",
+        "rdb-filter-only",
+        "version",
+        "rdb-channel",
+    ];
+    if cx.argc().is_multiple_of(2) {
+        return Err(CommandError::Syntax);
+    }
+    for index in (1..cx.argc()).step_by(2) {
+        if cx.arg_is(index, "ack") || cx.arg_is(index, "getack") {
+            // Between masters and replicas these have no reply.
+            return Ok(());
+        }
+        if !OPTIONS.iter().any(|option| cx.arg_is(index, option)) {
+            let before = "ERR Unrecognized REPLCONF option: ";
+            return Err(CommandError::quoting(before, cx.arg(index), ""));
+        }
+    }
+    out.ok();
+    Ok(())
+}
+
+fn replicaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.arg_is(1, "NO") && cx.arg_is(2, "ONE") {
+        out.ok();
+        return Ok(());
+    }
+    Err(CommandError::text("ERR this server cannot be a replica"))
+}
 
 fn sync(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let engine = cx.worker.engine.clone();

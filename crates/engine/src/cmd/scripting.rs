@@ -48,7 +48,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: WRITTEN_KEYS,
         since: "2.6.0",
         summary: "Runs a script.",
-        syntax: "script numkeys [key ...] [arg ...]",
+        syntax: "script numkeys:integer [key ...] [arg ...]",
         handler: eval,
         ..EVAL
     },
@@ -58,7 +58,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: READ_KEYS,
         since: "7.0.0",
         summary: "Runs a script that may only read.",
-        syntax: "script numkeys [key ...] [arg ...]",
+        syntax: "script numkeys:integer [key ...] [arg ...]",
         handler: eval,
         ..EVAL
     },
@@ -68,7 +68,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: WRITTEN_KEYS,
         since: "2.6.0",
         summary: "Runs a script that the server keeps.",
-        syntax: "sha1 numkeys [key ...] [arg ...]",
+        syntax: "sha1 numkeys:integer [key ...] [arg ...]",
         handler: evalsha,
         ..EVAL
     },
@@ -78,7 +78,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: READ_KEYS,
         since: "7.0.0",
         summary: "Runs a script that the server keeps and that may only read.",
-        syntax: "sha1 numkeys [key ...] [arg ...]",
+        syntax: "sha1 numkeys:integer [key ...] [arg ...]",
         handler: evalsha,
         ..EVAL
     },
@@ -101,7 +101,7 @@ const SCRIPT: &[Command] = &[
         flags: Flags::NOSCRIPT,
         since: "3.2.0",
         summary: "Says whether the session's scripts are debugged.",
-        syntax: "mode:YES|SYNC|NO",
+        syntax: "(YES|SYNC|NO)",
         handler: script_debug,
         ..ROW
     },
@@ -163,6 +163,16 @@ const SCRIPT: &[Command] = &[
         syntax: "script",
         tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         handler: script_load,
+        ..ROW
+    },
+    Command {
+        name: "show",
+        arity: 3,
+        flags: Flags::NOSCRIPT.union(Flags::STALE),
+        since: "8.0.0",
+        summary: "Answers the source of a kept script (from Valkey).",
+        syntax: "sha1",
+        handler: script_show,
         ..ROW
     },
 ];
@@ -342,6 +352,14 @@ fn script_flush(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
+fn script_show(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let digest = lower_case(cx.arg(2));
+    let script = cx.worker.engine.scripting.find(&digest);
+    let script = script.ok_or(CommandError::text("NOSCRIPT No matching script."))?;
+    out.bulk(&script.source);
+    Ok(())
+}
+
 fn script_kill(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     kill(cx, false)?;
     out.ok();
@@ -398,6 +416,7 @@ fn script_help(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             "Ends the script that runs, if it has not written yet.",
         ),
         ("LOAD <script>", "Keeps a script without running it."),
+        ("SHOW <sha1>", "Answers the source of a kept script."),
     ];
     reply_help(out, "SCRIPT", &lines)
 }

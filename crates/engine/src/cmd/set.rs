@@ -172,7 +172,7 @@ pub const COMMANDS: &[Command] = &[
         arity: -3,
         flags: GROWING_WRITE,
         keys: &[
-            KeySpec::at(1, KeyFlags::RW.union(KeyFlags::UPDATE)),
+            KeySpec::at(1, KeyFlags::OW.union(KeyFlags::UPDATE)),
             KeySpec::range(2, -1, 1, KEY_TO_READ),
         ],
         complexity: COMPLEXITY_OF_SINTER,

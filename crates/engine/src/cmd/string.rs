@@ -1,14 +1,18 @@
 //! Strings: SET and its relatives, counters, ranges, and LCS.
 
+use super::arguments::count_or;
 use crate::command::{
-    Args, Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group,
-    KeyFlags, KeySpec, Reply,
+    Args, BeginSearch, Categories, Command, CommandError, CommandResult, Context, EventClass,
+    FindKeys, Flags, Group, KeyFlags, KeySpec, Reply,
 };
 use crate::keyspace::Key;
-use crate::text::{LongDouble, parse_integer};
+use crate::text::LongDouble;
 use crate::value::StringRef;
 
 mod lcs;
+mod options;
+
+use options::{Condition, Expiry, SetOptions, Setter, expire_at, is_expire_unit, is_same_word};
 
 /// Bits that many rows share.
 const WRITE: Flags = Flags::WRITE;
@@ -63,9 +67,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         name: "delifeq",
         arity: 3,
         flags: WRITE.union(FAST),
-        keys: &[KeySpec::first(
-            KeyFlags::RM.union(KeyFlags::ACCESS).union(KeyFlags::DELETE),
-        )],
+        keys: &[KeySpec::first(KeyFlags::RM.union(KeyFlags::DELETE))],
         since: "9.0.0",
         summary: "Deletes a key if it holds exactly this string (from Valkey).",
         syntax: "key value",
@@ -203,6 +205,31 @@ pub(crate) const COMMANDS: &[Command] = &[
         ..ROW
     },
     Command {
+        name: "msetex",
+        arity: -4,
+        flags: WRITE.union(OOM),
+        keys: &[KeySpec {
+            flags: OVERWRITE,
+            begin: BeginSearch::Index(1),
+            find: FindKeys::Number {
+                count_at: 0,
+                first: 1,
+                step: 2,
+            },
+        }],
+        since: "9.1.0",
+        complexity: "O(N) in the number of keys",
+        summary: "Sets several strings at once, under a condition and with an expiry (from Valkey).",
+        syntax: "numkeys:integer (key value) [(key value) ...] [NX|XX] [EX seconds:integer|PX milliseconds:integer|\
+                 EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL]",
+        tips: &[
+            "request_policy:multi_shard",
+            "response_policy:all_succeeded",
+        ],
+        handler: msetex,
+        ..ROW
+    },
+    Command {
         name: "msetnx",
         arity: -3,
         flags: WRITE.union(OOM),
@@ -216,7 +243,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         complexity: "O(N) in the number of keys",
         summary: "Sets several strings at once, if none of the keys is there.",
         syntax: "(key value) [(key value) ...]",
-        tips: &["request_policy:multi_shard", "response_policy:agg_min"],
         handler: msetnx,
         ..ROW
     },
@@ -228,6 +254,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "2.6.0",
         summary: "Sets a string that expires after some milliseconds.",
         syntax: "key milliseconds:integer value",
+        replaced_by: Some("`SET` with the `PX` argument"),
+        deprecated_since: Some("2.6.12"),
         handler: psetex,
         ..ROW
     },
@@ -255,6 +283,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "2.0.0",
         summary: "Sets a string that expires after some seconds.",
         syntax: "key seconds:integer value",
+        replaced_by: Some("`SET` with the `EX` argument"),
+        deprecated_since: Some("2.6.12"),
         handler: setex,
         ..ROW
     },
@@ -265,6 +295,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KeyFlags::OW.union(KeyFlags::INSERT))],
         summary: "Sets a string if the key is not there.",
         syntax: "key value",
+        replaced_by: Some("`SET` with the `NX` argument"),
+        deprecated_since: Some("2.6.12"),
         handler: setnx,
         ..ROW
     },
@@ -335,59 +367,6 @@ fn strlen(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
-/// The conditions of SET.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Condition<'a> {
-    Always,
-    IfMissing,
-    IfPresent,
-    IfEqual(&'a [u8]),
-}
-
-/// What SET and GETEX do with the expiry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expiry {
-    Clear,
-    Keep,
-    /// At this many milliseconds since 1970.
-    At(i64),
-}
-
-/// Reads the time behind EX, PX, EXAT or PXAT (in capitals or not) as milliseconds since 1970.
-fn expire_at(
-    cx: &Context<'_>,
-    unit: &[u8],
-    text: &[u8],
-    command: &'static str,
-) -> Result<i64, CommandError> {
-    let number = parse_integer(text).ok_or(CommandError::NotInteger)?;
-    let invalid = CommandError::InvalidExpire(command);
-    if number <= 0 {
-        return Err(invalid);
-    }
-    let is_seconds = unit.eq_ignore_ascii_case(b"EX") || unit.eq_ignore_ascii_case(b"EXAT");
-    let is_relative = unit.eq_ignore_ascii_case(b"EX") || unit.eq_ignore_ascii_case(b"PX");
-    let milliseconds = if is_seconds {
-        number.checked_mul(1000)
-    } else {
-        Some(number)
-    };
-    let base = if is_relative { cx.now_ms() } else { 0 };
-    milliseconds
-        .and_then(|milliseconds| milliseconds.checked_add(base))
-        .ok_or(invalid)
-}
-
-fn is_expire_unit(argument: &[u8]) -> bool {
-    ["EX", "PX", "EXAT", "PXAT"]
-        .iter()
-        .any(|unit| argument.eq_ignore_ascii_case(unit.as_bytes()))
-}
-
-fn is_same_word(cx: &Context<'_>, one: usize, other: usize) -> bool {
-    cx.arg(one).eq_ignore_ascii_case(cx.arg(other))
-}
-
 fn set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
     let value = cx.arg(2);
@@ -396,44 +375,12 @@ fn set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         out.ok();
         return Ok(());
     }
-    let mut condition = Condition::Always;
-    let mut wants_old = false;
-    let mut expiry = Expiry::Clear;
-    let mut unit_at = None;
-    let mut index = 3;
-    while index < cx.argc() {
-        let has_next = index + 1 < cx.argc();
-        let has_condition = condition != Condition::Always;
-        let has_expiry = expiry != Expiry::Clear || unit_at.is_some();
-        let is_said_unit = unit_at.is_some_and(|at| is_same_word(cx, at, index));
-        if cx.arg_is(index, "NX") && !has_condition {
-            condition = Condition::IfMissing;
-        } else if cx.arg_is(index, "XX") && !has_condition {
-            condition = Condition::IfPresent;
-        } else if cx.arg_is(index, "IFEQ") && !has_condition && has_next {
-            index += 1;
-            condition = Condition::IfEqual(cx.arg(index));
-        } else if cx.arg_is(index, "GET") {
-            wants_old = true;
-        } else if cx.arg_is(index, "KEEPTTL") && !has_expiry {
-            expiry = Expiry::Keep;
-        } else if is_expire_unit(cx.arg(index)) && (!has_expiry || is_said_unit) && has_next {
-            // Of the same unit said twice the last one counts.
-            unit_at = Some(index);
-            index += 1;
-        } else if cx.arg_is(index, "NX") && condition == Condition::IfMissing
-            || cx.arg_is(index, "XX") && condition == Condition::IfPresent
-            || cx.arg_is(index, "KEEPTTL") && expiry == Expiry::Keep
-        {
-            // Said twice is said.
-        } else {
-            return Err(CommandError::Syntax);
-        }
-        index += 1;
-    }
-    if let Some(at) = unit_at {
-        expiry = Expiry::At(expire_at(cx, cx.arg(at), cx.arg(at + 1), "set")?);
-    }
+    let SetOptions {
+        condition,
+        wants_old,
+        expiry,
+        ..
+    } = SetOptions::parse(cx, 3, Setter::Set)?;
     cx.expire_if_needed(key);
     if wants_old {
         reply_string(cx.string(key)?, out);
@@ -615,6 +562,58 @@ fn msetnx(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         return Ok(());
     }
     set_pairs(cx)?;
+    out.integer(1);
+    Ok(())
+}
+
+/// Sets `numkeys` strings if all of their keys are missing, or all present, and with one expiry.
+fn msetex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let invalid = CommandError::text("ERR invalid numkeys value or out of range");
+    let count = count_or(cx.arg(1), invalid)?;
+    if count > i32::MAX as usize {
+        return Err(CommandError::text(
+            "ERR invalid numkeys value or out of range",
+        ));
+    }
+    let end = 2 + count * 2;
+    if end > cx.argc() {
+        return Err(CommandError::Syntax);
+    }
+    let options = SetOptions::parse(cx, end, Setter::Many)?;
+    let keys = (2..end).step_by(2);
+    let is_present = |cx: &mut Context<'_>, index| {
+        let key = cx.key(index);
+        cx.expire_if_needed(key);
+        cx.exists(key)
+    };
+    let is_met = match options.condition {
+        Condition::IfMissing => !keys.clone().any(|index| is_present(cx, index)),
+        Condition::IfPresent => keys.clone().all(|index| is_present(cx, index)),
+        _ => true,
+    };
+    if !is_met {
+        out.integer(0);
+        return Ok(());
+    }
+    for index in keys {
+        let (key, value) = (cx.key(index), cx.arg(index + 1));
+        match options.expiry {
+            Expiry::Clear => cx.set_string(key, value, None),
+            Expiry::Keep => cx.set_string_keeping_expire(key, value),
+            Expiry::At(at) => cx.set_string(key, value, Some(at)),
+        }
+        cx.changed(key, EventClass::STRING, "set");
+        if let Expiry::At(_) = options.expiry {
+            cx.notify(key.bytes, EventClass::GENERIC, "expire");
+        }
+    }
+    if let (Expiry::At(at), Some(unit_at)) = (options.expiry, options.unit_at) {
+        let at = at.to_string();
+        let mut command: Vec<&[u8]> = cx.args().iter().collect();
+        command[unit_at] = b"PXAT";
+        command[unit_at + 1] = at.as_bytes();
+        cx.rewrite(&command);
+    }
     out.integer(1);
     Ok(())
 }

@@ -274,7 +274,13 @@ fn protected(
     registered: &Registered,
 ) -> Result<(), CommandError> {
     use crate::config::ProtectedAction;
-    let allowed = match worker.engine.config.enable_debug_command() {
+    let config = &worker.engine.config;
+    let container = registered.full_name.split('|').next().unwrap_or_default();
+    let (option, said) = match container {
+        "module" => ("enable-module-command", config.enable_module_command()),
+        _ => ("enable-debug-command", config.enable_debug_command()),
+    };
+    let allowed = match said {
         ProtectedAction::Yes => true,
         ProtectedAction::Local => client.shared.is_local(),
         ProtectedAction::No => false,
@@ -283,10 +289,10 @@ fn protected(
         return Ok(());
     }
     Err(format!(
-        "ERR {} command not allowed. If the enable-debug-command option is set to \"local\", you \
+        "ERR {} command not allowed. If the {option} option is set to \"local\", you \
          can run it from a local connection, otherwise you need to set this option in the \
          configuration file, and then restart the server.",
-        registered.command.name.to_ascii_uppercase()
+        container.to_ascii_uppercase()
     )
     .into())
 }

@@ -345,6 +345,11 @@ impl KeySpec {
         }
     }
 
+    /// Whether what it finds is only treated as a key.
+    pub fn is_not_key(&self) -> bool {
+        self.flags.contains(KeyFlags::NOT_KEY)
+    }
+
     /// There are keys, but no rule that finds them.
     pub const fn unknown(flags: KeyFlags) -> Self {
         KeySpec {
@@ -543,6 +548,8 @@ pub struct Command {
     pub replaced_by: Option<&'static str>,
     /// The version that deprecated it.
     pub deprecated_since: Option<&'static str>,
+    /// Whether it is for servers and their tests rather than for clients.
+    pub is_internal: bool,
     /// Subcommands; a container has no code of its own.
     pub subcommands: &'static [Command],
     /// The code.
@@ -573,6 +580,7 @@ impl Command {
         tips: &[],
         replaced_by: None,
         deprecated_since: None,
+        is_internal: false,
         subcommands: &[],
         handler: container,
     };

@@ -157,7 +157,7 @@ fn scripts_answer_as_in_redis() {
             "redis.call('zadd','z',1.5,'m') redis.setresp(3) local r=redis.call('zscore','z','m') return {type(r),tostring(r.double)}",
             "return redis.call('zscore','z','m')",
             "redis.setresp(3) return redis.call('zrange','z',0,-1,'withscores')",
-            "return redis.pcall('blpop','x',0)",
+            "return redis.pcall('subscribe','x')",
             "return redis.pcall('multi')",
             "return redis.call('watch','a')",
             "return redis.call('eval','return 1',0)",

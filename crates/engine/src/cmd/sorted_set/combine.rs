@@ -57,7 +57,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         complexity: INTERSECTION_COMPLEXITY,
         summary: "Answers the members that are in all of several sets.",
         syntax: "numkeys:integer key [key ...] [WEIGHTS weight:integer [weight:integer ...]] \
-                 [AGGREGATE SUM|MIN|MAX] [WITHSCORES]",
+                 [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]",
         handler: |cx, out| answer(cx, out, Operation::Intersection),
         ..ROW
     },
@@ -82,7 +82,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         complexity: INTERSECTION_COMPLEXITY,
         summary: "Stores the members that are in all of several sets.",
         syntax: "destination:key numkeys:integer key [key ...] \
-                 [WEIGHTS weight:integer [weight:integer ...]] [AGGREGATE SUM|MIN|MAX]",
+                 [WEIGHTS weight:integer [weight:integer ...]] [AGGREGATE (SUM|MIN|MAX)]",
         handler: |cx, out| store(cx, out, Operation::Intersection, "zinterstore"),
         ..ROW
     },
@@ -95,7 +95,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         complexity: UNION_COMPLEXITY,
         summary: "Answers the members that are in any of several sets.",
         syntax: "numkeys:integer key [key ...] [WEIGHTS weight:integer [weight:integer ...]] \
-                 [AGGREGATE SUM|MIN|MAX] [WITHSCORES]",
+                 [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]",
         handler: |cx, out| answer(cx, out, Operation::Union),
         ..ROW
     },
@@ -108,7 +108,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         complexity: UNION_COMPLEXITY,
         summary: "Stores the members that are in any of several sets.",
         syntax: "destination:key numkeys:integer key [key ...] \
-                 [WEIGHTS weight:integer [weight:integer ...]] [AGGREGATE SUM|MIN|MAX]",
+                 [WEIGHTS weight:integer [weight:integer ...]] [AGGREGATE (SUM|MIN|MAX)]",
         handler: |cx, out| store(cx, out, Operation::Union, "zunionstore"),
         ..ROW
     },

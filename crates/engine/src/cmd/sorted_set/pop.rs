@@ -33,7 +33,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     Command {
         name: "bzpopmax",
         arity: -3,
-        flags: BLOCKING.union(Flags::NOSCRIPT).union(FAST),
+        flags: BLOCKING.union(FAST),
         keys: &[KeySpec::range(1, -2, 1, KEY_TO_POP)],
         since: "5.0.0",
         complexity: "O(log(N)), N being the size of the set.",
@@ -45,7 +45,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     Command {
         name: "bzpopmin",
         arity: -3,
-        flags: BLOCKING.union(Flags::NOSCRIPT).union(FAST),
+        flags: BLOCKING.union(FAST),
         keys: &[KeySpec::range(1, -2, 1, KEY_TO_POP)],
         since: "5.0.0",
         complexity: "O(log(N)), N being the size of the set.",

@@ -23,7 +23,7 @@ pub(super) const ROWS: &[Directive] = &[
     },
     Directive {
         name: "maxmemory-samples",
-        kind: integer(1, INT_MAX, 5),
+        kind: integer(1, 64, 5),
         summary: "How many keys are compared to find the one to evict.",
         ..Directive::DEFAULT
     },
