@@ -277,6 +277,7 @@ mod tests {
         config.set_default(name, value.as_bytes()).unwrap();
     }
 
+    #[cfg(target_os = "linux")]
     fn hosts(listeners: &Listeners) -> Vec<String> {
         listeners
             .addresses(false)
