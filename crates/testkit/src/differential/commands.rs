@@ -615,7 +615,7 @@ pub const ROWS: &[Row] = &[
     careful(Server, 1, "LASTSAVE"),
     careful(Server, 1, "ROLE"),
     careful(Server, 1, "COMMAND COUNT"),
-    careful(Server, 1, "COMMAND GETKEYS unknown"),
+    careful(Server, 1, "COMMAND GETKEYS unknown value..."),
     careful(Server, 1, "COMMAND (HELP|unknown)"),
     careful(Server, 1, "INFO ('server|'clients|'nosuch|'commandstats)"),
     careful(Server, 1, "SLOWLOG (LEN junk|HELP|unknown|GET 'x)"),

@@ -408,7 +408,7 @@ const SCRIPTS: &[&str] = &[
     "return redis.call('multi')",
     "return redis.call('subscribe', 'a')",
     "return redis.call('eval', 'return 1', 0)",
-    "return redis.call('blpop', 'nosuch', 0)",
+    "return redis.call('multi')",
     "return redis.call('ping', 'hi')",
     "return redis.pcall('incr', 'list:0')",
     "redis.call('set', 'string:0', 'x') return redis.call('incr', 'string:0')",
