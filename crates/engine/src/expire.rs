@@ -12,6 +12,7 @@
 //! done, every pass goes on with it first.
 
 use crate::command::context::delete_expired;
+use crate::command::dispatch::serve_left;
 use crate::command::field_expiry::delete_fields;
 use crate::keyspace::{Key, expiring_hash};
 use crate::snapshot::save_if_due;
@@ -78,6 +79,7 @@ impl Worker {
     /// is more to do at once.
     pub fn run_cron(&mut self) -> bool {
         let has_more = self.run_cron_slice();
+        serve_left(self);
         self.broadcast_changes();
         has_more
     }

@@ -128,6 +128,22 @@ fn a_stream_that_expires_is_lost_too() {
 }
 
 #[test]
+fn a_stream_that_expires_unasked_is_lost_too() {
+    // More stripes than one, so that the next command holds another than that of the stream.
+    let mut server = Server::new(4, &[]);
+    let mut session = server.connect();
+    let mut waiter = server.connect();
+    server.run(&mut session, "xgroup create s g $ mkstream; pexpire s 10");
+    server.run(&mut waiter, "xreadgroup group g c block 0 streams s >");
+    server.advance_ms(20);
+    while server.worker.run_cron() || server.run(&mut session, "dbsize") != ":0" {}
+    assert!(server.deliver(&mut waiter).starts_with("-NOGROUP"));
+    for n in 0..16 {
+        assert_eq!(server.run(&mut session, &format!("set {n} x")), "+OK");
+    }
+}
+
+#[test]
 fn the_newest_entry_may_be_asked_for() {
     let (mut server, mut session) = start();
     let read = "xread count 1 streams s +";

@@ -715,12 +715,43 @@ fn delete_met_expired(worker: &mut Worker) {
     worker.expired.get_mut().clear();
 }
 
+/// Serves those who wait for what was deleted without a command. The worker holds no locks.
+#[inline]
+pub(crate) fn serve_left(worker: &mut Worker) {
+    if !worker.ready.is_empty() {
+        serve_ready(worker);
+        worker.view.unlock();
+        worker.free_garbage();
+    }
+}
+
+/// Locks the stripe of a key that became ready while other locks were held than are now, and what those
+/// need who wait for it.
+///
+/// # Errors
+/// When a busy script has it.
+#[cold]
+fn reach_ready(worker: &mut Worker, hash: u64) -> Result<(), Busy> {
+    worker.view.unlock();
+    worker.lock_one(hash)?;
+    if worker.view.has_transfer_waiters() {
+        worker.view.unlock();
+        worker.lock_all()?;
+    }
+    Ok(())
+}
+
 /// Serves the sessions that wait for keys that have become ready, until no key is.
 #[cold]
 fn serve_ready(worker: &mut Worker) {
     // Inside the command the time stood still; for those who waited it has gone on.
     worker.now_us = worker.next_now_us;
     while let Some(ready) = worker.ready.pop_front() {
+        if !worker.view.holds_key(ready.hash) && reach_ready(worker, ready.hash).is_err() {
+            // The next command that ends sees to it.
+            worker.ready.push_front(ready);
+            break;
+        }
         let waiters = worker
             .view
             .stripe(ready.hash)
