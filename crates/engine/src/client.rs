@@ -167,8 +167,8 @@ impl Client {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ClientNames {
     pub(crate) name: Vec<u8>,
-    pub(crate) library_name: Vec<u8>,
-    pub(crate) library_version: Vec<u8>,
+    pub(crate) lib_name: Vec<u8>,
+    pub(crate) lib_ver: Vec<u8>,
     pub(crate) user: String,
 }
 

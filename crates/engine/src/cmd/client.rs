@@ -307,9 +307,9 @@ fn client_setinfo(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     }
     let mut names = cx.client.shared.names.lock();
     if is_name {
-        names.library_name = value.to_vec();
+        names.lib_name = value.to_vec();
     } else {
-        names.library_version = value.to_vec();
+        names.lib_ver = value.to_vec();
     }
     out.ok();
     Ok(())
@@ -419,9 +419,9 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
         shared.protocol.load(Ordering::Relaxed),
     );
     line.extend_from_slice(middle.as_bytes());
-    line.extend_from_slice(&names.library_name);
+    line.extend_from_slice(&names.lib_name);
     line.extend_from_slice(b" lib-ver=");
-    line.extend_from_slice(&names.library_version);
+    line.extend_from_slice(&names.lib_ver);
     let end = format!(
         " io-thread=0 tot-net-in={} tot-net-out={} tot-cmds={}",
         shared.input_bytes.load(Ordering::Relaxed),

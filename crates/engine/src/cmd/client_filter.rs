@@ -76,10 +76,8 @@ impl Property<'_> {
             Property::Ip(wanted) => *wanted == ip(&shared.address).as_bytes(),
             Property::User(wanted) => *wanted == shared.names.lock().user.as_bytes(),
             Property::Name(wanted) => is_named(wanted, &shared.names.lock().name),
-            Property::LibraryName(wanted) => is_named(wanted, &shared.names.lock().library_name),
-            Property::LibraryVersion(wanted) => {
-                is_named(wanted, &shared.names.lock().library_version)
-            }
+            Property::LibraryName(wanted) => is_named(wanted, &shared.names.lock().lib_name),
+            Property::LibraryVersion(wanted) => is_named(wanted, &shared.names.lock().lib_ver),
             Property::Database(wanted) => *wanted == shared.database.load(Ordering::Relaxed),
             Property::Flags(wanted) => {
                 let found = flags(shared);
