@@ -50,11 +50,6 @@ const VALKEY: &[(&str, &str, &str)] = &[
         "says what is wrong with it",
     ),
     (
-        "`HSETEX ... NX` and `XX`, conditions on the whole hash",
-        "has them",
-        "a syntax error",
-    ),
-    (
         "`CLIENT LIST ID` with words that are no numbers, or numbers below 1",
         "`ERR syntax error`, and an error",
         "`ERR Invalid client ID`, and nothing is listed",

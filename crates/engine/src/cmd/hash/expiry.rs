@@ -120,8 +120,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         arity: -6,
         flags: FAST_GROWING_WRITE,
         since: "8.0.0",
-        summary: "Sets fields of a hash to values and sets when the fields expire, perhaps only if none or all of the fields are there.",
-        syntax: "key [FNX|FXX] [EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL] FIELDS numfields:integer (field value) [(field value) ...]",
+        summary: "Sets fields of a hash to values and sets when the fields expire, perhaps only if the key, or none or all of the fields, are there.",
+        syntax: "key [NX|XX] [FNX|FXX] [EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL] FIELDS numfields:integer (field value) [(field value) ...]",
         handler: hsetex,
         ..EXPIRY
     },
@@ -459,6 +459,8 @@ fn get_and_expire(
 
 /// What HSETEX is asked to do.
 struct SetOptions<'a> {
+    /// `Some(true)`: only if there is no such key (NX, Valkey's); `Some(false)`: only if there is (XX).
+    if_new: Option<bool>,
     /// `Some(true)`: only if no field is there (FNX); `Some(false)`: only if all are (FXX).
     if_missing: Option<bool>,
     /// What becomes of the expiry; without an option it is removed.
@@ -472,13 +474,19 @@ struct SetOptions<'a> {
 impl<'a> SetOptions<'a> {
     fn parse(cx: &Context<'a>) -> Result<Self, CommandError> {
         let wrong_arity = || CommandError::WrongArity(cx.command_name().into());
+        let mut if_new = None;
         let mut if_missing = None;
         let mut change = None;
         let mut time_option_at = 0;
         let mut index = 2;
         while !cx.arg_is(index, "fields") {
             let time_option = time_option(cx, index);
-            if let Some(is_missing) = word_of(cx, index, ["fxx", "fnx"]) {
+            if let Some(is_new) = word_of(cx, index, ["xx", "nx"]) {
+                let is_new = is_new == 1;
+                if if_new.replace(is_new).is_some_and(|other| other != is_new) {
+                    return Err(CommandError::Syntax);
+                }
+            } else if let Some(is_missing) = word_of(cx, index, ["fxx", "fnx"]) {
                 if if_missing.replace(is_missing == 1).is_some() {
                     return Err(CommandError::text(
                         "ERR Only one of FXX or FNX arguments can be specified",
@@ -521,6 +529,7 @@ impl<'a> SetOptions<'a> {
             return Err(wrong_arity());
         }
         Ok(Self {
+            if_new,
             if_missing,
             change,
             time_option_at,
@@ -542,6 +551,13 @@ fn hsetex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let options = SetOptions::parse(cx)?;
     let key = cx.key(1);
     check_type(cx, key)?;
+    if options
+        .if_new
+        .is_some_and(|is_new| cx.exists(key) == is_new)
+    {
+        out.integer(0);
+        return Ok(());
+    }
     if let Some(if_missing) = options.if_missing
         && !are_all(cx, key, &options, if_missing)?
     {
