@@ -12,6 +12,7 @@ use std::sync::atomic::{
 use oxidis_resp::Protocol;
 use parking_lot::Mutex;
 
+use crate::acl::User;
 use crate::blocking::Blocked;
 use crate::client_memory::{ClientMemory, ClientsMemory};
 use crate::mailbox::{Mailbox, Message};
@@ -39,6 +40,11 @@ pub struct Client {
     pub(crate) database: usize,
     pub(crate) protocol: Protocol,
     pub(crate) is_authenticated: bool,
+    /// The session's user as it was at this generation of the users.
+    pub(crate) user: Option<Arc<User>>,
+    pub(crate) user_generation: u64,
+    /// The generation of the users for which the session's user is known to be unrestricted; 0 if it is not.
+    pub(crate) unrestricted_generation: u64,
     pub(crate) transaction: Transaction,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) reply_mode: ReplyMode,
@@ -69,6 +75,9 @@ impl Client {
             database: 0,
             protocol: Protocol::Resp2,
             is_authenticated: false,
+            user: None,
+            user_generation: 0,
+            unrestricted_generation: 0,
             transaction: Transaction::default(),
             subscriptions: Subscriptions::default(),
             reply_mode: ReplyMode::On,
@@ -97,6 +106,13 @@ impl Client {
     /// The protocol that the session speaks.
     pub fn protocol(&self) -> Protocol {
         self.protocol
+    }
+
+    /// Makes the session one of this user; everybody learns its name.
+    pub(crate) fn set_user(&mut self, name: &[u8]) {
+        self.shared.names.lock().user = name.to_vec();
+        self.user = None;
+        self.unrestricted_generation = 0;
     }
 
     pub(crate) fn select(&mut self, database: usize) {
@@ -169,7 +185,7 @@ pub(crate) struct ClientNames {
     pub(crate) name: Vec<u8>,
     pub(crate) lib_name: Vec<u8>,
     pub(crate) lib_ver: Vec<u8>,
-    pub(crate) user: String,
+    pub(crate) user: Vec<u8>,
 }
 
 /// How a session tracks keys, as those see it who change them.
@@ -270,7 +286,7 @@ impl ClientShared {
             created_ms: now_ms,
             mailbox: Arc::default(),
             names: Mutex::new(ClientNames {
-                user: "default".into(),
+                user: crate::acl::DEFAULT_USER.to_vec(),
                 ..Default::default()
             }),
             database: AtomicUsize::new(0),

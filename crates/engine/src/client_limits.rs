@@ -78,7 +78,7 @@ impl Engine {
 
     /// Whether so many bytes of replies are too many for one that has not given the password.
     pub(crate) fn exceeds_unauthenticated_limit(&self, waiting: u64) -> bool {
-        waiting > UNAUTHENTICATED_MAX_BYTES && !self.config.requirepass().is_empty()
+        waiting > UNAUTHENTICATED_MAX_BYTES && self.acl.asks_password()
     }
 
     /// Whether the client has left more unread than the soft limit for as long as it may.

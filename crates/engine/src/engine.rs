@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::acl::Acl;
 use crate::client::Clients;
 use crate::client_limits::ClientLimits;
 use crate::command::CommandNames;
@@ -77,7 +78,8 @@ pub trait Host: Send + Sync {
         Vec::new()
     }
 
-    /// Brings the configuration file at `path` up to date with [`Config::rewrite`].
+    /// Brings the configuration file at `path` up to date with [`Config::rewrite`]. `users` are
+    /// what it takes as such.
     ///
     /// # Errors
     /// The operating system's word for why it cannot be written.
@@ -85,9 +87,31 @@ pub trait Host: Send + Sync {
         &self,
         _config: &Config,
         _path: &[u8],
+        _users: &[Vec<u8>],
         _scope: RewriteScope,
     ) -> Result<(), String> {
         Err("there is nobody to write it".to_owned())
+    }
+
+    /// Reads the file that `aclfile` names.
+    ///
+    /// # Errors
+    /// The operating system's word for why it cannot be read.
+    fn read_access_file(&self, _config: &Config) -> Result<Vec<u8>, String> {
+        Err("there is nobody to read it".to_owned())
+    }
+
+    /// Puts a text in the place of the file that `aclfile` names: whole, or not at all.
+    ///
+    /// # Errors
+    /// The operating system's word for why it cannot be written.
+    fn write_access_file(&self, _config: &Config, _text: &[u8]) -> Result<(), String> {
+        Err("there is nobody to write it".to_owned())
+    }
+
+    /// Fills a buffer with what nobody can guess, for passwords; answers whether it could.
+    fn fill_with_secrets(&self, _buffer: &mut [u8]) -> bool {
+        false
     }
 
     /// Lets the thread that calls sleep (DEBUG SLEEP). Where nobody's time passes, it does not.
@@ -189,6 +213,7 @@ pub struct EngineOptions {
 /// A whole in-memory data structure server, without sockets, files or threads.
 pub struct Engine {
     pub(crate) keyspace: Arc<Keyspace>,
+    pub(crate) acl: Acl,
     pub(crate) pubsub: PubSub,
     pub(crate) tracking: Tracking,
     pub(crate) migrations: Migrations,
@@ -261,6 +286,7 @@ impl Engine {
             databases: options.config.databases(),
             started_ms,
             persistence: Persistence::new(started_ms),
+            acl: Acl::new(&options.config.requirepass()),
             config: options.config,
             clock: options.clock,
             host: options.host,
@@ -307,6 +333,16 @@ impl Engine {
         }
     }
 
+    /// Whether sessions have to say who they are: the default user has a password, or is off.
+    pub fn asks_password(&self) -> bool {
+        self.acl.asks_password()
+    }
+
+    /// Whether the default user takes any password, so that the server is open to everyone.
+    pub fn is_open(&self) -> bool {
+        self.acl.users().default_user().has_nopass()
+    }
+
     /// Asks the background save to end without a file, if there is one.
     pub fn cancel_background_save(&self) {
         self.persistence.cancel_save();
@@ -330,6 +366,8 @@ impl Engine {
         self.rejected_connections.store(0, Ordering::Relaxed);
         self.clients.received.store(0, Ordering::Relaxed);
         self.client_limits.reset();
+        let denials = self.acl.denials.iter();
+        denials.for_each(|count| count.store(0, Ordering::Relaxed));
         self.clients.memory.reset();
     }
 

@@ -4,6 +4,7 @@
 //! In the order in which to read them: [`session`] (bytes in, bytes out), [`command`] (the life of a
 //! command), `cmd` (the commands), `keyspace` and [`value`] (what they work on).
 
+pub mod acl;
 mod blocking;
 mod busy;
 mod client;

@@ -24,6 +24,7 @@ fn shown<'a>(command: &Command, args: Args<'a>) -> impl Iterator<Item = &'a [u8]
         .then(|| (2..args.len()).find(|&index| is(index, "AUTH")))
         .flatten();
     let is_auth = command.name == "auth";
+    let is_set_user = command.name == "setuser" && is(0, "ACL");
     let is_config_set = command.name == "set" && is(0, "CONFIG");
     let migrate_secrets = match command.name {
         "migrate" => crate::cmd::migrate_secrets(args),
@@ -31,6 +32,7 @@ fn shown<'a>(command: &Command, args: Args<'a>) -> impl Iterator<Item = &'a [u8]
     };
     let is_secret = move |index: usize| {
         is_auth && index > 0
+            || is_set_user && index > 1
             || migrate_secrets.contains(&index)
             || auth_at.is_some_and(|at| index == at + 1 || index == at + 2)
             || is_config_set
@@ -247,6 +249,7 @@ mod tests {
             "CONFIG SET maxmemory 1 requirepass p",
             "CONFIG SET maxmemory 1 requirepass (redacted)",
         );
+        check("ACL SETUSER u on", "ACL SETUSER (redacted) (redacted)");
         check("SET requirepass p", "SET requirepass p");
     }
 

@@ -108,6 +108,21 @@ impl PubSub {
         }
     }
 
+    /// Visits every channel, shard channel and pattern with those that are subscribed to it.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(Kind, &[u8], &[Arc<ClientShared>])) {
+        let registry = self.registry.read();
+        let kinds = [
+            (Kind::Channel, &registry.channels),
+            (Kind::Pattern, &registry.patterns),
+            (Kind::Shard, &registry.shard_channels),
+        ];
+        for (kind, subscribers) in kinds {
+            for (name, clients) in subscribers {
+                visit(kind, name, clients);
+            }
+        }
+    }
+
     /// Whether nobody is subscribed to anything.
     #[inline]
     pub(crate) fn is_silent(&self) -> bool {

@@ -95,7 +95,7 @@ impl Session {
     pub fn new(engine: &Engine, address: String, local_address: String) -> Self {
         let shared = engine.clients.add(address, local_address, engine.now_ms());
         let mut client = Client::new(shared);
-        client.is_authenticated = engine.config.requirepass().is_empty();
+        client.is_authenticated = !engine.acl.asks_password();
         Session {
             client,
             parser: RequestParser::new(),
@@ -348,7 +348,8 @@ impl Session {
             let request_spans = &spans[request.first_span..request.first_span + request.span_count];
             let args = Args::spans(buffer, request_spans);
             if worker.engine.pause.is_on() {
-                let until_ms = dispatch::hold_back(worker, &self.client, args, &request.prepared);
+                let until_ms =
+                    dispatch::hold_back(worker, &mut self.client, args, &request.prepared);
                 self.client.set_held_back(until_ms);
             }
             if self.client.held_back_until_ms.is_none() {

@@ -1,10 +1,12 @@
 //! The files behind the configuration: reading redis.conf with all that it includes, and writing
 //! it back for CONFIG REWRITE. What their text means is the engine's affair.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use oxidis_engine::acl::{RuleError, Users};
 use oxidis_engine::command::CommandNames;
 use oxidis_engine::config::{CommandLine, Config, ConfigFileError, ConfigFileHost, RewriteScope};
 
@@ -38,6 +40,7 @@ pub fn load(config: &Config, line: &CommandLine) -> Result<(), ConfigurationErro
     let mut files = Files {
         directory: std::env::current_dir().unwrap_or_default(),
         names: CommandNames::default(),
+        users: BTreeSet::new(),
     };
     let path = line
         .config_file
@@ -80,13 +83,20 @@ pub fn rewrite(
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
+    replace(path, &config.rewrite(&old, users, scope))
+}
+
+/// Puts a text in the place of a file: at once and whole, or not at all.
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     // A link stays a link.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let written = write_whole(&temporary, &config.rewrite(&old, users, scope))
-        .and_then(|()| fs::rename(&temporary, &path));
+    let written = write_whole(&temporary, text).and_then(|()| fs::rename(&temporary, &path));
     if written.is_err() {
         // What is left of it is of no use.
         let _ = fs::remove_file(&temporary);
@@ -117,6 +127,8 @@ struct Files {
     directory: PathBuf,
     /// What the commands are called by now.
     names: CommandNames,
+    /// The users that are defined already.
+    users: BTreeSet<Vec<u8>>,
 }
 
 impl ConfigFileHost for Files {
@@ -148,6 +160,14 @@ impl ConfigFileHost for Files {
 
     fn rename_command(&mut self, from: &[u8], to: &[u8]) -> Result<(), String> {
         self.names.rename(from, to).map_err(str::to_owned)
+    }
+
+    fn define_user(&mut self, words: &[Vec<u8>]) -> Result<(), (usize, String)> {
+        let name = words.first().cloned().unwrap_or_default();
+        if !self.users.insert(name) {
+            return Err((0, RuleError::DuplicateUser.to_string()));
+        }
+        Users::check_definition(words).map_err(|error| (error.word, error.to_string()))
     }
 
     fn check_log_file(&mut self, path: &[u8]) -> Result<(), String> {

@@ -153,10 +153,23 @@ impl Host for ProcessHost {
         &self,
         config: &Config,
         path: &[u8],
+        users: &[Vec<u8>],
         scope: RewriteScope,
     ) -> Result<(), String> {
-        configuration::rewrite(config, &path_of(path), None, scope)
+        configuration::rewrite(config, &path_of(path), Some(users), scope)
             .map_err(|error| reason_of(&error))
+    }
+
+    fn read_access_file(&self, config: &Config) -> Result<Vec<u8>, String> {
+        std::fs::read(access_file_path(config)).map_err(|error| reason_of(&error))
+    }
+
+    fn write_access_file(&self, config: &Config, text: &[u8]) -> Result<(), String> {
+        configuration::replace(&access_file_path(config), text).map_err(|error| reason_of(&error))
+    }
+
+    fn fill_with_secrets(&self, buffer: &mut [u8]) -> bool {
+        getrandom::fill(buffer).is_ok()
     }
 
     fn keeps_files(&self) -> bool {
@@ -209,6 +222,11 @@ impl Host for ProcessHost {
         self.shutdown.notify_one();
         Ok(())
     }
+}
+
+/// Where the users are kept.
+fn access_file_path(config: &Config) -> PathBuf {
+    path_of(&config.dir()).join(path_of(&config.aclfile()))
 }
 
 /// Where the data set is kept.

@@ -37,6 +37,9 @@ pub enum ServerError {
     /// The data set could not be loaded.
     #[error("Fatal error loading the DB: {0}. Exiting.")]
     Load(String),
+    /// The users are not as they should be.
+    #[error("{0}")]
+    Users(String),
     /// A thread or runtime could not be made.
     #[error("cannot start a worker: {0}")]
     Worker(#[from] std::io::Error),
@@ -173,6 +176,7 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
         seed: options.seed,
         workers,
     });
+    engine.load_users_at_start().map_err(ServerError::Users)?;
     Worker::new(&engine).begin_load_at_start();
     let (stop, stopped) = watch::channel(false);
     let mut senders = Vec::new();
@@ -437,7 +441,7 @@ async fn refusal(engine: &Engine, ways: &Ways, is_local: bool) -> Option<&'stati
         engine.count_rejected_connection();
         return Some(b"-ERR max number of clients reached\r\n");
     }
-    if !is_local && config.protected_mode() && config.requirepass().is_empty() {
+    if !is_local && config.protected_mode() && engine.is_open() {
         return Some(
             b"-DENIED Oxidis is running in protected mode because protected mode is enabled and no \
               password is set for the default user. In this mode connections are only accepted \

@@ -404,7 +404,7 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
     let middle = format!(
         " age={age} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={} watch={} qbuf={input} \
          qbuf-free=0 argv-mem=0 multi-mem={queued} rbs=0 rbp=0 obl=0 oll={} omem={output} tot-mem={total} \
-         events={} cmd={command} user={} redir={} resp={} lib-name=",
+         events={} cmd={command} user=",
         flags(shared),
         load(&shared.database),
         load(&shared.channel_count),
@@ -414,7 +414,11 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
         load(&shared.watched_count),
         usize::from(output > 0),
         if output > 0 { "rw" } else { "r" },
-        names.user,
+    );
+    line.extend_from_slice(middle.as_bytes());
+    line.extend_from_slice(&names.user);
+    let middle = format!(
+        " redir={} resp={} lib-name=",
         shared.tracking.redirect_or_none(),
         shared.protocol.load(Ordering::Relaxed),
     );

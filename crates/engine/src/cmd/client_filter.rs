@@ -74,7 +74,7 @@ impl Property<'_> {
             Property::Address(wanted) => *wanted == shared.address.as_bytes(),
             Property::LocalAddress(wanted) => *wanted == shared.local_address.as_bytes(),
             Property::Ip(wanted) => *wanted == ip(&shared.address).as_bytes(),
-            Property::User(wanted) => *wanted == shared.names.lock().user.as_bytes(),
+            Property::User(wanted) => **wanted == shared.names.lock().user[..],
             Property::Name(wanted) => is_named(wanted, &shared.names.lock().name),
             Property::LibraryName(wanted) => is_named(wanted, &shared.names.lock().lib_name),
             Property::LibraryVersion(wanted) => is_named(wanted, &shared.names.lock().lib_ver),
@@ -264,7 +264,7 @@ fn parse_property<'a>(
         b"ADDR" => Property::Address(value),
         b"LADDR" => Property::LocalAddress(value),
         b"IP" => Property::Ip(value),
-        b"USER" if value != b"default" => {
+        b"USER" if cx.engine().acl.users().get(value).is_none() => {
             return Err(CommandError::quoting("ERR No such user '", value, "'"));
         }
         b"USER" => Property::User(value),

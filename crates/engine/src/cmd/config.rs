@@ -111,6 +111,11 @@ fn config_set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             ),
             error => CommandError::from(format!("ERR {error}")),
         })?;
+    let password = pairs.iter().rev();
+    let mut password = password.filter(|(name, _)| name.eq_ignore_ascii_case(b"requirepass"));
+    if let Some((_, password)) = password.next() {
+        cx.engine().set_default_password(password);
+    }
     // What follows in the same batch of requests sees the new values too.
     cx.worker.refresh_rules();
     out.ok();
@@ -135,7 +140,7 @@ pub(super) fn rewrite(
     };
     engine
         .host
-        .rewrite_config(&engine.config, &path, scope)
+        .rewrite_config(&engine.config, &path, &engine.user_lines(), scope)
         .map_err(|reason| CommandError::from(format!("ERR Rewriting config file: {reason}")))?;
     out.ok();
     Ok(())

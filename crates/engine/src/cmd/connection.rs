@@ -2,6 +2,7 @@
 
 use oxidis_resp::Protocol;
 
+use crate::acl::{self, DEFAULT_USER, Denial, DenialContext};
 use crate::client::{Client, ReplyMode};
 use crate::command::dispatch::discard_transaction;
 use crate::command::{
@@ -97,9 +98,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
 ];
 
-/// The only user there is.
-const DEFAULT_USER: &[u8] = b"default";
-
 const WRONG_PASSWORD: CommandError =
     CommandError::text("WRONGPASS invalid username-password pair or user is disabled.");
 
@@ -139,7 +137,7 @@ fn quit(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 fn auth(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let (user, password) = match cx.argc() {
-        2 if cx.engine().config.requirepass().is_empty() => {
+        2 if cx.engine().is_open() => {
             return Err(CommandError::text(
                 "ERR AUTH <password> called without any password configured for the default user. \
                  Are you sure your configuration is correct?",
@@ -154,23 +152,21 @@ fn auth(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
-fn authenticate(cx: &mut Context<'_>, user: &[u8], password: &[u8]) -> CommandResult {
-    let expected = cx.engine().config.requirepass();
-    if user != DEFAULT_USER || !expected.is_empty() && !is_same_secret(&expected, password) {
+fn authenticate(cx: &mut Context<'_>, name: &[u8], password: &[u8]) -> CommandResult {
+    let users = cx.engine().acl.users();
+    let user = users.get(name).filter(|user| user.accepts(password));
+    if user.is_none() {
+        let context = match cx.client.transaction.is_open {
+            true => DenialContext::Transaction,
+            false => DenialContext::TopLevel,
+        };
+        let denial = Denial::Authentication;
+        acl::log_denial(cx.engine(), cx.client, denial, context, cx.arg(0), name);
         return Err(WRONG_PASSWORD);
     }
     cx.client.is_authenticated = true;
+    cx.client.set_user(name);
     Ok(())
-}
-
-/// Whether two secrets are equal, in a time that does not tell where they differ.
-fn is_same_secret(expected: &[u8], given: &[u8]) -> bool {
-    let mut difference = expected.len() ^ given.len();
-    for (index, byte) in given.iter().enumerate() {
-        let other = expected.get(index).copied().unwrap_or_default();
-        difference |= usize::from(byte ^ other);
-    }
-    difference == 0
 }
 
 fn hello(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
@@ -253,7 +249,8 @@ fn reset(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 fn reset_client(engine: &Engine, client: &mut Client) {
     client.select(0);
     client.set_protocol(Protocol::Resp2);
-    client.is_authenticated = engine.config.requirepass().is_empty();
+    client.is_authenticated = !engine.acl.asks_password();
+    client.set_user(DEFAULT_USER);
     client.reply_mode = ReplyMode::On;
     client.set_no_evict(false);
     client.set_no_touch(false);

@@ -4,6 +4,7 @@ use crate::command::Command;
 
 /// The rows of all families.
 pub(crate) const FAMILIES: &[&[Command]] = &[
+    super::acl::COMMANDS,
     super::bitmap::COMMANDS,
     super::config::COMMANDS,
     super::client::COMMANDS,

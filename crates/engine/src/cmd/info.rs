@@ -11,6 +11,7 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
 use super::memory::Overview;
+use crate::acl::Denial;
 use crate::command::{Command, CommandResult, Context, Flags, Group, Locks, Reply, table};
 use crate::engine::Engine;
 use crate::version::{OXIDIS_VERSION, REDIS_VERSION};
@@ -549,6 +550,12 @@ fn stats(page: &mut Page, worker: &mut Worker) {
         "client_output_buffer_limit_disconnections",
         limits.output_disconnections.load(Ordering::Relaxed),
     );
+    let acl = &engine.acl;
+    let denied = |denial| acl.denial_count(denial);
+    page.field("acl_access_denied_auth", denied(Denial::Authentication));
+    page.field("acl_access_denied_cmd", denied(Denial::Command));
+    page.field("acl_access_denied_key", denied(Denial::Key));
+    page.field("acl_access_denied_channel", denied(Denial::Channel));
 }
 
 fn replication(page: &mut Page, worker: &mut Worker) {

@@ -1,6 +1,7 @@
 //! The commands: one file a family, each with its rows, argument parsing and replies. What the
 //! commands work on stands in `value`; how they are called in `command`.
 
+mod acl;
 mod arguments;
 mod bitmap;
 pub(crate) mod client;

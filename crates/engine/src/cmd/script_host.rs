@@ -3,6 +3,7 @@
 
 use oxidis_resp::{Protocol, Writer};
 
+use crate::acl::{self, DenialContext};
 use crate::command::{Args, CommandError, Context, Flags};
 use crate::config::LogLevel;
 use crate::persistence::{MISCONF, refuses_writes};
@@ -163,6 +164,15 @@ impl ScriptHost for Host<'_, '_> {
         if let Some(text) = self.refusal(flags) {
             return Err(self.refuse(id, text));
         }
+        let engine = self.cx.worker.engine.clone();
+        let context = DenialContext::Script;
+        if let Err(denied) = acl::authorize(&engine, self.cx.client, registered, args, context) {
+            let user = acl::refresh(&engine, self.cx.client);
+            let message = denied.message(user, registered);
+            let message = String::from_utf8_lossy(&message);
+            let text = format!("-NOPERM ACL failure in script: {message}");
+            return Err(self.refuse(id, &text));
+        }
         if flags.contains(Flags::WRITE) && !self.has_written {
             self.has_written = true;
             self.cx.worker.engine.scripting.running.note_write();
@@ -180,8 +190,10 @@ impl ScriptHost for Host<'_, '_> {
 
     fn may_call(&mut self, arguments: &[&[u8]]) -> Option<bool> {
         let names = &self.cx.worker.engine.names;
-        names.resolve(Args::slices(arguments)).ok()?;
-        Some(true)
+        let args = Args::slices(arguments);
+        let registered = names.resolve(args).ok()?;
+        let engine = self.cx.worker.engine.clone();
+        Some(acl::is_permitted(&engine, self.cx.client, registered, args))
     }
 
     fn count_error(&mut self, text: &[u8]) {

@@ -71,7 +71,7 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn parse(cx: &Context<'a>, may_store: bool) -> Result<Self, CommandError> {
+    fn parse(cx: &mut Context<'a>, may_store: bool) -> Result<Self, CommandError> {
         let mut options = Self {
             is_descending: false,
             is_alphabetic: false,
@@ -82,6 +82,7 @@ impl<'a> Options<'a> {
             gets: Vec::new(),
             store: None,
         };
+        let may_read_all = cx.may_read_all_keys();
         let mut index = 2;
         while index < cx.argc() {
             let rest = cx.argc() - index - 1;
@@ -102,8 +103,18 @@ impl<'a> Options<'a> {
                 let pattern = cx.arg(index + 1);
                 options.by = Some(pattern);
                 options.keeps_order |= !pattern.contains(&b'*');
+                if pattern.contains(&b'*') && !may_read_all {
+                    return Err(CommandError::text(
+                        "ERR BY option of SORT denied due to insufficient ACL permissions.",
+                    ));
+                }
                 index += 1;
             } else if cx.arg_is(index, "get") && rest >= 1 {
+                if !may_read_all {
+                    return Err(CommandError::text(
+                        "ERR GET option of SORT denied due to insufficient ACL permissions.",
+                    ));
+                }
                 options.gets.push(cx.arg(index + 1));
                 index += 1;
             } else {

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::acl::{self, DenialContext};
 use crate::client_memory::name_bytes;
-use crate::command::dispatch::{discard_transaction, unwatch};
+use crate::command::dispatch::{discard_transaction, unwatch, write_error};
 use crate::command::{
     Args, Categories, Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags,
     KeySpec, Locks, Reply,
@@ -171,6 +172,13 @@ fn exec(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     out.array(queue.len());
     for queued in queue {
         out.set_protocol(cx.client.protocol);
+        let args = Args::owned(&queued.arguments);
+        let context = DenialContext::Transaction;
+        let engine = cx.worker.engine.clone();
+        if let Err(denied) = acl::authorize(&engine, cx.client, queued.registered, args, context) {
+            write_error(cx.worker, &denied.exec_error(), out);
+            continue;
+        }
         cx.nested(queued.registered, Args::owned(&queued.arguments), out);
     }
     out.set_protocol(cx.client.protocol);

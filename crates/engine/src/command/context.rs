@@ -9,6 +9,7 @@ use oxidis_resp::Span;
 
 use super::table::Registered;
 use super::{CommandError, CommandResult, Reply};
+use crate::acl;
 use crate::blocking::{Blocked, BlockedState, Blocking};
 use crate::client::Client;
 use crate::engine::Engine;
@@ -258,6 +259,14 @@ impl<'a> Context<'a> {
     #[inline]
     pub fn database_index(&self) -> usize {
         self.client.database
+    }
+
+    /// Whether the session's user may execute this command and read every key there is, for commands whose keys
+    /// only the data tell.
+    pub fn may_read_all_keys(&mut self) -> bool {
+        let engine = self.worker.engine.clone();
+        self.client.unrestricted_generation == engine.acl.generation()
+            || acl::refresh(&engine, self.client).reads_all_keys(self.registered, self.args)
     }
 
     /// Milliseconds since 1970; the same throughout the command.

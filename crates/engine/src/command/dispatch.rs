@@ -14,6 +14,7 @@ use super::{
     Args, BeginSearch, Command, CommandError, CommandResult, Context, FindKeys, Flags, Group,
     Locks, Reply,
 };
+use crate::acl::{self, DenialContext, Denied};
 use crate::blocking::{Blocked, BlockedState};
 use crate::busy::Busy;
 use crate::client::{Client, ClientShared};
@@ -186,12 +187,16 @@ pub(crate) fn conclude(
 #[cold]
 pub(crate) fn hold_back(
     worker: &Worker,
-    client: &Client,
+    client: &mut Client,
     args: Args<'_>,
     prepared: &Result<Prepared, CommandError>,
 ) -> Option<i64> {
     let registered = prepared.as_ref().ok()?.registered;
-    gates(worker, client, registered, args).ok()?;
+    identity_gates(worker, client, registered, args).ok()?;
+    if !acl::is_permitted(&worker.engine, client, registered, args) {
+        return None;
+    }
+    state_gates(worker, client, registered).ok()?;
     let pause = &worker.engine.pause;
     pause.hold_back(client, registered.command, worker.now_ms())
 }
@@ -199,6 +204,38 @@ pub(crate) fn hold_back(
 /// The checks before a command runs or is queued.
 #[inline]
 fn gates(
+    worker: &Worker,
+    client: &mut Client,
+    registered: &Registered,
+    args: Args<'_>,
+) -> Result<(), CommandError> {
+    identity_gates(worker, client, registered, args)?;
+    let context = match client.transaction.is_open {
+        true => DenialContext::Transaction,
+        false => DenialContext::TopLevel,
+    };
+    if let Err(denied) = acl::authorize(&worker.engine, client, registered, args, context) {
+        return Err(permission_error(worker, client, registered, denied));
+    }
+    state_gates(worker, client, registered)
+}
+
+/// What a session's user gets that may not do what it asked for.
+#[cold]
+fn permission_error(
+    worker: &Worker,
+    client: &mut Client,
+    registered: &Registered,
+    denied: Denied,
+) -> CommandError {
+    let user = acl::refresh(&worker.engine, client);
+    let message = denied.message(user, registered);
+    CommandError::of_parts(&[b"NOPERM ", &message])
+}
+
+/// The checks of the request itself, and of who sends it.
+#[inline]
+fn identity_gates(
     worker: &Worker,
     client: &Client,
     registered: &Registered,
@@ -213,7 +250,7 @@ fn gates(
     }
     if !client.is_authenticated
         && !command.flags.contains(Flags::NO_AUTH)
-        && !worker.engine.config.requirepass().is_empty()
+        && worker.engine.acl.asks_password()
     {
         return Err(CommandError::text("NOAUTH Authentication required."));
     }
@@ -222,6 +259,16 @@ fn gates(
             "ERR Command not allowed inside a transaction",
         ));
     }
+    Ok(())
+}
+
+/// The checks of what is possible now.
+#[inline]
+fn state_gates(
+    worker: &Worker,
+    client: &Client,
+    registered: &Registered,
+) -> Result<(), CommandError> {
     if worker.is_out_of_memory && needs_memory(client, registered) {
         return Err(CommandError::OutOfMemory);
     }
@@ -240,10 +287,11 @@ fn gates(
         )
         .into());
     }
-    if is_shut && let Some(error) = refuses_while_loading(&worker.engine, command.flags) {
+    if is_shut && let Some(error) = refuses_while_loading(&worker.engine, registered.command.flags)
+    {
         return Err(error);
     }
-    if worker.engine.is_script_busy() && !command.flags.contains(Flags::ALLOW_BUSY) {
+    if worker.engine.is_script_busy() && !registered.command.flags.contains(Flags::ALLOW_BUSY) {
         return Err(worker.engine.busy_error());
     }
     Ok(())
@@ -806,6 +854,20 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
     client.database = blocked.database;
     client.protocol = blocked.protocol;
     client.tracks_reads = blocked.tracks_reads;
+    let context = DenialContext::TopLevel;
+    let whole = Args::owned(&blocked.arguments);
+    if let Err(denied) = acl::authorize(
+        &worker.engine,
+        &mut client,
+        blocked.registered,
+        whole,
+        context,
+    ) {
+        // It was allowed to wait, and is no longer allowed to take.
+        let error = permission_error(worker, &mut client, blocked.registered, denied);
+        drop(state);
+        return blocked.finish_with(|out| out.error_bytes(&error.bytes()));
+    }
     let writer = worker.begin_serving(blocked.client.id);
     let mut reply = Vec::new();
     let mut out = Writer::new(&mut reply, blocked.protocol);

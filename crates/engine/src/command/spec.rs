@@ -635,6 +635,61 @@ impl Command {
         fits
     }
 
+    /// Calls `visit` with the index of each key among `arguments`, and with what is done with it, which
+    /// may depend on other arguments.
+    pub fn find_used_keys(&self, arguments: Args<'_>, visit: &mut dyn FnMut(usize, KeyFlags)) {
+        let has = |words: &[&[u8]]| {
+            let mut arguments = arguments.iter().skip(2);
+            arguments.any(|argument| words.iter().any(|word| argument.eq_ignore_ascii_case(word)))
+        };
+        for spec in self.keys {
+            if spec.is_not_key() {
+                continue;
+            }
+            let mut flags = spec.flags;
+            if flags.contains(KeyFlags::VARIABLE_FLAGS) {
+                flags = match self.name {
+                    "set" if arguments.len() > 3 && !has(&[b"GET"]) => {
+                        KeyFlags::OW | KeyFlags::UPDATE
+                    }
+                    "set" if arguments.len() <= 3 => KeyFlags::OW | KeyFlags::UPDATE,
+                    "bitfield" if !has(&[b"SET", b"INCRBY"]) => KeyFlags::RO | KeyFlags::ACCESS,
+                    _ => flags,
+                };
+            }
+            match self.key_finder {
+                Some(finder) => {
+                    finder(arguments, &mut |index| visit(index, flags));
+                    return;
+                }
+                None => {
+                    spec.find(arguments, &mut |index| visit(index, flags));
+                }
+            }
+        }
+        if self.name == "sort" {
+            // The last STORE counts, and it is no argument of another option.
+            let mut index = 2;
+            let mut destination = None;
+            while index + 1 < arguments.len() {
+                let option = arguments.get(index).to_ascii_uppercase();
+                match &option[..] {
+                    b"LIMIT" => index += 2,
+                    b"GET" | b"BY" => index += 1,
+                    b"STORE" => {
+                        destination = Some(index + 1);
+                        index += 1;
+                    }
+                    _ => {}
+                }
+                index += 1;
+            }
+            if let Some(destination) = destination {
+                visit(destination, KeyFlags::OW | KeyFlags::UPDATE);
+            }
+        }
+    }
+
     /// First key, last key and step as COMMAND answers them: of a single range, or of ranges that
     /// follow on each other. All zero if there are none.
     pub fn key_range(&self) -> (i64, i64, i64) {
