@@ -23,7 +23,9 @@ pub(super) fn parse(text: &[u8], path: &str, channels: AclPubsubDefault) -> Resu
         return Err(complaints);
     }
     if users.get(DEFAULT_USER).is_none() {
-        users.insert(User::all_powerful(DEFAULT_USER));
+        let mut user = User::all_powerful(DEFAULT_USER);
+        user.set_new_channels(channels);
+        users.insert(user);
     }
     Ok(users)
 }

@@ -9,6 +9,8 @@
 mod file;
 mod log;
 mod permission;
+#[cfg(test)]
+mod properties;
 mod registry;
 mod rules;
 mod selector;

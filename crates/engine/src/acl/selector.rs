@@ -35,20 +35,26 @@ impl KeyAccess {
     fn allows(self, needed: KeyAccess) -> bool {
         self.reads >= needed.reads && self.writes >= needed.writes
     }
-
-    fn prefix(self) -> &'static [u8] {
-        match (self.reads, self.writes) {
-            (true, false) => b"%R~",
-            (false, true) => b"%W~",
-            _ => b"~",
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct KeyPattern {
     pattern: Vec<u8>,
     access: KeyAccess,
+}
+
+impl KeyPattern {
+    /// The rule that adds it. `~*` would be more than a pattern: it is `allkeys`, behind which no pattern may
+    /// stand. Redis prints that here, and cannot read it back.
+    fn describe(&self) -> Vec<u8> {
+        let prefix: &[u8] = match (self.access.reads, self.access.writes) {
+            (true, false) => b"%R~",
+            (false, true) => b"%W~",
+            _ if self.pattern == b"*" => b"%RW~",
+            _ => b"~",
+        };
+        [prefix, &self.pattern].concat()
+    }
 }
 
 /// Commands, keys and channels that may be used together.
@@ -228,15 +234,19 @@ impl Selector {
         let (access, pattern) = match rule.strip_prefix(b"%") {
             None => (KeyAccess::ALL, &rule[1..]),
             Some(rule) => {
+                // As in Redis, a pattern that is not there is the empty one.
                 let tilde = rule.iter().position(|&byte| byte == b'~');
-                let (letters, pattern) = rule.split_at(tilde.ok_or(RuleError::Syntax)?);
+                let (letters, pattern) = rule.split_at(tilde.unwrap_or(rule.len()));
                 let (reads, writes) = match &letters.to_ascii_uppercase()[..] {
                     b"R" => (true, false),
                     b"W" => (false, true),
                     b"RW" | b"WR" => (true, true),
                     _ => return Err(RuleError::Syntax),
                 };
-                (KeyAccess { reads, writes }, &pattern[1..])
+                (
+                    KeyAccess { reads, writes },
+                    pattern.get(1..).unwrap_or_default(),
+                )
             }
         };
         if has_spaces(pattern) {
@@ -302,8 +312,11 @@ impl Selector {
         if self.all_keys {
             return b"~*".to_vec();
         }
-        let rule = |key: &KeyPattern| [key.access.prefix(), &key.pattern].concat();
-        self.keys.iter().map(rule).collect::<Vec<_>>().join(&b' ')
+        self.keys
+            .iter()
+            .map(KeyPattern::describe)
+            .collect::<Vec<_>>()
+            .join(&b' ')
     }
 
     /// The rules about channels, such as `&a* &b`.

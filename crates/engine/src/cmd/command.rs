@@ -440,7 +440,7 @@ fn keys_of_command<'a>(cx: &Context<'a>) -> Result<Vec<(&'a [u8], KeyFlags)>, Co
         ));
     }
     let mut found = Vec::new();
-    let fits = match keys_by_options(command, inner) {
+    let fits = match command.keys_by_options(inner) {
         Some(keys) => {
             found = keys;
             true
@@ -459,44 +459,6 @@ fn keys_of_command<'a>(cx: &Context<'a>) -> Result<Vec<(&'a [u8], KeyFlags)>, Co
     Ok(keys
         .map(|(index, flags)| (cx.arg(index + 2), flags))
         .collect())
-}
-
-/// The keys of the commands whose options decide what is a key, or what is done with it.
-fn keys_by_options(command: &Command, arguments: Args<'_>) -> Option<Vec<(usize, KeyFlags)>> {
-    const READ: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
-    const OVERWRITE: KeyFlags = KeyFlags::OW.union(KeyFlags::UPDATE);
-    const EXCHANGE: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE);
-    let is = |index: usize, word: &str| arguments.get(index).eq_ignore_ascii_case(word.as_bytes());
-    match command.name {
-        "set" => {
-            let has_get = (3..arguments.len()).any(|index| is(index, "GET"));
-            Some(vec![(1, if has_get { EXCHANGE } else { OVERWRITE })])
-        }
-        "bitfield" => {
-            let reads = (2..arguments.len()).all(|index| !is(index, "SET") && !is(index, "INCRBY"));
-            Some(vec![(1, if reads { READ } else { EXCHANGE })])
-        }
-        "sort_ro" => Some(vec![(1, READ)]),
-        "sort" => {
-            let mut keys = vec![(1, READ)];
-            let mut store = None;
-            let mut index = 2;
-            while index < arguments.len() {
-                if is(index, "LIMIT") {
-                    index += 2;
-                } else if is(index, "GET") || is(index, "BY") {
-                    index += 1;
-                } else if is(index, "STORE") && index + 1 < arguments.len() {
-                    index += 1;
-                    store = Some((index, OVERWRITE));
-                }
-                index += 1;
-            }
-            keys.extend(store);
-            Some(keys)
-        }
-        _ => None,
-    }
 }
 
 fn command_help(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {

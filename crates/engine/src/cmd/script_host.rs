@@ -170,7 +170,7 @@ impl ScriptHost for Host<'_, '_> {
             let user = acl::refresh(&engine, self.cx.client);
             let message = denied.message(user, registered);
             let message = String::from_utf8_lossy(&message);
-            let text = format!("-NOPERM ACL failure in script: {message}");
+            let text = format!("ACL failure in script: {message}");
             return Err(self.refuse(id, &text));
         }
         if flags.contains(Flags::WRITE) && !self.has_written {

@@ -638,55 +638,57 @@ impl Command {
     /// Calls `visit` with the index of each key among `arguments`, and with what is done with it, which
     /// may depend on other arguments.
     pub fn find_used_keys(&self, arguments: Args<'_>, visit: &mut dyn FnMut(usize, KeyFlags)) {
-        let has = |words: &[&[u8]]| {
-            let mut arguments = arguments.iter().skip(2);
-            arguments.any(|argument| words.iter().any(|word| argument.eq_ignore_ascii_case(word)))
-        };
-        for spec in self.keys {
-            if spec.is_not_key() {
-                continue;
-            }
-            let mut flags = spec.flags;
-            if flags.contains(KeyFlags::VARIABLE_FLAGS) {
-                flags = match self.name {
-                    "set" if arguments.len() > 3 && !has(&[b"GET"]) => {
-                        KeyFlags::OW | KeyFlags::UPDATE
-                    }
-                    "set" if arguments.len() <= 3 => KeyFlags::OW | KeyFlags::UPDATE,
-                    "bitfield" if !has(&[b"SET", b"INCRBY"]) => KeyFlags::RO | KeyFlags::ACCESS,
-                    _ => flags,
-                };
-            }
-            match self.key_finder {
-                Some(finder) => {
-                    finder(arguments, &mut |index| visit(index, flags));
-                    return;
-                }
-                None => {
-                    spec.find(arguments, &mut |index| visit(index, flags));
-                }
-            }
+        if let Some(keys) = self.keys_by_options(arguments) {
+            return keys
+                .into_iter()
+                .for_each(|(index, flags)| visit(index, flags));
         }
-        if self.name == "sort" {
-            // The last STORE counts, and it is no argument of another option.
-            let mut index = 2;
-            let mut destination = None;
-            while index + 1 < arguments.len() {
-                let option = arguments.get(index).to_ascii_uppercase();
-                match &option[..] {
-                    b"LIMIT" => index += 2,
-                    b"GET" | b"BY" => index += 1,
-                    b"STORE" => {
-                        destination = Some(index + 1);
+        for spec in self.keys.iter().filter(|spec| !spec.is_not_key()) {
+            if let Some(finder) = self.key_finder {
+                finder(arguments, &mut |index| visit(index, spec.flags));
+                return;
+            }
+            spec.find(arguments, &mut |index| visit(index, spec.flags));
+        }
+    }
+
+    /// The keys of a command whose options decide what is a key, or what is done with it.
+    pub(crate) fn keys_by_options(&self, arguments: Args<'_>) -> Option<Vec<(usize, KeyFlags)>> {
+        const READ: KeyFlags = KeyFlags::RO.union(KeyFlags::ACCESS);
+        const OVERWRITE: KeyFlags = KeyFlags::OW.union(KeyFlags::UPDATE);
+        const EXCHANGE: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE);
+        let is =
+            |index: usize, word: &str| arguments.get(index).eq_ignore_ascii_case(word.as_bytes());
+        match self.name {
+            "set" => {
+                let has_get = (3..arguments.len()).any(|index| is(index, "GET"));
+                Some(vec![(1, if has_get { EXCHANGE } else { OVERWRITE })])
+            }
+            "bitfield" => {
+                let reads =
+                    (2..arguments.len()).all(|index| !is(index, "SET") && !is(index, "INCRBY"));
+                Some(vec![(1, if reads { READ } else { EXCHANGE })])
+            }
+            "sort_ro" => Some(vec![(1, READ)]),
+            "sort" => {
+                let mut keys = vec![(1, READ)];
+                let mut store = None;
+                let mut index = 2;
+                while index < arguments.len() {
+                    if is(index, "LIMIT") {
+                        index += 2;
+                    } else if is(index, "GET") || is(index, "BY") {
                         index += 1;
+                    } else if is(index, "STORE") && index + 1 < arguments.len() {
+                        index += 1;
+                        store = Some((index, OVERWRITE));
                     }
-                    _ => {}
+                    index += 1;
                 }
-                index += 1;
+                keys.extend(store);
+                Some(keys)
             }
-            if let Some(destination) = destination {
-                visit(destination, KeyFlags::OW | KeyFlags::UPDATE);
-            }
+            _ => None,
         }
     }
 
