@@ -173,5 +173,6 @@ transcripts! {
         stream
         stream_group
         tracking
+        acl
     }
 }
