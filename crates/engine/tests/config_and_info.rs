@@ -42,12 +42,15 @@ impl Host for TestHost {
         &self,
         config: &Config,
         path: &[u8],
+        users: &[Vec<u8>],
         scope: RewriteScope,
     ) -> Result<(), String> {
         if path == b"/forbidden" {
             return Err("Permission denied".to_owned());
         }
-        self.rewritten.lock().push(config.rewrite(b"", None, scope));
+        self.rewritten
+            .lock()
+            .push(config.rewrite(b"", Some(users), scope));
         Ok(())
     }
 }

@@ -22,7 +22,4 @@ pub(crate) use permission::{authorize, is_permitted, log_denial, refresh};
 pub(crate) use registry::Acl;
 pub use registry::{UserDefinitionError, Users};
 pub use rules::RuleError;
-pub use user::User;
-
-/// The user of a session that has not said who it is.
-pub const DEFAULT_USER: &[u8] = b"default";
+pub use user::{DEFAULT_USER, User};

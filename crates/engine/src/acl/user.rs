@@ -9,6 +9,9 @@ use super::selector::Selector;
 use crate::command::{Args, KeyFlags, Registered};
 use crate::config::AclPubsubDefault;
 
+/// The user of a session that has not said who it is.
+pub const DEFAULT_USER: &[u8] = b"default";
+
 /// The SHA-256 of a password: all that is kept of one.
 type PasswordHash = [u8; 32];
 
