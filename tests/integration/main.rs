@@ -1,5 +1,6 @@
 //! One integration binary: a file a topic. Each test starts a server of its own over real sockets.
 
+mod acl;
 mod benchmark;
 mod busy_scripts;
 mod command_table;
