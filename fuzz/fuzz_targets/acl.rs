@@ -11,11 +11,46 @@ use oxidis_engine::text::{Case, glob_matches};
 
 /// Rules that are likely to be taken, one of which each small byte stands for.
 const WORDS: [&str; 40] = [
-    "+@all", "-@all", "allcommands", "nocommands", "+get", "-get", "+set", "-set", "+config",
-    "-config", "+config|get", "-config|get", "+@read", "-@read", "+@write", "-@write", "+@admin",
-    "-@admin", "+@string", "-@slow", "~*", "allkeys", "resetkeys", "~a*", "%R~a", "%W~b", "%RW~b*",
-    "%R~*", "&*", "allchannels", "resetchannels", "&c*", "&d", "on", "off", "nopass", ">p", "reset",
-    "sanitize-payload", "clearselectors",
+    "+@all",
+    "-@all",
+    "allcommands",
+    "nocommands",
+    "+get",
+    "-get",
+    "+set",
+    "-set",
+    "+config",
+    "-config",
+    "+config|get",
+    "-config|get",
+    "+@read",
+    "-@read",
+    "+@write",
+    "-@write",
+    "+@admin",
+    "-@admin",
+    "+@string",
+    "-@slow",
+    "~*",
+    "allkeys",
+    "resetkeys",
+    "~a*",
+    "%R~a",
+    "%W~b",
+    "%RW~b*",
+    "%R~*",
+    "&*",
+    "allchannels",
+    "resetchannels",
+    "&c*",
+    "&d",
+    "on",
+    "off",
+    "nopass",
+    ">p",
+    "reset",
+    "sanitize-payload",
+    "clearselectors",
 ];
 
 /// What the rules of the user itself say, without its selectors.
@@ -40,10 +75,15 @@ impl Model {
             b"allcommands" => self.commands.push(b"+@all".to_vec()),
             b"nocommands" => self.commands.push(b"-@all".to_vec()),
             [b'+' | b'-', ..] => self.commands.push(lower),
-            [b'&', channel @ ..] => self.channels.push(rule[rule.len() - channel.len()..].to_vec()),
+            [b'&', channel @ ..] => self
+                .channels
+                .push(rule[rule.len() - channel.len()..].to_vec()),
             [b'~', ..] => self.add_key(&rule[1..], true, true),
             [b'%', ..] => {
-                let tilde = rule.iter().position(|&byte| byte == b'~').unwrap_or(rule.len());
+                let tilde = rule
+                    .iter()
+                    .position(|&byte| byte == b'~')
+                    .unwrap_or(rule.len());
                 let letters = lower[1..tilde].to_vec();
                 let pattern = rule.get(tilde + 1..).unwrap_or_default();
                 self.add_key(pattern, letters.contains(&b'r'), letters.contains(&b'w'));
@@ -63,7 +103,9 @@ impl Model {
     /// The last rule that is about a command decides.
     fn may_run(&self, registered: &Registered) -> bool {
         let container = registered.full_name.split('|').next().unwrap_or_default();
-        let container = table().find(container.as_bytes()).expect("every command has a place");
+        let container = table()
+            .find(container.as_bytes())
+            .expect("every command has a place");
         let is_about = |rule: &&Vec<u8>| match &rule[1..] {
             b"@all" => true,
             [b'@', category @ ..] => Categories::NAMES.iter().any(|(known, name)| {
@@ -103,7 +145,10 @@ fn rules(mut data: &[u8]) -> Vec<Vec<u8>> {
             rules.push(word.as_bytes().to_vec());
             continue;
         }
-        let end = data.iter().position(|&byte| byte == b'\n').unwrap_or(data.len());
+        let end = data
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .unwrap_or(data.len());
         rules.push([&[*first], &data[..end]].concat());
         data = data.get(end + 1..).unwrap_or_default();
     }
@@ -111,7 +156,10 @@ fn rules(mut data: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let (mut user, mut model) = (User::new(b"u", AclPubsubDefault::ResetChannels), Model::default());
+    let (mut user, mut model) = (
+        User::new(b"u", AclPubsubDefault::ResetChannels),
+        Model::default(),
+    );
     let mut has_parts = false;
     for rule in rules(data) {
         if user.apply(&rule).is_err() {
@@ -119,13 +167,19 @@ fuzz_target!(|data: &[u8]| {
         }
         // First arguments and selectors are another matter.
         let is_command = rule.starts_with(b"+") && !rule.contains(&b'@');
-        has_parts |= rule.starts_with(b"(") || is_command && table().find_full(&rule[1..]).is_none();
+        has_parts |=
+            rule.starts_with(b"(") || is_command && table().find_full(&rule[1..]).is_none();
         model.take(&rule);
     }
     let printed = user.describe();
-    let words: Vec<Vec<u8>> = printed.split(|&byte| byte == b' ').map(<[u8]>::to_vec).collect();
+    let words: Vec<Vec<u8>> = printed
+        .split(|&byte| byte == b' ')
+        .map(<[u8]>::to_vec)
+        .collect();
     let mut again = User::new(b"u", AclPubsubDefault::ResetChannels);
-    again.apply_all(&words).expect("what is printed can be read");
+    again
+        .apply_all(&words)
+        .expect("what is printed can be read");
     assert_eq!(again, user);
     let requests: [(&[&[u8]], bool, bool); 5] = [
         (&[b"get", b"a"], true, false),
