@@ -62,7 +62,7 @@ impl KeyPattern {
 pub(super) struct Selector {
     /// Of each row of the command table: whether it may be used.
     commands: Box<[u64]>,
-    /// Whether nothing was taken away since `+@all`.
+    /// Whether nothing of `+@all` is taken away.
     all_commands: bool,
     /// Whether the rules start from everything.
     starts_from_all: bool,
@@ -131,6 +131,9 @@ impl Selector {
                 _ => return Err(RuleError::Syntax),
             },
         }
+        // What was taken away may have been given back.
+        self.all_commands =
+            self.starts_from_all && self.commands.iter().all(|bits| *bits == u64::MAX);
         Ok(())
     }
 
@@ -158,7 +161,6 @@ impl Selector {
             self.commands[id / 64] |= bit;
         } else {
             self.commands[id / 64] &= !bit;
-            self.all_commands = false;
         }
     }
 
