@@ -171,7 +171,7 @@ fuzz_target!(|data: &[u8]| {
             rule.starts_with(b"(") || is_command && table().find_full(&rule[1..]).is_none();
         model.take(&rule);
     }
-    let printed = user.describe();
+    let printed = user.definition();
     let words: Vec<Vec<u8>> = printed
         .split(|&byte| byte == b' ')
         .map(<[u8]>::to_vec)

@@ -95,6 +95,8 @@ pub(crate) struct Blocked {
     pub(crate) protocol: Protocol,
     /// Whether the session tracks what the command reads.
     pub(crate) tracks_reads: bool,
+    /// As in the session: for which generation of the users its user may do everything.
+    pub(crate) unrestricted_generation: u64,
     pub(crate) registered: &'static Registered,
     /// The command as it was sent.
     pub(crate) arguments: Vec<Vec<u8>>,

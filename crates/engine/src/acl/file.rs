@@ -100,7 +100,7 @@ fn parse_line(
 /// The text of a file that describes these users.
 pub(super) fn text_of(users: &Users) -> Vec<u8> {
     let line = |user: &std::sync::Arc<User>| {
-        [b"user ", user.name(), b" ", &user.describe()[..], b"\n"].concat()
+        [b"user ", user.name(), b" ", &user.definition()[..], b"\n"].concat()
     };
     users.iter().flat_map(line).collect()
 }
@@ -121,6 +121,21 @@ mod tests {
         assert_eq!(names, [&b"alice"[..], b"bob", b"default"]);
         let again = parse(&text_of(&users), "f", AclPubsubDefault::ResetChannels).unwrap();
         assert!(users.iter().eq(again.iter()));
+    }
+
+    #[test]
+    fn a_pattern_of_all_keys_comes_back_beside_others() {
+        let mut users = Users::default();
+        let mut user = User::new(b"u", AclPubsubDefault::ResetChannels);
+        // Both answer `~*`, as Redis does, and behind that as a rule no pattern may stand.
+        for rule in ["%RW~*", "~a", "(%R~* %W~* ~b)"] {
+            user.apply(rule.as_bytes()).unwrap();
+        }
+        let shown = "off sanitize-payload ~* ~a resetchannels -@all (~* ~b resetchannels -@all)";
+        assert_eq!(String::from_utf8(user.describe()).unwrap(), shown);
+        users.insert(user);
+        let again = parse(&text_of(&users), "f", AclPubsubDefault::ResetChannels).unwrap();
+        assert_eq!(again.get(b"u"), users.get(b"u"));
     }
 
     #[test]

@@ -86,10 +86,9 @@ pub(crate) fn refresh<'a>(engine: &Engine, client: &'a mut Client) -> &'a Arc<Us
         };
         client.user = Some(user);
     }
-    let current = engine.acl.users();
     client
         .user
-        .get_or_insert_with(|| current.default_user().clone())
+        .get_or_insert_with(|| engine.acl.users().default_user().clone())
 }
 
 /// Whether a session may execute a request; an answer of no is in the log then.

@@ -116,12 +116,12 @@ proptest! {
                 prop_assert_eq!(&user, &before);
             }
         }
-        let printed = user.describe();
+        let printed = user.definition();
         let words: Vec<Vec<u8>> = printed.split(|&byte| byte == b' ').map(<[u8]>::to_vec).collect();
         let mut again = new_user(channels);
         again.apply_all(&words).unwrap();
         prop_assert_eq!(&again, &user);
-        prop_assert_eq!(again.describe(), printed);
+        prop_assert_eq!(again.definition(), printed);
     }
 
     #[test]

@@ -258,7 +258,7 @@ impl Engine {
         if !self.config.aclfile().is_empty() {
             return Vec::new();
         }
-        let line = |user: &Arc<User>| [user.name(), b" ", &user.describe()[..]].concat();
+        let line = |user: &Arc<User>| [user.name(), b" ", &user.definition()[..]].concat();
         self.acl.users().iter().map(line).collect()
     }
 

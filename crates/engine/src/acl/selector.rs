@@ -37,6 +37,15 @@ impl KeyAccess {
     }
 }
 
+/// Who is to read rules that are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// A client, which expects what Redis answers.
+    Client,
+    /// A server that starts from them.
+    Server,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct KeyPattern {
     pattern: Vec<u8>,
@@ -44,13 +53,13 @@ struct KeyPattern {
 }
 
 impl KeyPattern {
-    /// The rule that adds it. `~*` would be more than a pattern: it is `allkeys`, behind which no pattern may
-    /// stand. Redis prints that here, and cannot read it back.
-    fn describe(&self) -> Vec<u8> {
+    /// The rule that adds it. As a rule `~*` is more than a pattern: it is `allkeys`, behind which no pattern may
+    /// stand. Redis prints it all the same, and refuses to load the file then.
+    fn describe(&self, reader: Reader) -> Vec<u8> {
         let prefix: &[u8] = match (self.access.reads, self.access.writes) {
             (true, false) => b"%R~",
             (false, true) => b"%W~",
-            _ if self.pattern == b"*" => b"%RW~",
+            _ if self.pattern == b"*" && reader == Reader::Server => b"%RW~",
             _ => b"~",
         };
         [prefix, &self.pattern].concat()
@@ -310,13 +319,13 @@ impl Selector {
     }
 
     /// The rules about keys, such as `~a* %R~b`.
-    pub(super) fn describe_keys(&self) -> Vec<u8> {
+    pub(super) fn describe_keys(&self, reader: Reader) -> Vec<u8> {
         if self.all_keys {
             return b"~*".to_vec();
         }
         self.keys
             .iter()
-            .map(KeyPattern::describe)
+            .map(|known| known.describe(reader))
             .collect::<Vec<_>>()
             .join(&b' ')
     }
@@ -335,8 +344,8 @@ impl Selector {
     }
 
     /// The rules that make this selector out of a new one.
-    pub(super) fn describe(&self) -> Vec<u8> {
-        let mut rules = self.describe_keys();
+    pub(super) fn describe(&self, reader: Reader) -> Vec<u8> {
+        let mut rules = self.describe_keys(reader);
         if !rules.is_empty() {
             rules.push(b' ');
         }

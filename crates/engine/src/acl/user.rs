@@ -1,11 +1,10 @@
 //! A user: passwords, and selectors that say what it may do.
 
 use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConstantTimeEq as _};
 
 use super::permission::Denied;
 use super::rules::{RuleError, has_spaces, merge_selectors};
-use super::selector::Selector;
+use super::selector::{Reader, Selector};
 use crate::command::{Args, KeyFlags, Registered};
 use crate::config::AclPubsubDefault;
 
@@ -212,14 +211,13 @@ impl User {
         self.has_nopass = password.is_none();
     }
 
-    /// Whether somebody may log in with a password, in a time that does not tell how near it was.
+    /// Whether somebody may log in with a password.
+    ///
+    /// The comparison of the digests may end at the first byte that differs, and its time tells how many were
+    /// equal. That is no step towards the password: nobody can choose the bytes of a SHA-256 digest one by one,
+    /// so a guess whose digest shares a longer beginning is no nearer to the right one than any other.
     pub fn accepts(&self, password: &[u8]) -> bool {
-        if !self.is_on || self.has_nopass {
-            return self.is_on;
-        }
-        let given = hash_of(password);
-        let matches = |found, known: &PasswordHash| found | known.ct_eq(&given);
-        self.passwords.iter().fold(Choice::from(0), matches).into()
+        self.is_on && (self.has_nopass || self.passwords.contains(&hash_of(password)))
     }
 
     /// The words about the user itself, as ACL GETUSER answers them.
@@ -238,8 +236,17 @@ impl User {
         self.passwords.iter().map(hash_text).collect()
     }
 
-    /// The rules that make this user out of a new one, as one text.
+    /// The rules of this user as ACL LIST answers them.
     pub fn describe(&self) -> Vec<u8> {
+        self.print(Reader::Client)
+    }
+
+    /// The rules that make this user out of a new one, as one text.
+    pub fn definition(&self) -> Vec<u8> {
+        self.print(Reader::Server)
+    }
+
+    fn print(&self, reader: Reader) -> Vec<u8> {
         let mut text = Vec::new();
         for flag in self.flags() {
             text.extend_from_slice(flag.as_bytes());
@@ -250,9 +257,9 @@ impl User {
             text.extend_from_slice(hash.as_bytes());
             text.push(b' ');
         }
-        text.extend_from_slice(&self.root.describe());
+        text.extend_from_slice(&self.root.describe(reader));
         for selector in &self.others {
-            text.extend_from_slice(&[b" (", &selector.describe()[..], b")"].concat());
+            text.extend_from_slice(&[b" (", &selector.describe(reader)[..], b")"].concat());
         }
         text
     }
@@ -262,7 +269,7 @@ impl User {
         self.all_selectors().map(|selector| {
             [
                 selector.describe_commands(),
-                selector.describe_keys(),
+                selector.describe_keys(Reader::Client),
                 selector.describe_channels(),
             ]
         })
@@ -298,5 +305,24 @@ impl User {
     pub(crate) fn reads_all_keys(&self, registered: &Registered, args: Args<'_>) -> bool {
         self.all_selectors()
             .any(|selector| selector.check(registered, args).is_ok() && selector.reads_all_keys())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_makes_a_user_unrestricted_again() {
+        let mut user = User::all_powerful(b"u");
+        for (rule, expected) in [
+            ("-get", false),
+            ("+get", true),
+            ("-@read", false),
+            ("+@all", true),
+        ] {
+            user.apply(rule.as_bytes()).unwrap();
+            assert_eq!(user.is_unrestricted(), expected, "after {rule}");
+        }
     }
 }

@@ -973,6 +973,7 @@ impl<'a> Context<'a> {
             database: self.client.database,
             protocol: self.client.protocol,
             tracks_reads: self.client.tracks_reads,
+            unrestricted_generation: self.client.unrestricted_generation,
             registered: self.registered,
             arguments: self.args.to_owned(),
             blocking,

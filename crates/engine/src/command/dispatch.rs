@@ -854,6 +854,7 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
     client.database = blocked.database;
     client.protocol = blocked.protocol;
     client.tracks_reads = blocked.tracks_reads;
+    client.unrestricted_generation = blocked.unrestricted_generation;
     let context = DenialContext::TopLevel;
     let whole = Args::owned(&blocked.arguments);
     if let Err(denied) = acl::authorize(

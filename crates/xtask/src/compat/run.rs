@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -16,6 +17,7 @@ use oxidis_testkit::ServerBuilder;
 use super::expected::Expected;
 use super::skips::{self, Skips};
 use super::suite::{Job, Outcome, UnitResult, run_unit};
+use super::wordings::Wordings;
 use super::{report, source};
 use crate::workspace;
 
@@ -53,6 +55,8 @@ const FURTHER_UNITS: &[&str] = &[
     "integration/rdb",
     "unit/tracking",
     "unit/dump",
+    "unit/acl",
+    "unit/acl-v2",
 ];
 
 /// What Oxidis is configured with for the suite beside what the suite says itself, and why.
@@ -137,8 +141,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let start = Instant::now();
     let skips = Skips::load()?;
+    let wordings = Wordings::load()?;
     let expected = Expected::load()?;
     let suite = source::source()?;
+    wordings.check(&suite)?;
     let subject = match &arguments.server {
         Some(path) => std::path::absolute(path)?,
         None => workspace::server_binary()?,
@@ -148,11 +154,16 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         println!("the server under test is configured with {key} {value}: {reason}");
     }
     println!("{}", source::ENCODING_OF_LISTS);
+    println!(
+        "{} wordings of 7.0.15 are those of newer servers (compat/wordings.toml)",
+        wordings.len()
+    );
     let bench = Bench {
         suite: &suite,
         expected: &expected,
         subject: &subject,
         skips: &skips,
+        wordings: &wordings,
         first_port: arguments.first_port,
     };
     let mut verdicts = side_by_side(arguments.jobs, &units, |index, unit| {
@@ -303,6 +314,7 @@ struct Bench<'a> {
     expected: &'a Expected,
     subject: &'a Path,
     skips: &'a Skips,
+    wordings: &'a Wordings,
     first_port: Option<u16>,
 }
 
@@ -347,9 +359,10 @@ impl Bench<'_> {
         lost: &BTreeMap<String, String>,
     ) -> Result<UnitResult> {
         let folder = source::lay_out(self.suite, &format!("run-{index}"), self.subject)?;
-        let is_redis = is_redis_7_0(self.subject);
+        let is_redis = is_redis_7_0(self.subject)?;
         if !is_redis {
             source::accept_small_lists(&folder)?;
+            self.wordings.apply(&folder, unit)?;
         }
         let config = CONFIG.iter().filter(|_| !is_redis);
         let job = Job {
@@ -381,11 +394,12 @@ fn check_log_lines(subject: &Path) -> Result<()> {
     Ok(())
 }
 
-/// For trying the tool itself: redis-server 7.0 as the server under test lacks the directives.
-fn is_redis_7_0(server: &Path) -> bool {
-    let name = fs::canonicalize(server).unwrap_or_else(|_| server.to_owned());
-    name.file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with("redis-"))
+/// For trying the tool itself: redis-server 7.0 as the server under test lacks the directives, and answers what
+/// the suite says.
+fn is_redis_7_0(server: &Path) -> Result<bool> {
+    let output = Command::new(server).arg("--version").output();
+    let output = output.with_context(|| server.display().to_string())?;
+    Ok(String::from_utf8_lossy(&output.stdout).starts_with("Redis server v=7.0."))
 }
 
 fn verdict(unit: &str, expected: &[String], actual: &UnitResult, listed: &[&str]) -> UnitVerdict {
