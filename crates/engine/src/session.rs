@@ -340,7 +340,7 @@ impl Session {
         }
         let last = requests.len();
         let mut consumed = 0;
-        for (index, request) in requests.into_iter().enumerate() {
+        for (index, request) in requests.drain(..).enumerate() {
             let buffer = match &unescaped {
                 Some(buffer) if index + 1 == last => &buffer[..],
                 _ => &input[request.base..],

@@ -66,7 +66,7 @@ pub struct Worker {
     pub(crate) shares_readings: bool,
     /// The brief commands that ended since the clock was read.
     unmeasured: SmallVec<[usize; UNMEASURED_MAX]>,
-    pub(crate) limits: Arc<EncodingLimits>,
+    pub(crate) limits: EncodingLimits,
     config_generation: u64,
     /// The configuration's word on access information, as it was last looked at.
     pub(crate) access_rules: AccessRules,
@@ -118,11 +118,11 @@ impl Worker {
     /// A worker for one thread.
     pub fn new(engine: &Arc<Engine>) -> Self {
         let config_generation = engine.config.generation();
-        let limits = own_limits(engine);
+        let limits = *engine.config.encoding_limits();
         let memory_rules = MemoryRules::new(&engine.config);
         let is_limited = memory_rules.maxmemory_clients_bytes > 0;
         engine.clients.keep_memory_sum(is_limited);
-        Worker {
+        let mut worker = Worker {
             view: View::new(engine.keyspace.clone()),
             random: engine.fork_random(),
             access_rules: engine.config.access_rules(),
@@ -157,7 +157,9 @@ impl Worker {
             kept_back: None,
             spans: Vec::new(),
             engine: engine.clone(),
-        }
+        };
+        worker.refresh_rules();
+        worker
     }
 
     /// The engine.
@@ -188,7 +190,7 @@ impl Worker {
     pub(crate) fn refresh_rules(&mut self) {
         let slow_us = self.engine.config.slowlog_log_slower_than_us();
         self.shares_readings = !(0..SLOW_ENOUGH_US).contains(&slow_us);
-        self.limits = own_limits(&self.engine);
+        self.limits = *self.engine.config.encoding_limits();
         self.access_rules = self.engine.config.access_rules();
         let memory_rules = MemoryRules::new(&self.engine.config);
         if memory_rules != self.memory_rules {
@@ -266,12 +268,8 @@ impl Worker {
     /// Notes the use of an entry, for eviction, OBJECT IDLETIME and OBJECT FREQ.
     #[inline]
     pub(crate) fn touch(&self, entry: EntryRef<'_>) {
-        let old = entry.access();
         let mut random = self.access_random.borrow_mut();
-        let new = self.access_rules.of_used(old, self.now_us, &mut random);
-        if new != old {
-            entry.set_access(new);
-        }
+        self.access_rules.touch(entry, self.now_us, &mut random);
     }
 
     /// Throws a database's share away that was taken from its stripe, which must still be locked: it is
@@ -300,9 +298,4 @@ impl Worker {
             self.engine.host.reclaim(garbage);
         }
     }
-}
-
-/// A copy of the limits under a reference count that no other worker touches.
-fn own_limits(engine: &Engine) -> Arc<EncodingLimits> {
-    Arc::new(EncodingLimits::clone(&engine.config.encoding_limits()))
 }

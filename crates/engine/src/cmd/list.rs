@@ -273,7 +273,7 @@ fn write_item(out: &mut Reply<'_>, item: ListItem<'_>) {
 fn push(cx: &mut Context<'_>, out: &mut Reply<'_>, end: End, create: bool) -> CommandResult {
     let key = cx.key(1);
     let limits = cx.limits();
-    let values = cx.args().iter().skip(2);
+    let values = cx.args().iter_from(2);
     let len = {
         let mut list = if create {
             cx.list_or_create(key)?

@@ -87,6 +87,11 @@ impl<'a> Args<'a> {
         (0..self.len()).map(move |index| self.get(index))
     }
 
+    /// Those from `index` on, in order.
+    pub fn iter_from(self, index: usize) -> impl Iterator<Item = &'a [u8]> + Clone {
+        (index..self.len()).map(move |index| self.get(index))
+    }
+
     /// Copies of all of them.
     pub fn to_owned(self) -> Vec<Vec<u8>> {
         self.iter().map(<[u8]>::to_vec).collect()
@@ -282,8 +287,8 @@ impl<'a> Context<'a> {
 
     /// The thresholds of compact encodings.
     #[inline]
-    pub fn limits(&self) -> std::sync::Arc<EncodingLimits> {
-        self.worker.limits.clone()
+    pub fn limits(&self) -> EncodingLimits {
+        self.worker.limits
     }
 
     /// The source of chance.
@@ -378,9 +383,15 @@ impl<'a> Context<'a> {
     /// Notes the use of an entry, for eviction and OBJECT IDLETIME.
     #[inline]
     pub(crate) fn touch(&self, entry: EntryRef<'_>) {
-        if !self.client.no_touch || self.registered.command.name == "touch" {
+        if self.touches() {
             self.worker.touch(entry);
         }
+    }
+
+    /// Whether the command makes the keys that it reaches look used.
+    #[inline]
+    fn touches(&self) -> bool {
+        !self.client.no_touch || self.registered.command.name == "touch"
     }
 
     /// The type of the value under a key.
@@ -496,14 +507,33 @@ impl<'a> Context<'a> {
         key: Key<'k>,
         create: bool,
     ) -> Result<Option<CollectionMut<'k, T>>, CommandError> {
-        match self.writable_type(key) {
-            Some(found) if found != T::TYPE => return Err(CommandError::WrongType),
-            None if !create => return Ok(None),
-            _ => {}
+        self.expire_if_needed(key);
+        let touches = self.touches();
+        let Worker {
+            view,
+            access_rules,
+            access_random,
+            now_us,
+            ..
+        } = &mut *self.worker;
+        let database = view.stripe_mut(key.hash).database_mut(self.client.database);
+        database.set_access_clock(access_rules.of_new(*now_us));
+        let admit = |found: Option<EntryRef<'_>>| match found {
+            Some(entry) => {
+                if touches {
+                    access_rules.touch(entry, *now_us, access_random.get_mut());
+                }
+                let fits = entry.value_type() == T::TYPE;
+                fits.then_some(()).ok_or(Some(CommandError::WrongType))
+            }
+            None if create => Ok(()),
+            None => Err(None),
+        };
+        match database.collection_mut_if(key.hash, key.bytes, admit) {
+            Ok(collection) => Ok(Some(collection)),
+            Err(None) => Ok(None),
+            Err(Some(error)) => Err(error),
         }
-        Ok(Some(
-            self.database_mut(key).collection_mut(key.hash, key.bytes),
-        ))
     }
 
     fn collection_or_create<'k, T: Collection>(
@@ -1078,6 +1108,9 @@ pub(crate) fn signal(worker: &mut Worker, database: usize, key: Key<'_>, changer
         tracking::invalidate(worker, key, changer);
     }
     let stripe = worker.view.stripe_mut(key.hash);
+    if stripe.watchers.is_empty() && stripe.waiters.is_empty() {
+        return;
+    }
     let exists = stripe
         .database(database)
         .is_some_and(|database| database.get(key.hash, key.bytes).is_some());

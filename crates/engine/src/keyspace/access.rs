@@ -15,6 +15,7 @@
 //! When the policy changes between the two, the bits mean something else from then on: as in Redis
 //! nobody converts them, and use puts them right.
 
+use super::entry::EntryRef;
 use crate::random::Random;
 
 /// The counter of a new key under LFU.
@@ -39,6 +40,16 @@ impl AccessRules {
             self.of_frequency(now_us, LFU_NEW_COUNTER as u8)
         } else {
             lru_clock(now_us)
+        }
+    }
+
+    /// Notes the use of an entry.
+    #[inline]
+    pub(crate) fn touch(self, entry: EntryRef<'_>, now_us: i64, random: &mut Random) {
+        let old = entry.access();
+        let new = self.of_used(old, now_us, random);
+        if new != old {
+            entry.set_access(new);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Nothing here knows of expiry times that have passed, of commands or of events; see
 //! `command::context` for those.
 
+use std::convert::Infallible;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
@@ -318,19 +319,35 @@ impl Database {
         hash: u64,
         key: &'a [u8],
     ) -> CollectionMut<'a, T> {
-        self.preserve(hash, key);
+        let admit = |_: Option<EntryRef<'_>>| Ok::<_, Infallible>(());
+        let Ok(collection) = self.collection_mut_if(hash, key, admit);
+        collection
+    }
+
+    /// As [`Self::collection_mut`], but `admit` is shown the entry that is there, if any, and may
+    /// refuse; one of another type it must refuse.
+    #[inline]
+    pub(crate) fn collection_mut_if<'a, T: Collection, E>(
+        &'a mut self,
+        hash: u64,
+        key: &'a [u8],
+        admit: impl FnOnce(Option<EntryRef<'_>>) -> Result<(), E>,
+    ) -> Result<CollectionMut<'a, T>, E> {
         let found = self.table.find(hash, key);
-        let Some(raw) = found else {
-            return CollectionMut {
+        // SAFETY: an address in the table is an entry of ours; it is borrowed only here.
+        let entry = found.map(|raw| unsafe { EntryRef::from_raw(raw) });
+        admit(entry)?;
+        // It reads the entry at most, which stays where it is.
+        self.preserve(hash, key);
+        let (Some(raw), Some(entry)) = (found, entry) else {
+            return Ok(CollectionMut {
                 database: self,
                 hash,
                 key,
                 state: State::New(T::empty()),
                 was_expiring: false,
-            };
+            });
         };
-        // SAFETY: an address in the table is an entry of ours; it is borrowed only here.
-        let entry = unsafe { EntryRef::from_raw(raw) };
         assert!(entry.value_type() == T::TYPE, "the caller checks the type");
         let state = if entry.kind() == T::BOXED_KIND {
             State::Boxed {
@@ -346,13 +363,13 @@ impl Database {
             State::Taken(T::from_packed(entry.kind(), bytes))
         };
         let was_expiring = T::has_expiring_elements(collection_ref::<T>(entry));
-        CollectionMut {
+        Ok(CollectionMut {
             database: self,
             hash,
             key,
             state,
             was_expiring,
-        }
+        })
     }
 
     /// One bucket of a SCAN; see [`Table::scan`].

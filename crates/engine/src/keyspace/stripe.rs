@@ -327,6 +327,17 @@ impl View {
     /// Unlocks whatever the view holds.
     #[inline]
     pub(crate) fn unlock(&mut self) {
+        if let Locked::One(index) = self.locked {
+            self.locked = Locked::None;
+            // SAFETY: the view held the lock, and says no more that it does.
+            unsafe { self.keyspace.cells[index].mutex.unlock() };
+            return;
+        }
+        self.unlock_several();
+    }
+
+    /// As [`Self::unlock`], for whatever is not one stripe.
+    fn unlock_several(&mut self) {
         let unlock = |index: usize| {
             // SAFETY: the view holds the lock of every stripe that `locked` names.
             unsafe { self.keyspace.cells[index].mutex.unlock() };

@@ -195,7 +195,7 @@ pub(crate) fn replace(
     let engine = worker.engine.clone();
     let loader = Loader::new(&engine, false);
     loader
-        .load(codec, &worker.limits.clone(), &mut bytes)
+        .load(codec, &worker.limits, &mut bytes)
         .map_err(|error| error.to_string())?;
     loader.finish(worker, false)?;
     Ok(())
@@ -224,7 +224,7 @@ pub(crate) fn load_file(
     };
     let loader = Loader::new(&engine, options.allows_duplicates);
     loader
-        .load(&*codec, &worker.limits.clone(), &mut *source.bytes)
+        .load(&*codec, &worker.limits, &mut *source.bytes)
         .map_err(|error| error.to_string())?;
     loader.finish(worker, options.keeps_old).map(Some)
 }
@@ -257,7 +257,7 @@ impl Worker {
         engine.persistence.begin_loading(started_ms, source.len);
         let loader = Loader::new(&engine, false);
         loader
-            .load(&*codec, &self.limits.clone(), &mut *source.bytes)
+            .load(&*codec, &self.limits, &mut *source.bytes)
             .map_err(|error| error.to_string())?;
         self.view
             .lock_all(&|| false)

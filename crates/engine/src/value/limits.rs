@@ -5,7 +5,7 @@
 /// The sizes up to which collections stay in their compact forms.
 ///
 /// `Default` gives the defaults of Redis 8.0.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncodingLimits {
     /// `hash-max-listpack-entries`: fields of a hash.
     pub hash_max_listpack_entries: usize,

@@ -479,7 +479,7 @@ mod tests {
             prop_assert_eq!(&text(set.clone().as_ref()), &model);
             prop_assert_eq!(&text(set.as_ref()), &model);
             // What is read from one set goes into any other.
-            for other_limits in [limits.clone(), EncodingLimits::default(), self::limits(0, 0, 0)] {
+            for other_limits in [limits, EncodingLimits::default(), self::limits(0, 0, 0)] {
                 let mut other = Set::new();
                 for member in set.as_ref().iter() {
                     prop_assert!(!other.as_ref().contains_item(member));

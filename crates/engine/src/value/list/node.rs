@@ -183,7 +183,7 @@ impl Node {
         let capacity = if len + self.capacity() / 8 <= self.capacity() {
             self.capacity()
         } else {
-            (len + len / 8).max(MIN_CAPACITY)
+            (len + len / 4).max(MIN_CAPACITY)
         };
         let gap = capacity - len;
         // Whoever pushes at one end only shall have the whole gap there; otherwise neither side
@@ -196,10 +196,14 @@ impl Node {
         let wanted = if other_gap == 0 { gap } else { gap - gap / 2 };
         let start = if at_front { wanted } else { gap - wanted };
 
-        let mut block = vec![0; capacity].into_boxed_slice();
-        block[start..start + at].copy_from_slice(front);
-        block[start + at + added..start + len].copy_from_slice(back);
-        self.block = block;
+        // Only what is not written at once is filled with zeros.
+        let mut block = Vec::with_capacity(capacity);
+        block.resize(start, 0);
+        block.extend_from_slice(front);
+        block.resize(start + at + added, 0);
+        block.extend_from_slice(back);
+        block.resize(capacity, 0);
+        self.block = block.into_boxed_slice();
         (self.start, self.end) = (start as u32, start + len);
     }
 }

@@ -271,8 +271,16 @@ impl Quicklist {
 
     /// Where an element can be put in so that it will be element `index`.
     fn find_gap(&self, index: usize) -> Place {
-        if let Some(place) = self.find(index) {
+        let is_at_front = index == 0 && self.count > 0;
+        if !is_at_front && let Some(place) = self.find(index) {
             return place;
+        }
+        if is_at_front {
+            return Place {
+                section: 0,
+                node: 0,
+                offset: 0,
+            };
         }
         match self.sections.back() {
             Some(section) => Place {
