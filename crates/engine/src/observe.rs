@@ -111,7 +111,7 @@ impl Monitors {
 }
 
 /// Writes bytes in quotes, such as people can read and programs take back.
-fn push_quoted(line: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_quoted(line: &mut Vec<u8>, bytes: &[u8]) {
     line.push(b'"');
     for &byte in bytes {
         match byte {

@@ -139,6 +139,18 @@ mod tests {
     }
 
     #[test]
+    fn odd_words_in_selectors_come_back() {
+        let mut users = Users::default();
+        let mut user = User::new(b"u", AclPubsubDefault::ResetChannels);
+        for rule in [r"(~a) ~b\) +get|x))", r#"("~a\"b" "&'\x01")"#, "(&c))"] {
+            user.apply(rule.as_bytes()).unwrap();
+        }
+        users.insert(user);
+        let again = parse(&text_of(&users), "f", AclPubsubDefault::ResetChannels).unwrap();
+        assert_eq!(again.get(b"u"), users.get(b"u"));
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_said() {
         let end = "WARNING: ACL errors detected, no change to the previously active ACL rules was performed";
         assert_eq!(

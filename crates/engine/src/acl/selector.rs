@@ -6,6 +6,7 @@ use super::permission::Denied;
 use super::rules::{RuleError, has_spaces};
 use crate::command::{Args, Categories, Flags, KeyFlags, Registered, table};
 use crate::config::AclPubsubDefault;
+use crate::observe::push_quoted;
 use crate::text::{Case, glob_matches};
 
 /// What may be done with keys.
@@ -358,6 +359,26 @@ impl Selector {
             rules.push(b' ');
         }
         rules.extend_from_slice(&self.describe_commands());
+        rules
+    }
+
+    /// The same in parentheses. Between them words may be quoted, and for a server those are that would end the
+    /// selector too early, or be taken for quoted ones; Redis cannot read those back that it prints.
+    pub(super) fn describe_in_parentheses(&self, reader: Reader) -> Vec<u8> {
+        let described = self.describe(reader);
+        let mut rules = b"(".to_vec();
+        for (index, word) in described.split(|&byte| byte == b' ').enumerate() {
+            if index > 0 {
+                rules.push(b' ');
+            }
+            let is_odd = |byte: &u8| byte.is_ascii_control() || matches!(byte, b'"' | b'\'');
+            if reader == Reader::Server && (word.ends_with(b")") || word.iter().any(is_odd)) {
+                push_quoted(&mut rules, word);
+            } else {
+                rules.extend_from_slice(word);
+            }
+        }
+        rules.push(b')');
         rules
     }
 

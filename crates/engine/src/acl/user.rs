@@ -259,7 +259,8 @@ impl User {
         }
         text.extend_from_slice(&self.root.describe(reader));
         for selector in &self.others {
-            text.extend_from_slice(&[b" (", &selector.describe(reader)[..], b")"].concat());
+            text.push(b' ');
+            text.extend_from_slice(&selector.describe_in_parentheses(reader));
         }
         text
     }
