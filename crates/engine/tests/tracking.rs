@@ -128,6 +128,23 @@ fn what_nobody_tracks_is_forgotten() {
 }
 
 #[test]
+fn a_change_is_noticed_while_nobody_tracks() {
+    let mut server = Server::new(1, &[]);
+    let (mut reader, mut writer) = (connect(&mut server), connect(&mut server));
+    let reading = "client tracking on; get k; client tracking off";
+    server.run(&mut reader, reading);
+    server.run(&mut writer, "set k 1");
+    assert_eq!(counts(&mut server), [0, 0, 0, 0]);
+    server.run(&mut reader, "client tracking on");
+    server.run(&mut writer, "set k 2");
+    assert_eq!(server.deliver(&mut reader), "");
+    // What did not change meanwhile is still remembered, as in Redis.
+    server.run(&mut reader, &format!("{reading}; client tracking on"));
+    server.run(&mut writer, "set k 3");
+    assert_eq!(server.deliver(&mut reader), invalidation(&["k"]));
+}
+
+#[test]
 fn a_receiver_that_has_gone_is_told_to_who_redirects_to_it() {
     let mut server = Server::new(1, &[]);
     let (mut session, mut receiver) = (connect(&mut server), connect(&mut server));

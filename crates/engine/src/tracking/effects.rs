@@ -9,7 +9,6 @@ use super::message::{Invalidated, Invalidation};
 use super::registry::{Broadcast, TrackingFlags};
 use crate::client::ClientShared;
 use crate::command::{Categories, Context, Flags};
-use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::mailbox::Message;
 use crate::worker::Worker;
@@ -42,11 +41,7 @@ pub(crate) fn remember(cx: &mut Context<'_>) {
             .tracked
             .add(key, session);
         let tracking = &cx.worker.engine.tracking;
-        let (keys, items) = (added.is_new_key, added.is_new_session);
-        tracking.key_count.fetch_add(keys.into(), Ordering::Relaxed);
-        tracking
-            .item_count
-            .fetch_add(items.into(), Ordering::Relaxed);
+        tracking.count(added.is_new_key.into(), added.is_new_session.into());
     });
 }
 
@@ -57,7 +52,7 @@ pub(crate) fn invalidate(worker: &mut Worker, key: Key<'_>, changer: u64) {
     worker.has_broadcasts |= worker.engine.tracking.note_change(key.bytes, changer);
     let tracked = &mut worker.view.stripe_mut(key.hash).tracked;
     if let Some(sessions) = tracked.take(key) {
-        uncount(&worker.engine, 1, sessions.len());
+        worker.engine.tracking.uncount(1, sessions.len());
         tell(worker, key.bytes, &sessions);
     }
 }
@@ -84,17 +79,11 @@ fn tell(worker: &mut Worker, key: &[u8], sessions: &Sessions) {
     }
 }
 
-fn uncount(engine: &Engine, keys: usize, items: usize) {
-    let tracking = &engine.tracking;
-    tracking.key_count.fetch_sub(keys, Ordering::Relaxed);
-    tracking.item_count.fetch_sub(items, Ordering::Relaxed);
-}
-
 /// Tells everyone who tracks that any key may have changed, and forgets all names. Every stripe is
 /// locked.
 pub(crate) fn flushed(worker: &mut Worker) {
     let engine = worker.engine.clone();
-    if engine.tracking.is_on() {
+    if engine.tracking.client_count() > 0 {
         let mut invalidation = Invalidation::new(Invalidated::Everything);
         for tracker in engine.clients.all() {
             if tracker.tracking.flags().contains(TrackingFlags::ON) {
@@ -210,7 +199,7 @@ impl Worker {
             }
             let tracked = &mut self.view.stripe_at_mut(index).tracked;
             if let Some((key, sessions)) = tracked.take_random(&mut self.random) {
-                uncount(&self.engine, 1, sessions.len());
+                self.engine.tracking.uncount(1, sessions.len());
                 tell(self, &key, &sessions);
                 self.view.unlock();
                 return true;
@@ -224,7 +213,7 @@ impl Worker {
     /// nobody tracks any more.
     pub(crate) fn look_after_tracked_keys(&mut self) {
         let engine = self.engine.clone();
-        if engine.tracking.is_on() {
+        if engine.tracking.client_count() > 0 {
             return self.limit_tracked_keys();
         }
         if engine.tracking.key_count() == 0 {
@@ -236,7 +225,7 @@ impl Worker {
                 break;
             }
             // Asked under the lock: whoever tracks by now has not read a key of this stripe yet.
-            if !engine.tracking.is_on() {
+            if engine.tracking.client_count() == 0 {
                 self.forget_tracked_of(index);
             }
             self.view.unlock();
@@ -247,7 +236,8 @@ impl Worker {
     fn forget_tracked_of(&mut self, index: usize) {
         let tracked: TrackedKeys = self.view.stripe_at_mut(index).tracked.take_all();
         if tracked.len() > 0 {
-            uncount(&self.engine, tracked.len(), tracked.item_count());
+            let tracking = &self.engine.tracking;
+            tracking.uncount(tracked.len(), tracked.item_count());
             self.garbage_tracked.push(tracked);
         }
     }

@@ -19,7 +19,7 @@
 //! reply, or after the reply of the whole transaction. A command that is served for a blocked session
 //! has to take care of that itself ([`Worker::begin_serving`](crate::Worker)).
 //!
-//! While nobody tracks, a command asks once whether anybody does.
+//! While nobody tracks and nothing is remembered, a command asks once whether that is so.
 //!
 //! * `keys`: the names of one stripe.
 //! * `registry`: what all sessions share: counts, prefixes, what is to be broadcast.

@@ -42,9 +42,12 @@ pub(super) struct Broadcast {
 /// What an engine knows of tracking, beside the names in its stripes.
 #[derive(Default)]
 pub(crate) struct Tracking {
+    /// Sessions that track and names that are remembered, together: one number for the question that
+    /// every command asks.
+    use_count: AtomicUsize,
     client_count: AtomicUsize,
-    pub(super) key_count: AtomicUsize,
-    pub(super) item_count: AtomicUsize,
+    key_count: AtomicUsize,
+    item_count: AtomicUsize,
     prefix_count: AtomicUsize,
     /// How often in a row the work of one call was not enough to get below
     /// `tracking-table-max-keys`.
@@ -53,11 +56,27 @@ pub(crate) struct Tracking {
 }
 
 impl Tracking {
-    /// Whether any session tracks. Ask while holding the locks of the keys concerned: a session
-    /// that has read one of them before is seen then.
+    /// Whether changes of keys concern us: any session tracks, or has tracked and names are still
+    /// remembered, which a change has to forget lest the session hears of it when it tracks again.
+    /// Ask while holding the locks of the keys concerned: a session that has read one of them before
+    /// is seen then.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
-        self.client_count.load(Ordering::Relaxed) > 0
+        self.use_count.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts names, and sessions of theirs, that are remembered from now on.
+    pub(super) fn count(&self, keys: usize, items: usize) {
+        self.use_count.fetch_add(keys, Ordering::Relaxed);
+        self.key_count.fetch_add(keys, Ordering::Relaxed);
+        self.item_count.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// The same of names that are forgotten.
+    pub(super) fn uncount(&self, keys: usize, items: usize) {
+        self.use_count.fetch_sub(keys, Ordering::Relaxed);
+        self.key_count.fetch_sub(keys, Ordering::Relaxed);
+        self.item_count.fetch_sub(items, Ordering::Relaxed);
     }
 
     /// Sessions that track.
@@ -169,8 +188,9 @@ pub(crate) fn enable(
         .tracking
         .set_flags(request.flags | TrackingFlags::ON);
     if !old.contains(TrackingFlags::ON) {
-        let count = &engine.tracking.client_count;
-        count.fetch_add(1, Ordering::Relaxed);
+        let tracking = &engine.tracking;
+        tracking.use_count.fetch_add(1, Ordering::Relaxed);
+        tracking.client_count.fetch_add(1, Ordering::Relaxed);
     }
     note_prefixes(client);
     client.refresh_tracks_reads();
@@ -250,6 +270,7 @@ pub(crate) fn disable(engine: &Engine, client: &mut Client) {
     client.shared.tracking.set_flags(TrackingFlags::empty());
     client.is_caching_said = false;
     client.refresh_tracks_reads();
-    let count = &engine.tracking.client_count;
-    count.fetch_sub(1, Ordering::Relaxed);
+    let tracking = &engine.tracking;
+    tracking.client_count.fetch_sub(1, Ordering::Relaxed);
+    tracking.use_count.fetch_sub(1, Ordering::Relaxed);
 }
