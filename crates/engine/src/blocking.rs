@@ -7,7 +7,8 @@
 //! A writer that makes a key ready serves the key's waiters, first come first served, before it
 //! lets go of the key's lock, by executing their commands again on their behalf; so no third
 //! command can come between. That is why a waiter leaves, for each key, the command *on that key
-//! alone* ([`BlockedKey::retry`]): the other keys' stripes are not locked by the writer. A command
+//! alone* ([`BlockedKey::retry`]): the other keys' stripes are not locked by the writer. Of keys that
+//! one writer makes ready at once the first of the command counts, as for Redis since 7.2. A command
 //! that needs another key to be served (BLMOVE's destination) says so, and a writer that meets such
 //! a waiter locks all stripes instead (`View::has_transfer_waiters`).
 //!

@@ -25,7 +25,7 @@ use crate::propagation::Propagated;
 use crate::tracking;
 use crate::transaction::Queued;
 use crate::value::ValueType;
-use crate::worker::Worker;
+use crate::worker::{ReadyKey, Worker};
 
 /// What the caller of [`execute`] may already know of a request.
 #[derive(Clone, Copy)]
@@ -806,17 +806,11 @@ fn serve_ready(worker: &mut Worker) {
             .waiters
             .of(ready.database, &ready.key);
         for blocked in waiters {
-            let database = worker.view.stripe(ready.hash).database(ready.database);
-            let entry = database.and_then(|it| it.get(ready.hash, &ready.key));
-            // A key of another type is not what the session waits for.
-            let is_awaited = entry.is_some_and(|entry| {
-                awaited_type(blocked.registered.command.group)
-                    .is_none_or(|awaited| awaited == entry.value_type())
-            });
-            if !is_awaited && !blocked.blocking.wants_loss {
+            if !is_awaited(worker, &blocked, &ready) && !blocked.blocking.wants_loss {
                 continue;
             }
-            let is_served = serve(worker, &blocked, &ready.key);
+            let key = first_awaited(worker, &blocked, &ready).key.clone();
+            let is_served = serve(worker, &blocked, &key);
             if worker.has_expired.get() {
                 delete_met_expired(worker);
             }
@@ -828,6 +822,31 @@ fn serve_ready(worker: &mut Worker) {
             }
         }
     }
+}
+
+/// Whether a key holds something for who waits for it: one of another type is not waited for.
+fn is_awaited(worker: &Worker, blocked: &Blocked, ready: &ReadyKey) -> bool {
+    let database = worker.view.stripe(ready.hash).database(ready.database);
+    let entry = database.and_then(|it| it.get(ready.hash, &ready.key));
+    entry.is_some_and(|entry| {
+        awaited_type(blocked.registered.command.group)
+            .is_none_or(|awaited| awaited == entry.value_type())
+    })
+}
+
+/// Of the keys of a waiter that became ready at once the one that its command names first, as if the
+/// command had come only now.
+fn first_awaited<'a>(worker: &'a Worker, blocked: &Blocked, ready: &'a ReadyKey) -> &'a ReadyKey {
+    let keys = blocked.blocking.keys.iter().map(|it| &it.key);
+    let earlier = keys.take_while(|&key| *key != ready.key).find_map(|key| {
+        worker.ready.iter().find(|other| {
+            other.key == *key
+                && other.database == ready.database
+                && worker.view.holds_key(other.hash)
+                && is_awaited(worker, blocked, other)
+        })
+    });
+    earlier.unwrap_or(ready)
 }
 
 /// The type of the values that blocking commands of a family take.
