@@ -9,6 +9,7 @@ mod configuration;
 mod differential;
 mod dump;
 mod limits;
+mod matrix;
 mod migrate;
 mod observers;
 mod persistence;
