@@ -16,6 +16,7 @@ pub mod config;
 mod engine;
 mod eviction;
 mod expire;
+mod functions;
 mod keyspace;
 mod lazy_free;
 mod mailbox;

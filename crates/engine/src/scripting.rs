@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::command::CommandError;
 use crate::config::LogLevel;
+use crate::functions::Functions;
 
 /// Runs scripts. An engine has at most one; scripts run with every stripe locked, so it is never
 /// asked to run two at a time.
@@ -33,22 +34,90 @@ pub trait Interpreter: Send + Sync {
     /// Lets go of all scripts and of everything that they left behind.
     fn reset(&self);
 
-    /// Runs a compiled script and writes what it returns.
+    /// Runs the code of a library and keeps the functions that it registers.
+    ///
+    /// # Errors
+    /// Why there is no such library, with the code word.
+    fn load_library(
+        &self,
+        code: &[u8],
+        host: &mut dyn LoadHost,
+    ) -> Result<Vec<LoadedFunction>, Vec<u8>>;
+
+    /// Lets go of functions.
+    fn forget_functions(&self, ids: &[FunctionId]);
+
+    /// Lets go of all functions and of everything that they left behind.
+    fn reset_functions(&self);
+
+    /// Runs a compiled script, or a function, and writes what it returns.
     fn run(&self, call: &ScriptCall<'_>, host: &mut dyn ScriptHost, out: &mut Writer<'_>);
 
-    /// Bytes that the interpreter has.
+    /// Bytes that the interpreter has for scripts.
     fn memory_bytes(&self) -> usize;
+
+    /// Bytes that the interpreter has for functions.
+    fn functions_memory_bytes(&self) -> usize;
+}
+
+/// Under which an interpreter keeps a function of a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FunctionId(pub i32);
+
+/// A function that a library has registered.
+#[derive(Debug, Clone)]
+pub struct LoadedFunction {
+    /// Its name, for which [`is_function_name`] holds.
+    pub name: String,
+    /// What the library says that it does.
+    pub description: Option<Vec<u8>>,
+    /// What the library says of it otherwise.
+    pub flags: ScriptFlags,
+    /// Under which it is kept.
+    pub id: FunctionId,
+}
+
+/// Whether a library or a function may have this name: letters, digits and underscores.
+pub fn is_function_name(name: &[u8]) -> bool {
+    !name.is_empty()
+        && name
+            .iter()
+            .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]
 pub struct ScriptCall<'a> {
-    /// The script's digest: what it was compiled under.
-    pub digest: &'a str,
+    /// What it is.
+    pub code: ScriptCode<'a>,
     /// The names of the keys that the caller gave.
     pub keys: &'a [&'a [u8]],
     /// The other arguments.
     pub arguments: &'a [&'a [u8]],
+}
+
+/// A script, or a function of a library.
+#[derive(Debug, Clone, Copy)]
+pub enum ScriptCode<'a> {
+    /// A script, by the digest that it was compiled under.
+    Script(&'a str),
+    /// A function.
+    Function {
+        /// Its name.
+        name: &'a str,
+        /// Under which it is kept.
+        id: FunctionId,
+    },
+}
+
+impl<'a> ScriptCode<'a> {
+    /// What it is called in error texts.
+    pub fn name(self) -> &'a str {
+        match self {
+            ScriptCode::Script(digest) => digest,
+            ScriptCode::Function { name, .. } => name,
+        }
+    }
 }
 
 /// Whether a running script goes on.
@@ -58,6 +127,15 @@ pub enum Interruption {
     Continue,
     /// It is to end with an error.
     Stop,
+}
+
+/// What the code of a library asks of the engine, while it is run to register functions.
+pub trait LoadHost {
+    /// Writes a line to the log, unless lines of its level are not kept.
+    fn log(&mut self, level: LogLevel, line: &[u8]);
+
+    /// Asked every now and then.
+    fn interrupt(&mut self) -> Interruption;
 }
 
 /// What a running script asks of the engine.
@@ -93,9 +171,9 @@ pub trait ScriptHost {
     fn elapsed_us(&mut self) -> i64;
 }
 
-/// What a script declares in its first line, `#!lua flags=...`.
+/// What a script declares in its first line, `#!lua flags=...`, and a library of each of its functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct ScriptFlags {
+pub struct ScriptFlags {
     /// There is no such line: what the script may do is found out while it runs.
     pub(crate) is_undeclared: bool,
     pub(crate) no_writes: bool,
@@ -107,7 +185,7 @@ pub(crate) struct ScriptFlags {
 
 impl ScriptFlags {
     /// Sets the flag of a name; answers whether there is one.
-    pub(crate) fn set(&mut self, name: &[u8]) -> bool {
+    pub fn set(&mut self, name: &[u8]) -> bool {
         let flag = match name {
             b"no-writes" => &mut self.no_writes,
             b"allow-oom" => &mut self.allow_oom,
@@ -118,6 +196,19 @@ impl ScriptFlags {
         };
         *flag = true;
         true
+    }
+
+    /// The names of the flags that are set, in Redis's order.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.no_writes, "no-writes"),
+            (self.allow_oom, "allow-oom"),
+            (self.allow_stale, "allow-stale"),
+            (self.no_cluster, "no-cluster"),
+            (self.allow_cross_slot_keys, "allow-cross-slot-keys"),
+        ]
+        .into_iter()
+        .filter_map(|(is_set, name)| is_set.then_some(name))
     }
 
     /// Whether writing commands are refused from the start.
@@ -160,6 +251,8 @@ pub(crate) struct Scripting {
     evicted: AtomicU64,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS.
     allows_everything: AtomicBool,
+    /// The libraries.
+    pub(crate) functions: Functions,
     /// What runs, as other sessions need to know it.
     pub(crate) running: RunningScript,
 }
@@ -171,6 +264,7 @@ impl Scripting {
             cache: Mutex::default(),
             evicted: AtomicU64::new(0),
             allows_everything: AtomicBool::new(false),
+            functions: Functions::default(),
             running: RunningScript::default(),
         }
     }
@@ -252,10 +346,16 @@ impl Scripting {
         self.evicted.load(Ordering::Relaxed)
     }
 
-    /// Bytes that the interpreter has.
+    /// Bytes that the interpreter has for scripts.
     pub(crate) fn memory_bytes(&self) -> usize {
         let interpreter = self.interpreter.as_ref();
         interpreter.map_or(0, |interpreter| interpreter.memory_bytes())
+    }
+
+    /// Bytes that the interpreter has for functions.
+    pub(crate) fn functions_memory_bytes(&self) -> usize {
+        let interpreter = self.interpreter.as_ref();
+        interpreter.map_or(0, |interpreter| interpreter.functions_memory_bytes())
     }
 }
 
@@ -269,6 +369,16 @@ pub(crate) struct RunningScript {
     /// Whether it is a function of a library, for FUNCTION KILL, and not a script, for SCRIPT KILL.
     is_function: AtomicBool,
     is_stopping: AtomicBool,
+    /// The function that takes too long, for FUNCTION STATS.
+    slow_function: Mutex<Option<SlowFunction>>,
+}
+
+/// A function that takes too long.
+#[derive(Debug, Clone)]
+pub(crate) struct SlowFunction {
+    pub(crate) name: String,
+    /// The command that called it.
+    pub(crate) command: Vec<Vec<u8>>,
 }
 
 impl RunningScript {
@@ -283,6 +393,9 @@ impl RunningScript {
     /// Notes that it is over.
     pub(crate) fn end(&self) {
         self.since_ms.store(0, Ordering::Release);
+        if self.is_function() {
+            *self.slow_function.lock() = None;
+        }
     }
 
     /// When the script that runs started, in milliseconds since 1970.
@@ -305,6 +418,16 @@ impl RunningScript {
 
     pub(crate) fn is_function(&self) -> bool {
         self.is_function.load(Ordering::Relaxed)
+    }
+
+    /// Notes which function takes too long.
+    pub(crate) fn note_slow_function(&self, function: SlowFunction) {
+        *self.slow_function.lock() = Some(function);
+    }
+
+    /// The function that takes too long.
+    pub(crate) fn slow_function(&self) -> Option<SlowFunction> {
+        self.slow_function.lock().clone()
     }
 
     pub(crate) fn note_write(&self) {

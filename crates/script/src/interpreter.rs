@@ -7,14 +7,16 @@
 use std::collections::HashMap;
 
 use oxidis_engine::config::Config;
-use oxidis_engine::scripting::{Interpreter, ScriptCall, ScriptHost};
+use oxidis_engine::scripting::{
+    FunctionId, Interpreter, LoadHost, LoadedFunction, ScriptCall, ScriptCode, ScriptHost,
+};
 use oxidis_resp::{Protocol, Writer};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
 use crate::digest::sha1_hex;
 use crate::limits::MEMORY_MAX_BYTES;
-use crate::lua::{Code, Frame, Kind, Running, State};
+use crate::lua::{Code, Failure, Frame, Kind, Purpose, Running, State};
 use crate::to_reply::{write_error, write_reply};
 
 /// Lua 5.1 with Redis's libraries, in Redis's sandbox.
@@ -23,6 +25,9 @@ pub struct Lua {
     seed: i32,
     memory_max_bytes: usize,
     scripts: Mutex<Scripts>,
+    /// Functions of libraries have an interpreter of their own, as in Redis: so SCRIPT FLUSH leaves them
+    /// alone.
+    functions: Mutex<State>,
 }
 
 struct Scripts {
@@ -42,6 +47,12 @@ impl Lua {
         let seed = seed as i32;
         Lua {
             scripts: Mutex::new(Scripts::new(&config, seed, memory_max_bytes)),
+            functions: Mutex::new(new_state(
+                Purpose::Functions,
+                &config,
+                seed,
+                memory_max_bytes,
+            )),
             config,
             seed,
             memory_max_bytes,
@@ -49,17 +60,26 @@ impl Lua {
     }
 }
 
+fn new_state(purpose: Purpose, config: &Config, seed: i32, memory_max_bytes: usize) -> State {
+    let allows_deprecated = config.lua_enable_deprecated_api();
+    State::new(purpose, memory_max_bytes, allows_deprecated, seed)
+}
+
 impl Scripts {
     fn new(config: &Config, seed: i32, memory_max_bytes: usize) -> Self {
         Scripts {
-            state: State::new(memory_max_bytes, config.lua_enable_deprecated_api(), seed),
+            state: new_state(Purpose::Scripts, config, seed, memory_max_bytes),
             codes: HashMap::new(),
         }
     }
 }
 
-/// The name of the chunk in error texts.
+/// The names of chunks in error texts.
 const CHUNK_NAME: &str = "@user_script";
+const LIBRARY_CHUNK_NAME: &str = "@user_function";
+
+/// What a script gets that would run inside another of its kind.
+const NESTED: &str = "ERR scripts cannot be nested";
 
 impl Interpreter for Lua {
     fn digest(&self, source: &[u8]) -> String {
@@ -86,32 +106,92 @@ impl Interpreter for Lua {
         *self.scripts.lock() = Scripts::new(&self.config, self.seed, self.memory_max_bytes);
     }
 
+    fn load_library(
+        &self,
+        code: &[u8],
+        host: &mut dyn LoadHost,
+    ) -> Result<Vec<LoadedFunction>, Vec<u8>> {
+        let Some(mut state) = self.functions.try_lock() else {
+            return Err(NESTED.as_bytes().to_vec());
+        };
+        let code = state
+            .compile(without_shebang(code), LIBRARY_CHUNK_NAME)
+            .map_err(|text| [b"ERR Error compiling function: ", &*text].concat())?;
+        let registered = state.load(code, host);
+        state.release(code);
+        let functions = registered
+            .map_err(|text| [b"ERR Error registering functions: ", &*text].concat())?
+            .into_iter()
+            .map(|function| LoadedFunction {
+                name: function.name,
+                description: function.description,
+                flags: function.flags,
+                id: FunctionId(function.code.number()),
+            });
+        Ok(functions.collect())
+    }
+
+    fn forget_functions(&self, ids: &[FunctionId]) {
+        // While one runs, nothing of it is let go; it is when all are.
+        if let Some(mut state) = self.functions.try_lock() {
+            ids.iter()
+                .for_each(|id| state.release(Code::of_number(id.0)));
+        }
+    }
+
+    fn reset_functions(&self) {
+        if let Some(mut state) = self.functions.try_lock() {
+            *state = new_state(
+                Purpose::Functions,
+                &self.config,
+                self.seed,
+                self.memory_max_bytes,
+            );
+        }
+    }
+
     fn run(&self, call: &ScriptCall<'_>, host: &mut dyn ScriptHost, out: &mut Writer<'_>) {
         let mut running = Running {
             host,
             protocol: Protocol::Resp2,
         };
-        // A script that runs a script: only DEBUG can make that possible.
-        let Some(mut scripts) = self.scripts.try_lock() else {
-            write_error(&mut running, out, b"ERR scripts cannot be nested", false);
-            return;
+        let name = call.code.name();
+        let read = |frame: &mut Frame<'_>, running: &mut Running<'_>, ended| match ended {
+            Ok(()) => write_reply(frame, running, out),
+            Err(Failure) => write_failure(frame, running, out, name),
         };
-        let Some(&code) = scripts.codes.get(call.digest) else {
-            write_error(&mut running, out, b"ERR the script was not compiled", false);
-            return;
-        };
-        let state = &mut scripts.state;
-        state.set_global("KEYS", |frame| push_array(frame, call.keys));
-        state.set_global("ARGV", |frame| push_array(frame, call.arguments));
-        state.run(
-            code,
-            &mut running,
-            |_| 0,
-            |frame, running, ended| match ended {
-                Ok(()) => write_reply(frame, running, out),
-                Err(_) => write_failure(frame, running, out, call.digest),
-            },
-        );
+        match call.code {
+            ScriptCode::Script(digest) => {
+                // A script that runs a script: only DEBUG can make that possible.
+                let Some(mut scripts) = self.scripts.try_lock() else {
+                    return write_error(&mut running, out, NESTED.as_bytes(), false);
+                };
+                let Some(&code) = scripts.codes.get(digest) else {
+                    let text = b"ERR the script was not compiled";
+                    return write_error(&mut running, out, text, false);
+                };
+                let state = &mut scripts.state;
+                state.set_global("KEYS", |frame| push_array(frame, call.keys));
+                state.set_global("ARGV", |frame| push_array(frame, call.arguments));
+                state.run(code, &mut running, |_| 0, read);
+            }
+            ScriptCode::Function { id, .. } => {
+                let Some(mut state) = self.functions.try_lock() else {
+                    return write_error(&mut running, out, NESTED.as_bytes(), false);
+                };
+                let push = |frame: &mut Frame<'_>| {
+                    push_array(frame, call.keys);
+                    push_array(frame, call.arguments);
+                    2
+                };
+                state.run(Code::of_number(id.0), &mut running, push, read);
+            }
+        }
+    }
+
+    fn functions_memory_bytes(&self) -> usize {
+        let state = self.functions.try_lock();
+        state.map_or(0, |mut state| state.memory_bytes())
     }
 
     fn memory_bytes(&self) -> usize {

@@ -15,6 +15,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::debug::COMMANDS,
     super::dump::COMMANDS,
     super::expire::COMMANDS,
+    super::functions::COMMANDS,
     super::generic::COMMANDS,
     super::geo::COMMANDS,
     super::hash::COMMANDS,

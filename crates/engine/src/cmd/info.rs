@@ -371,14 +371,15 @@ fn memory(page: &mut Page, worker: &mut Worker) {
     page.bytes("used_memory_lua", interpreter);
     page.field("used_memory_scripts_eval", overview.scripts);
     page.field("number_of_cached_scripts", overview.script_count);
-    page.zeros(&[
-        "number_of_functions",
-        "number_of_libraries",
-        "used_memory_vm_functions",
-    ]);
-    page.bytes("used_memory_vm_total", interpreter);
-    page.zeros(&["used_memory_functions"]);
-    page.bytes("used_memory_scripts", overview.scripts);
+    let (library_count, function_count, function_bytes) = engine.scripting.functions.counts();
+    let function_bytes = function_bytes as u64;
+    page.field("number_of_functions", function_count);
+    page.field("number_of_libraries", library_count);
+    let functions_interpreter = engine.scripting.functions_memory_bytes() as u64;
+    page.field("used_memory_vm_functions", functions_interpreter);
+    page.bytes("used_memory_vm_total", interpreter + functions_interpreter);
+    page.field("used_memory_functions", function_bytes);
+    page.bytes("used_memory_scripts", overview.scripts + function_bytes);
     page.bytes("maxmemory", engine.config.maxmemory());
     page.field("maxmemory_policy", engine.config.maxmemory_policy().word());
     if let Some(resident) = resident.filter(|_| used > 0) {

@@ -188,7 +188,8 @@ fn memory_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     field("cluster.links", 0, out);
     field("aof.buffer", 0, out);
     field("lua.caches", overview.scripts, out);
-    field("functions.caches", 0, out);
+    let (_, _, function_bytes) = cx.engine().scripting.functions.counts();
+    field("functions.caches", function_bytes as u64, out);
     let databases = overview.databases.iter().enumerate();
     let mut tables = 0;
     for (index, sum) in databases.filter(|(_, sum)| sum.keys > 0) {

@@ -16,6 +16,7 @@ mod debug;
 mod dump;
 mod expire;
 mod families;
+mod functions;
 mod generic;
 mod geo;
 mod hash;

@@ -7,12 +7,14 @@ use crate::acl::{self, DenialContext};
 use crate::command::{Args, CommandError, Context, Flags};
 use crate::config::LogLevel;
 use crate::persistence::{MISCONF, refuses_writes};
-use crate::scripting::{Interruption, ScriptFlags, ScriptHost};
+use crate::scripting::{Interruption, ScriptCode, ScriptFlags, ScriptHost, SlowFunction};
 
 /// The session, its locks and its worker, lent to a script for the time that it runs.
 pub(super) struct Host<'c, 'a> {
     cx: &'c mut Context<'a>,
     flags: ScriptFlags,
+    /// What runs, if it is a function.
+    function: Option<&'c str>,
     is_read_only: bool,
     /// Whether there was no memory left when the script started.
     is_out_of_memory: bool,
@@ -34,7 +36,7 @@ impl<'c, 'a> Host<'c, 'a> {
     pub(super) fn start(
         cx: &'c mut Context<'a>,
         flags: ScriptFlags,
-        is_function: bool,
+        code: ScriptCode<'c>,
     ) -> Result<Self, CommandError> {
         let is_reading_command = cx.registered.command.flags.contains(Flags::READONLY);
         let is_out_of_memory = cx.worker.is_out_of_memory;
@@ -63,8 +65,13 @@ impl<'c, 'a> Host<'c, 'a> {
         }
         let started_us = cx.worker.engine.clock.now_us();
         let running = &cx.worker.engine.scripting.running;
-        running.start(started_us / 1000, is_function);
+        let function = match code {
+            ScriptCode::Script(_) => None,
+            ScriptCode::Function { name, .. } => Some(name),
+        };
+        running.start(started_us / 1000, function.is_some());
         Ok(Host {
+            function,
             is_read_only: is_reading_command || flags.is_read_only(),
             flags,
             is_out_of_memory,
@@ -117,14 +124,19 @@ impl<'c, 'a> Host<'c, 'a> {
         None
     }
 
-    /// Tells the log that the script takes too long.
+    /// Tells the log that the script takes too long, and FUNCTION STATS which function it is.
     fn note_busy(&self) {
         let engine = &self.cx.worker.engine;
-        let command = if engine.scripting.running.is_function() {
-            "FUNCTION KILL"
-        } else {
-            "SCRIPT KILL"
+        let command = match self.function {
+            Some(_) => "FUNCTION KILL",
+            None => "SCRIPT KILL",
         };
+        if let Some(name) = self.function {
+            engine.scripting.running.note_slow_function(SlowFunction {
+                name: name.to_owned(),
+                command: self.cx.args().to_owned(),
+            });
+        }
         let elapsed_ms = (engine.clock.now_us() - self.started_us) / 1000;
         let line = format!(
             "Slow script detected: still in execution after {elapsed_ms} milliseconds. {command} \

@@ -8,7 +8,7 @@ use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec,
     Locks, Reply,
 };
-use crate::scripting::{Interpreter, Script, ScriptCall, ScriptFlags};
+use crate::scripting::{Interpreter, Script, ScriptCall, ScriptCode, ScriptFlags};
 
 const EVALUATING: Flags = Flags::NOSCRIPT
     .union(Flags::STALE)
@@ -16,15 +16,16 @@ const EVALUATING: Flags = Flags::NOSCRIPT
     .union(Flags::NO_MANDATORY_KEYS)
     .union(Flags::MOVABLEKEYS);
 /// A script may write, unless it says otherwise.
-const WRITING: Flags = EVALUATING.union(Flags::MAY_REPLICATE);
-const READING: Flags = EVALUATING.union(Flags::READONLY);
+pub(super) const WRITING: Flags = EVALUATING.union(Flags::MAY_REPLICATE);
+pub(super) const READING: Flags = EVALUATING.union(Flags::READONLY);
 
 /// Nobody knows what a script does with its keys.
-const WRITTEN_KEYS: &[KeySpec] = &[KeySpec::counted(
+pub(super) const WRITTEN_KEYS: &[KeySpec] = &[KeySpec::counted(
     2,
     KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE),
 )];
-const READ_KEYS: &[KeySpec] = &[KeySpec::counted(2, KeyFlags::RO.union(KeyFlags::ACCESS))];
+pub(super) const READ_KEYS: &[KeySpec] =
+    &[KeySpec::counted(2, KeyFlags::RO.union(KeyFlags::ACCESS))];
 
 const ROW: Command = Command {
     categories: Categories::SCRIPTING,
@@ -32,8 +33,8 @@ const ROW: Command = Command {
     ..Command::DEFAULT
 };
 
-/// What runs a script. It may use keys that it does not name, so it locks everything.
-const EVAL: Command = Command {
+/// What runs a script or a function. It may use keys that it does not name, so it locks everything.
+pub(super) const EVAL: Command = Command {
     arity: -3,
     locks: Locks::All,
     complexity: "That of the script",
@@ -205,7 +206,8 @@ fn eval(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         Some(script) => script,
         None => load(cx, &*interpreter, digest, source, true)?,
     };
-    run(cx, &*interpreter, &script, keys, out)
+    let code = ScriptCode::Script(&script.digest);
+    run(cx, &*interpreter, (code, script.flags), keys, out)
 }
 
 fn evalsha(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
@@ -217,7 +219,8 @@ fn evalsha(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let keys = key_count(cx)?;
     let digest = lower_case(cx.arg(1));
     let script = cx.worker.engine.scripting.find(&digest).ok_or(NO_SCRIPT)?;
-    run(cx, &*interpreter, &script, keys, out)
+    let code = ScriptCode::Script(&script.digest);
+    run(cx, &*interpreter, (code, script.flags), keys, out)
 }
 
 fn lower_case(digest: &[u8]) -> String {
@@ -225,8 +228,12 @@ fn lower_case(digest: &[u8]) -> String {
 }
 
 /// How many of the arguments behind the second are keys.
-pub(super) fn key_count(cx: &Context<'_>) -> Result<usize, CommandError> {
-    let count = cx.integer(2)?;
+fn key_count(cx: &Context<'_>) -> Result<usize, CommandError> {
+    checked_key_count(cx, cx.integer(2)?)
+}
+
+/// A number of keys, if the arguments behind the second can be so many.
+pub(super) fn checked_key_count(cx: &Context<'_>, count: i64) -> Result<usize, CommandError> {
     match usize::try_from(count) {
         Ok(count) if count <= cx.argc() - 3 => Ok(count),
         Ok(_) => Err(CommandError::text(
@@ -296,21 +303,22 @@ fn declared_flags(source: &[u8]) -> Result<ScriptFlags, CommandError> {
     Ok(flags)
 }
 
-fn run(
+/// Runs a script or a function, of which these are the flags.
+pub(super) fn run(
     cx: &mut Context<'_>,
     interpreter: &dyn Interpreter,
-    script: &Script,
+    (code, flags): (ScriptCode<'_>, ScriptFlags),
     keys: usize,
     out: &mut Reply<'_>,
 ) -> CommandResult {
     let arguments: smallvec::SmallVec<[&[u8]; 16]> = cx.args().iter().skip(3).collect();
     let (keys, arguments) = arguments.split_at(keys);
     let call = ScriptCall {
-        digest: &script.digest,
+        code,
         keys,
         arguments,
     };
-    let mut host = Host::start(cx, script.flags, false)?;
+    let mut host = Host::start(cx, flags, code)?;
     interpreter.run(&call, &mut host, out);
     host.end();
     Ok(())

@@ -151,6 +151,20 @@ pub trait SnapshotCodec: Send + Sync {
         verifies_checksum: bool,
         limits: &EncodingLimits,
     ) -> Result<Value, RestoreError>;
+
+    /// Libraries of functions, as FUNCTION DUMP answers them.
+    fn dump_functions(&self, codes: &[Vec<u8>], options: SaveOptions) -> Vec<u8>;
+
+    /// The codes of the libraries that FUNCTION DUMP, here or at another server, gave this payload for.
+    ///
+    /// # Errors
+    ///
+    /// Whether its frame is wrong, or what it holds, in the words that FUNCTION RESTORE answers.
+    fn restore_functions(
+        &self,
+        payload: &[u8],
+        verifies_checksum: bool,
+    ) -> Result<Vec<Vec<u8>>, RestoreError>;
 }
 
 /// Why a data set could not be read; the codec's own words.

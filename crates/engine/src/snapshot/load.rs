@@ -3,9 +3,12 @@
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use super::{LoadOptions, Loaded, LoadedEntry, SnapshotCodec, SnapshotError};
 use crate::config::LogLevel;
 use crate::engine::Engine;
+use crate::functions::{Collision, Loading, Restore};
 use crate::keyspace::access::of_idle_seconds;
 use crate::keyspace::{Entry, Keyspace};
 use crate::value::EncodingLimits;
@@ -27,6 +30,8 @@ struct Loader<'e> {
     engine: &'e Engine,
     /// Where it is put together.
     staging: Keyspace,
+    /// The code of libraries of functions.
+    functions: Mutex<Vec<Vec<u8>>>,
     now_ms: i64,
     /// Whether a key may come twice; then the last one counts.
     allows_duplicates: bool,
@@ -41,6 +46,7 @@ impl<'e> Loader<'e> {
         Loader {
             engine,
             staging: engine.keyspace.empty_sibling(),
+            functions: Mutex::default(),
             now_ms: engine.now_ms(),
             allows_duplicates,
             keys: AtomicU64::new(0),
@@ -87,9 +93,7 @@ impl<'e> Loader<'e> {
                     self.engine.host.log(LogLevel::Notice, &line);
                 }
             }
-            Loaded::Function { .. } => {
-                return Err("functions cannot be loaded".to_owned());
-            }
+            Loaded::Function { code } => self.functions.lock().push(code.to_vec()),
             Loaded::Sizes { .. } => {}
         }
         Ok(())
@@ -140,6 +144,29 @@ impl<'e> Loader<'e> {
         }
     }
 
+    /// Makes the libraries of functions whose code was read, in the place of those that are there or
+    /// beside them.
+    fn finish_functions(&self, keeps_old: bool) -> Result<(), String> {
+        let codes = std::mem::take(&mut *self.functions.lock());
+        let scripting = &self.engine.scripting;
+        let Some(interpreter) = scripting.interpreter() else {
+            return match codes.is_empty() {
+                true => Ok(()),
+                false => Err("there are functions, and no interpreter to run them".to_owned()),
+            };
+        };
+        let policy = match (keeps_old, self.allows_duplicates) {
+            (false, _) => Restore::Flush,
+            (true, true) => Restore::Beside(Collision::Replace),
+            (true, false) => Restore::Beside(Collision::Refuse),
+        };
+        let mut host = Loading::unlimited(self.engine);
+        let restored = scripting
+            .functions
+            .restore(&**interpreter, &codes, policy, &mut host);
+        restored.map_err(|error| format!("Failed loading a library of functions: {error}"))
+    }
+
     fn report(&self) -> LoadReport {
         LoadReport {
             keys: self.keys.load(Ordering::Relaxed),
@@ -151,6 +178,7 @@ impl<'e> Loader<'e> {
     /// Puts what was loaded into the key space: in the place of what is there, or beside it. Every stripe of
     /// the worker must be locked.
     fn finish(self, worker: &mut Worker, keeps_old: bool) -> Result<LoadReport, String> {
+        self.finish_functions(keeps_old)?;
         let report = self.report();
         for index in 0..self.staging.stripe_count() {
             for number in 0..self.engine.databases {

@@ -91,6 +91,7 @@ impl Output {
             checksum: engine.config.rdbchecksum().then_some(0),
         };
         output.codec.begin(&facts(engine), &mut output.buffer);
+        write_functions(engine, &*output.codec, &mut output.buffer);
         Ok(output)
     }
 
@@ -116,6 +117,13 @@ impl Output {
         self.codec.end(self.checksum, &mut self.buffer);
         self.file.append(&self.buffer)?;
         self.file.commit()
+    }
+}
+
+/// The libraries of functions, which belong to no database.
+fn write_functions(engine: &Engine, codec: &dyn SnapshotCodec, out: &mut Vec<u8>) {
+    for code in engine.scripting.functions.codes() {
+        codec.function(&code, save_options(engine), out);
     }
 }
 
@@ -179,6 +187,7 @@ fn walk_all(
 pub(crate) fn write_all(worker: &Worker, codec: &dyn SnapshotCodec) -> Vec<u8> {
     let mut out = Vec::new();
     codec.begin(&facts(&worker.engine), &mut out);
+    write_functions(&worker.engine, codec, &mut out);
     walk_all(worker, codec, &mut out, &mut |_| Ok(())).expect("nothing is flushed");
     let sum = worker.engine.config.rdbchecksum();
     let sum = sum.then(|| codec.checksum(0, &out));

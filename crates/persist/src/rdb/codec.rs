@@ -62,4 +62,16 @@ impl SnapshotCodec for Rdb {
             error => RestoreError::Data(SnapshotError::new(error.to_string())),
         })
     }
+
+    fn dump_functions(&self, codes: &[Vec<u8>], options: SaveOptions) -> Vec<u8> {
+        payload::dump_functions(codes, options)
+    }
+
+    fn restore_functions(
+        &self,
+        payload: &[u8],
+        verifies_checksum: bool,
+    ) -> Result<Vec<Vec<u8>>, RestoreError> {
+        payload::restore_functions(payload, verifies_checksum)
+    }
 }

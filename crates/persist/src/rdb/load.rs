@@ -149,7 +149,7 @@ fn read_all(
 
 /// The code of a library of functions. What release candidates of Redis 7.0 kept beside it stands in
 /// the first line of later ones.
-fn function(reader: &mut Reader<'_>) -> Result<Vec<u8>, RdbError> {
+pub(super) fn function(reader: &mut Reader<'_>) -> Result<Vec<u8>, RdbError> {
     if reader.byte()? == OPCODE_FUNCTION {
         return Ok(reader.text()?.into_vec());
     }

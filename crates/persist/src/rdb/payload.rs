@@ -1,12 +1,14 @@
-//! The payload of DUMP and RESTORE: the type of a value and the value as in an RDB file, two bytes with the
-//! version, and eight with the checksum of all that; from Redis's `cluster.c`.
+//! The payloads of DUMP and RESTORE: the type of a value and the value as in an RDB file, two bytes with the
+//! version, and eight with the checksum of all that; from Redis's `cluster.c`. Those of FUNCTION DUMP and
+//! RESTORE have records of libraries in the place of the value.
 
+use oxidis_engine::snapshot::{RestoreError, SaveOptions, SnapshotError};
 use oxidis_engine::value::{EncodingLimits, Value, ValueRef};
 
-use super::codes::VERSION_NEWEST;
+use super::codes::{OPCODE_FUNCTION, OPCODE_FUNCTION_EARLY, VERSION_NEWEST, VERSION_WRITTEN};
 use super::reader::Reader;
 use super::writer::Writer;
-use super::{RdbError, checksum, decode, encode};
+use super::{RdbError, checksum, decode, encode, load, save};
 
 const FOOTER_LEN: usize = 10;
 
@@ -18,20 +20,21 @@ pub(super) fn dump(value: ValueRef<'_>, compresses: bool) -> Vec<u8> {
         compresses,
     };
     encode::value(&mut writer, value);
-    out.extend_from_slice(&encode::version_of(value).to_le_bytes());
+    sealed(out, encode::version_of(value))
+}
+
+/// A payload with its footer.
+fn sealed(mut out: Vec<u8>, version: u16) -> Vec<u8> {
+    out.extend_from_slice(&version.to_le_bytes());
     let sum = checksum::extend(0, &out);
     out.extend_from_slice(&sum.to_le_bytes());
     out
 }
 
-/// The value of a payload.
-pub(super) fn restore(
-    payload: &[u8],
-    is_checked: bool,
-    limits: &EncodingLimits,
-) -> Result<Value, RdbError> {
+/// What stands before the footer, if that is right.
+fn opened(payload: &[u8], is_checked: bool) -> Result<&[u8], RdbError> {
     let at = payload.len().checked_sub(FOOTER_LEN);
-    let Some((value, footer)) = at.map(|at| payload.split_at(at)) else {
+    let Some((content, footer)) = at.map(|at| payload.split_at(at)) else {
         return Err(RdbError::Footer);
     };
     let (summed, sum) = payload.split_at(payload.len() - 8);
@@ -40,7 +43,47 @@ pub(super) fn restore(
     {
         return Err(RdbError::Footer);
     }
+    Ok(content)
+}
+
+/// The value of a payload.
+pub(super) fn restore(
+    payload: &[u8],
+    is_checked: bool,
+    limits: &EncodingLimits,
+) -> Result<Value, RdbError> {
+    let value = opened(payload, is_checked)?;
     let mut reader = Reader::new(value, 0);
     let code = reader.byte()?;
     decode::value(&mut reader, code, limits)
+}
+
+/// The payload of libraries of functions.
+pub(super) fn dump_functions(codes: &[Vec<u8>], options: SaveOptions) -> Vec<u8> {
+    let mut out = Vec::new();
+    for code in codes {
+        save::function(code, options, &mut out);
+    }
+    sealed(out, VERSION_WRITTEN)
+}
+
+/// The codes of a payload's libraries; or what FUNCTION RESTORE says of it.
+pub(super) fn restore_functions(
+    payload: &[u8],
+    is_checked: bool,
+) -> Result<Vec<Vec<u8>>, RestoreError> {
+    let wrong = |words: &str| RestoreError::Data(SnapshotError::new(words.to_owned()));
+    let mut rest = opened(payload, is_checked).map_err(|_| RestoreError::Footer)?;
+    let mut codes = Vec::new();
+    while let Some(code) = rest.first() {
+        if !matches!(*code, OPCODE_FUNCTION | OPCODE_FUNCTION_EARLY) {
+            return Err(wrong("given type is not a function"));
+        }
+        let mut reader = Reader::new(rest, 0);
+        let code = load::function(&mut reader)
+            .map_err(|_| wrong("failed loading the given functions payload"))?;
+        codes.push(code);
+        rest = &rest[reader.position()..];
+    }
+    Ok(codes)
 }

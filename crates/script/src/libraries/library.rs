@@ -15,6 +15,12 @@ pub(crate) struct Library {
 /// A library that is nothing but functions.
 pub(super) fn nothing_more(_: &mut Frame<'_>) {}
 
+/// What `redis` has for scripts and not for functions.
+pub(crate) const SCRIPTS_ONLY: Library = super::redis::SCRIPTS_ONLY;
+
+/// What stands in the place of all of them while a library of functions is loaded.
+pub(crate) const LOADING: Library = super::functions::LIBRARY;
+
 /// All libraries.
 pub(crate) const ALL: &[Library] = &[
     super::redis::LIBRARY,

@@ -6,6 +6,7 @@ use oxidis_resp::Protocol;
 use smallvec::SmallVec;
 
 use super::Library;
+use super::library::nothing_more;
 use crate::digest::sha1_hex;
 use crate::from_reply::push_reply;
 use crate::lua::{Frame, Kind, Raise, Results, function, integer_of};
@@ -23,11 +24,18 @@ pub(super) const LIBRARY: Library = Library {
         ("setresp", function!(set_resp)),
         ("set_repl", function!(set_repl)),
         ("acl_check_cmd", function!(acl_check_cmd)),
+    ],
+    fill: constants,
+};
+
+pub(super) const SCRIPTS_ONLY: Library = Library {
+    name: "redis",
+    functions: &[
         ("breakpoint", function!(breakpoint)),
         ("debug", function!(debug)),
         ("replicate_commands", function!(replicate_commands)),
     ],
-    fill: constants,
+    fill: nothing_more,
 };
 
 const LOG_LEVELS: [(&str, LogLevel); 4] = [
@@ -42,10 +50,8 @@ const PROPAGATE_AOF: u32 = 1;
 const PROPAGATE_REPLICAS: u32 = 2;
 
 fn constants(frame: &mut Frame<'_>) {
-    for (number, (name, _)) in LOG_LEVELS.iter().enumerate() {
-        frame.push_number(number as f64);
-        frame.set_field(-2, name);
-    }
+    log_levels(frame);
+    versions(frame);
     let targets = [
         ("REPL_NONE", 0),
         ("REPL_AOF", PROPAGATE_AOF),
@@ -57,6 +63,16 @@ fn constants(frame: &mut Frame<'_>) {
         frame.push_number(f64::from(targets));
         frame.set_field(-2, name);
     }
+}
+
+pub(super) fn log_levels(frame: &mut Frame<'_>) {
+    for (number, (name, _)) in LOG_LEVELS.iter().enumerate() {
+        frame.push_number(number as f64);
+        frame.set_field(-2, name);
+    }
+}
+
+pub(super) fn versions(frame: &mut Frame<'_>) {
     frame.push_bytes(version::REDIS_VERSION.as_bytes());
     frame.set_field(-2, "REDIS_VERSION");
     frame.push_number(f64::from(version_number()));
@@ -88,7 +104,7 @@ fn push_error(frame: &mut Frame<'_>, text: &[u8], is_counted: bool) {
 }
 
 /// Fails with such an error.
-fn raise(frame: &mut Frame<'_>, text: &str) -> Results {
+pub(super) fn raise(frame: &mut Frame<'_>, text: &str) -> Results {
     push_error(frame, text.as_bytes(), false);
     Err(Raise::Top)
 }
@@ -209,7 +225,7 @@ fn sha1hex(frame: &mut Frame<'_>) -> Results {
     Ok(1)
 }
 
-fn log(frame: &mut Frame<'_>) -> Results {
+pub(super) fn log(frame: &mut Frame<'_>) -> Results {
     let count = frame.top();
     if count < 2 {
         return raise(frame, "redis.log() requires two arguments or more.");
@@ -230,7 +246,12 @@ fn log(frame: &mut Frame<'_>) -> Results {
             line.extend_from_slice(text);
         }
     }
-    frame.with_running(|_, running| running.host.log(*level, &line));
+    if frame
+        .with_running(|_, running| running.host.log(*level, &line))
+        .is_none()
+    {
+        frame.with_loading(|_, loading| loading.host.log(*level, &line));
+    }
     Ok(0)
 }
 

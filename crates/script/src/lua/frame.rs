@@ -17,7 +17,7 @@ use std::ptr::NonNull;
 
 use mlua_sys as ffi;
 
-use super::heap::{Heap, Running};
+use super::heap::{Heap, Loading, Running};
 use crate::libraries::JsonSettings;
 use crate::random::Lrand48;
 
@@ -234,6 +234,19 @@ impl<'a> Frame<'a> {
         let running = self.heap().set_running(None);
         self.heap().set_running(running);
         running.is_some()
+    }
+
+    /// Calls `body` with the library that is being loaded; answers `None` if none is.
+    pub(crate) fn with_loading<R>(
+        &mut self,
+        body: impl FnOnce(&mut Self, &mut Loading<'_>) -> R,
+    ) -> Option<R> {
+        let mut loading = self.heap().set_loading(None)?;
+        // SAFETY: `State::load` put it there, and takes it away before it goes. While `body` runs it
+        // is nowhere else.
+        let answer = body(self, unsafe { loading.as_mut() });
+        self.heap().set_loading(Some(loading));
+        Some(answer)
     }
 
     // The stack.

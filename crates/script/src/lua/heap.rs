@@ -10,9 +10,10 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::ffi::c_void;
 use std::ptr::NonNull;
 
-use oxidis_engine::scripting::ScriptHost;
+use oxidis_engine::scripting::{LoadHost, ScriptFlags, ScriptHost};
 use oxidis_resp::Protocol;
 
+use super::state::Code;
 use crate::libraries::JsonSettings;
 use crate::random::Lrand48;
 
@@ -22,6 +23,22 @@ pub(crate) struct Running<'a> {
     pub(crate) host: &'a mut dyn ScriptHost,
     /// How replies reach the script (`redis.setresp`).
     pub(crate) protocol: Protocol,
+}
+
+/// What `redis.register_function` finds of the library whose code runs.
+pub(crate) struct Loading<'a> {
+    /// The engine.
+    pub(crate) host: &'a mut dyn LoadHost,
+    /// What was registered so far.
+    pub(crate) functions: Vec<Registered>,
+}
+
+/// A function that a library has registered.
+pub(crate) struct Registered {
+    pub(crate) name: String,
+    pub(crate) description: Option<Vec<u8>>,
+    pub(crate) flags: ScriptFlags,
+    pub(crate) code: Code,
 }
 
 /// The memory of one interpreter. It stays in its place: Lua knows its address.
@@ -35,6 +52,8 @@ pub(crate) struct Heap {
     /// The script that runs. The lifetime is that of the call of `State::run` that set it, and it is
     /// taken out before that call ends.
     running: Option<NonNull<Running<'static>>>,
+    /// The library whose code runs; as for the script, with `State::load`.
+    loading: Option<NonNull<Loading<'static>>>,
     /// The numbers of `math.random`.
     pub(super) random: Lrand48,
     /// What scripts have set of `cjson`.
@@ -52,6 +71,7 @@ impl Heap {
             is_lenient: false,
             has_refused: false,
             running: None,
+            loading: None,
             random: Lrand48::new(0),
             json: JsonSettings::default(),
         })
@@ -87,6 +107,14 @@ impl Heap {
         running: Option<NonNull<Running<'static>>>,
     ) -> Option<NonNull<Running<'static>>> {
         std::mem::replace(&mut self.running, running)
+    }
+
+    /// The same for the library that is being loaded.
+    pub(super) fn set_loading(
+        &mut self,
+        loading: Option<NonNull<Loading<'static>>>,
+    ) -> Option<NonNull<Loading<'static>>> {
+        std::mem::replace(&mut self.loading, loading)
     }
 
     fn layout(size: usize) -> Layout {

@@ -68,7 +68,11 @@ impl Frame<'_> {
         unsafe { ffi::lua_sethook(self.state(), Some(ask), ffi::LUA_MASKLINE, 0) };
         self.ensure_stack(4);
         self.push_table(0, 1);
-        self.push_bytes(b"ERR Script killed by user with SCRIPT KILL...");
+        let is_loading = self.with_loading(|_, _| ()).is_some();
+        self.push_bytes(match is_loading {
+            true => b"ERR FUNCTION LOAD timeout".as_slice(),
+            false => b"ERR Script killed by user with SCRIPT KILL...",
+        });
         self.set_field(-2, "err");
         Err(Raise::Top)
     }
@@ -77,6 +81,7 @@ impl Frame<'_> {
     pub(super) fn asks_to_go_on(&mut self) -> bool {
         let answer = catch_unwind(AssertUnwindSafe(|| {
             self.with_running(|_, running| running.host.interrupt())
+                .or_else(|| self.with_loading(|_, loading| loading.host.interrupt()))
         }));
         !matches!(answer, Ok(Some(Interruption::Stop)) | Err(_))
     }

@@ -16,6 +16,6 @@ mod state;
 
 pub(crate) use above::Above;
 pub(crate) use frame::{Entry, Frame, Kind, Raise, Results, enter, function, integer_of};
-pub(crate) use heap::Running;
+pub(crate) use heap::{Registered, Running};
 pub(crate) use interrupt::Watch;
-pub(crate) use state::{Code, State};
+pub(crate) use state::{Code, Failure, Purpose, State};

@@ -22,6 +22,7 @@ use mlua_sys as ffi;
 use crate::libraries;
 
 use super::frame::Frame;
+use super::state::Purpose;
 
 /// Its address is the key under which a guard's metatable has the real table.
 static REAL: u8 = 0;
@@ -44,7 +45,7 @@ fn key(of: &'static u8) -> *mut c_void {
 ///
 /// # Safety
 /// The state is new, its heap lenient.
-pub(super) unsafe fn build(state: *mut ffi::lua_State, allows_deprecated: bool) {
+pub(super) unsafe fn build(state: *mut ffi::lua_State, purpose: Purpose, allows_deprecated: bool) {
     // SAFETY: the caller's promise; nothing here raises while the heap is lenient.
     unsafe {
         open(state, ffi::luaopen_base, c"");
@@ -63,6 +64,9 @@ pub(super) unsafe fn build(state: *mut ffi::lua_State, allows_deprecated: bool) 
         }
         for library in libraries::ALL {
             open_ours(state, library);
+        }
+        if purpose == Purpose::Scripts {
+            open_ours(state, &libraries::SCRIPTS_ONLY);
         }
         replace_functions(state, allows_deprecated);
         guard_everything(state);
@@ -102,6 +106,59 @@ unsafe fn open_ours(state: *mut ffi::lua_State, library: &libraries::Library) {
         frame.push_bytes(library.name.as_bytes());
         frame.insert(-2);
         ffi::lua_rawset(state, ffi::LUA_GLOBALSINDEX);
+    }
+}
+
+/// Makes what the code of a library finds in the place of the globals while it is loaded: enough to
+/// register functions. Leaves the guarded table on the stack, real.
+///
+/// # Safety
+/// The state is one that [`build`] has built, its heap lenient.
+pub(super) unsafe fn build_load_globals(state: *mut ffi::lua_State) {
+    // SAFETY: the caller's promise; nothing here raises while the heap is lenient.
+    unsafe {
+        let mut frame = Frame::of(state);
+        frame.push_table(0, 1);
+        let library = libraries::LOADING;
+        frame.push_table(0, library.functions.len());
+        for (name, function) in library.functions {
+            frame.push_function(*function);
+            frame.set_field(-2, name);
+        }
+        (library.fill)(&mut frame);
+        refuse_missing(state);
+        frame.set_field(-2, library.name);
+        refuse_missing(state);
+        push_guard(state);
+        ffi::lua_settop(state, -2);
+    }
+}
+
+/// Lets it be an error to ask the table on top for what it does not have.
+unsafe fn refuse_missing(state: *mut ffi::lua_State) {
+    // SAFETY: as `build`.
+    unsafe {
+        ffi::lua_createtable(state, 0, 1);
+        ffi::lua_pushcclosure(state, missing_global, 0);
+        ffi::lua_setfield(state, -2, c"__index".as_ptr());
+        ffi::lua_setmetatable(state, -2);
+    }
+}
+
+/// Lets the guard at `guard` stand for the table on top from now on, which is taken off.
+///
+/// # Safety
+/// There is a guard at `guard`, and a real table on top; the heap is lenient.
+pub(super) unsafe fn set_guarded(state: *mut ffi::lua_State, guard: c_int) {
+    // SAFETY: the caller's promise; every guard has a metatable.
+    unsafe {
+        ffi::lua_getmetatable(state, guard);
+        ffi::lua_pushvalue(state, -2);
+        ffi::lua_setfield(state, -2, c"__index".as_ptr());
+        ffi::lua_pushlightuserdata(state, key(&REAL));
+        ffi::lua_pushvalue(state, -3);
+        ffi::lua_rawset(state, -3);
+        ffi::lua_settop(state, -3);
     }
 }
 

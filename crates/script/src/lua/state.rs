@@ -6,14 +6,44 @@ use std::ffi::{CString, c_int};
 use std::ptr::NonNull;
 
 use mlua_sys as ffi;
+use oxidis_engine::scripting::LoadHost;
 
 use super::frame::{Frame, Kind, Results, function};
-use super::heap::{Heap, Running};
+use super::heap::{Heap, Loading, Registered, Running};
 use super::{interrupt, sandbox};
 
 /// A compiled function that the interpreter keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Code(c_int);
+pub(crate) struct Code(pub(super) c_int);
+
+impl Code {
+    /// Keeps the function at `index` of a stack.
+    pub(crate) fn keep(frame: &mut Frame<'_>, index: i32) -> Self {
+        debug_assert_eq!(frame.kind(index), Kind::Function);
+        frame.push_value(index);
+        // SAFETY: there is a value on top, and the heap is lenient.
+        Code(unsafe { ffi::luaL_ref(frame.state(), ffi::LUA_REGISTRYINDEX) })
+    }
+
+    /// The number under which it is kept.
+    pub(crate) fn number(self) -> i32 {
+        self.0
+    }
+
+    /// What [`Self::number`] has given.
+    pub(crate) fn of_number(number: i32) -> Self {
+        Code(number)
+    }
+}
+
+/// What a state is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// EVAL's scripts.
+    Scripts,
+    /// The functions of libraries.
+    Functions,
+}
 
 /// How a script ended that did not return: the error's value is on top of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +58,8 @@ pub(crate) struct State {
     handler: Code,
     globals: Code,
     guard: Code,
+    /// What stands in for the globals while a library is loaded.
+    load_globals: Option<Code>,
     runs: u32,
     limit_bytes: usize,
     /// Bytes in use beyond which everything is collected after a script.
@@ -53,7 +85,12 @@ fn collect_beyond(limit_bytes: usize, used_bytes: usize) -> usize {
 
 impl State {
     /// A state whose scripts may have so much memory.
-    pub(crate) fn new(limit_bytes: usize, allows_deprecated: bool, seed: i32) -> Self {
+    pub(crate) fn new(
+        purpose: Purpose,
+        limit_bytes: usize,
+        allows_deprecated: bool,
+        seed: i32,
+    ) -> Self {
         let heap = NonNull::from(Box::leak(Heap::new(limit_bytes)));
         // SAFETY: the heap is a heap and stays where it is until `drop`.
         let state = unsafe { ffi::lua_newstate(Heap::allocate, heap.as_ptr().cast()) };
@@ -64,6 +101,7 @@ impl State {
             handler: Code(0),
             globals: Code(0),
             guard: Code(0),
+            load_globals: None,
             runs: 0,
             limit_bytes,
             collect_beyond: collect_beyond(limit_bytes, 0),
@@ -74,11 +112,15 @@ impl State {
         // tables, and `luaL_ref` takes them off.
         unsafe {
             let state = this.state.as_ptr();
-            sandbox::build(state, allows_deprecated);
+            sandbox::build(state, purpose, allows_deprecated);
             this.guard = Code(ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX));
             this.globals = Code(ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX));
             ffi::lua_pushcclosure(state, function!(describe_error), 0);
             this.handler = Code(ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX));
+            if purpose == Purpose::Functions {
+                sandbox::build_load_globals(state);
+                this.load_globals = Some(Code(ffi::luaL_ref(state, ffi::LUA_REGISTRYINDEX)));
+            }
             ffi::lua_settop(state, 0);
         }
         this.heap().set_lenient(false);
@@ -160,29 +202,108 @@ impl State {
         push: impl FnOnce(&mut Frame<'_>) -> usize,
         read: impl FnOnce(&mut Frame<'_>, &mut Running<'_>, Result<(), Failure>) -> R,
     ) -> R {
+        // SAFETY: the state lives while this borrow of it does.
+        let mut frame = unsafe { Frame::of(self.state.as_ptr()) };
+        let erased = NonNull::from(&mut *running).cast::<Running<'static>>();
+        self.heap().set_running(Some(erased));
+        // SAFETY: what runs can reach `running` only until it is taken away below.
+        let ended = unsafe { self.call(code, push) };
+        self.heap().set_running(None);
+        let answer = read(&mut frame, running, ended);
+        self.clean_up();
+        answer
+    }
+
+    /// Runs the code of a library, which registers its functions.
+    ///
+    /// # Errors
+    /// The error's text, with its code word.
+    pub(crate) fn load(
+        &mut self,
+        code: Code,
+        host: &mut dyn LoadHost,
+    ) -> Result<Vec<Registered>, Vec<u8>> {
+        // SAFETY: the state lives while this borrow of it does.
+        let mut frame = unsafe { Frame::of(self.state.as_ptr()) };
+        let mut loading = Loading {
+            host,
+            functions: Vec::new(),
+        };
+        self.set_guarded(self.load_globals.unwrap_or(self.globals));
+        let erased = NonNull::from(&mut loading).cast::<Loading<'static>>();
+        self.heap().set_loading(Some(erased));
+        // SAFETY: what runs can reach `loading` only until it is taken away below.
+        let ended = unsafe { self.call(code, |_| 0) };
+        self.heap().set_loading(None);
+        self.set_guarded(self.globals);
+        let functions = loading.functions;
+        let answer = match ended {
+            Ok(()) => Ok(functions),
+            Err(Failure) => {
+                for function in functions {
+                    self.release(function.code);
+                }
+                if frame.kind(-1) == Kind::Table {
+                    frame.get_field(-1, "err");
+                }
+                Err(frame.text(-1).unwrap_or(b"ERR unknown error").to_vec())
+            }
+        };
+        self.heap().set_lenient(true);
+        self.clean_up();
+        answer
+    }
+
+    /// Lets everything that was compiled here see this table as the globals.
+    fn set_guarded(&mut self, table: Code) {
+        self.heap().set_lenient(true);
+        // SAFETY: the state lives while this borrow of it does. The guard is one, the table real.
+        unsafe {
+            let mut frame = Frame::of(self.state.as_ptr());
+            frame.push_code(self.guard);
+            frame.push_code(table);
+            let guard = frame.absolute(-2);
+            sandbox::set_guarded(self.state.as_ptr(), guard);
+            frame.pop(1);
+        }
+    }
+
+    /// Calls a compiled function with the arguments that `push` leaves on the stack. What it returned, or
+    /// the error, is on top of the stack then; the heap is lenient.
+    ///
+    /// # Safety
+    /// What the heap has of the world outside is alive until this ends.
+    unsafe fn call(
+        &mut self,
+        code: Code,
+        push: impl FnOnce(&mut Frame<'_>) -> usize,
+    ) -> Result<(), Failure> {
         let state = self.state.as_ptr();
         // SAFETY: the state lives while this borrow of it does.
         let mut frame = unsafe { Frame::of(state) };
         self.heap().set_lenient(true);
         frame.push_code(self.handler);
+        let handler = frame.top() as c_int;
         frame.push_code(code);
         let arguments = push(&mut frame);
-        let erased = NonNull::from(&mut *running).cast::<Running<'static>>();
-        self.heap().set_running(Some(erased));
         self.heap().set_lenient(false);
-        // SAFETY: the function and its arguments are on the stack above the handler. What runs can
-        // reach `running` only until it is taken away below, and nothing unwinds out of Lua.
+        // SAFETY: the function and its arguments are on the stack above the handler; nothing unwinds
+        // out of Lua.
         let status = unsafe {
             interrupt::install(state);
-            let status = ffi::lua_pcall(state, arguments as c_int, 1, 1);
+            let status = ffi::lua_pcall(state, arguments as c_int, 1, handler);
             interrupt::remove(state);
             status
         };
-        self.heap().set_running(None);
         self.heap().set_lenient(true);
-        let ended = if status == 0 { Ok(()) } else { Err(Failure) };
-        let answer = read(&mut frame, running, ended);
-        frame.set_top(0);
+        if status == 0 { Ok(()) } else { Err(Failure) }
+    }
+
+    /// Empties the stack, and collects what a script has left behind when it is time.
+    fn clean_up(&mut self) {
+        let state = self.state.as_ptr();
+        // SAFETY: the state lives while this borrow of it does.
+        unsafe { ffi::lua_settop(state, 0) };
         self.runs += 1;
         if self.heap().take_refused() || self.heap().used_bytes() > self.collect_beyond {
             // What the script has left behind must not be the next one's trouble.
@@ -196,7 +317,6 @@ impl State {
             unsafe { ffi::lua_gc(state, ffi::LUA_GCSTEP, COLLECT_AFTER_RUNS as c_int) };
         }
         self.heap().set_lenient(false);
-        answer
     }
 }
 
