@@ -169,6 +169,7 @@ transcripts! {
         hyperloglog
         redis_8
         valkey_9
+        functions
         scripting
         stream
         stream_group

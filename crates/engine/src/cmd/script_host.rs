@@ -4,6 +4,7 @@
 use oxidis_resp::{Protocol, Writer};
 
 use crate::acl::{self, DenialContext};
+use crate::command::context::Mode;
 use crate::command::{Args, CommandError, Context, Flags};
 use crate::config::LogLevel;
 use crate::persistence::{MISCONF, refuses_writes};
@@ -41,6 +42,7 @@ impl<'c, 'a> Host<'c, 'a> {
         let is_reading_command = cx.registered.command.flags.contains(Flags::READONLY);
         let is_out_of_memory = cx.worker.is_out_of_memory;
         if !flags.is_undeclared {
+            declared_gates(cx, flags)?;
             if !flags.no_writes && is_reading_command {
                 return Err(CommandError::text(
                     "ERR Can not execute a script with write flag using *_ro command.",
@@ -159,6 +161,24 @@ impl<'c, 'a> Host<'c, 'a> {
         worker.engine.stats.count_error(code);
         text.to_owned()
     }
+}
+
+/// The gates of dispatch for a script that says what it does: it is held to that, and not to what the row
+/// of the command that runs it says. In a transaction these were passed when the command was queued.
+fn declared_gates(cx: &Context<'_>, flags: ScriptFlags) -> Result<(), CommandError> {
+    if cx.mode != Mode::Direct || flags.no_writes {
+        return Ok(());
+    }
+    if cx.worker.is_out_of_memory && !flags.allow_oom {
+        return Err(CommandError::OutOfMemory);
+    }
+    if refuses_writes(cx.engine()) {
+        return Err(CommandError::text(&MISCONF[1..]));
+    }
+    if cx.engine().lacks_replicas() {
+        return Err(CommandError::NoReplicas);
+    }
+    Ok(())
 }
 
 impl ScriptHost for Host<'_, '_> {
