@@ -207,3 +207,41 @@ fn what_needs_too_much_memory_is_an_error() {
         ("return #struct.pack('i99999999', 1)", "larger than limit"),
     ]);
 }
+
+#[test]
+fn scripts_that_may_run_anything_do_not_wait_for_themselves() {
+    let server = ServerBuilder::oxidis()
+        .arguments(["--enable-debug-command", "yes"])
+        .start()
+        .expect("the server starts");
+    let mut client = server.client();
+    client.run("DEBUG SET-DISABLE-DENY-SCRIPTS 1");
+    client.run(
+        "FUNCTION LOAD \"#!lua name=lib\nredis.register_function('call', function(_, command) \
+         return redis.pcall(unpack(command)) end)\"",
+    );
+    let nested = "ERR scripts cannot be nested";
+    let evaluate = "EVAL \"return redis.pcall(unpack(ARGV))\" 0";
+    let load = "\"#!lua name=other\nredis.register_function('two', function() return 2 end)\"";
+    for (command, expected) in [
+        (format!("{evaluate} EVAL \"return 1\" 0"), nested),
+        (format!("{evaluate} SCRIPT LOAD \"return 1\""), nested),
+        (format!("{evaluate} FCALL call 0 PING"), nested),
+        (format!("{evaluate} SCRIPT FLUSH"), "OK"),
+        (format!("{evaluate} FUNCTION LOAD {load}"), "other"),
+        ("FCALL two 0".to_owned(), "2"),
+        ("FCALL call 0 FCALL two 0".to_owned(), nested),
+        ("FCALL call 0 EVAL \"return 1\" 0".to_owned(), nested),
+        (format!("FCALL call 0 FUNCTION LOAD REPLACE {load}"), nested),
+        ("FCALL call 0 FUNCTION DELETE other".to_owned(), "OK"),
+        ("FCALL two 0".to_owned(), "ERR Function not found"),
+        ("FCALL call 0 FUNCTION FLUSH".to_owned(), "OK"),
+        ("FCALL call 0 PING".to_owned(), "ERR Function not found"),
+        ("EVAL \"return 1\" 0".to_owned(), "1"),
+        (format!("FUNCTION LOAD {load}"), "other"),
+        ("FCALL two 0".to_owned(), "2"),
+    ] {
+        let reply = client.run(&command);
+        assert!(reply.text().contains(expected), "{command}: {reply:?}");
+    }
+}

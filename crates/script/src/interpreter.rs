@@ -2,7 +2,7 @@
 //!
 //! There is one for an engine and not one for each of its workers: a script runs with every stripe
 //! locked, so no two could run at once anyway, and one has every script compiled once. The lock
-//! around it is never waited for.
+//! around it is never waited for: whoever finds it taken is called by the script that has it.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,7 @@ use oxidis_engine::scripting::{
 use oxidis_resp::{Protocol, Writer};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::digest::sha1_hex;
 use crate::limits::MEMORY_MAX_BYTES;
@@ -24,10 +25,41 @@ pub struct Lua {
     config: Arc<Config>,
     seed: i32,
     memory_max_bytes: usize,
-    scripts: Mutex<Scripts>,
+    scripts: Exclusive<Scripts>,
     /// Functions of libraries have an interpreter of their own, as in Redis: so SCRIPT FLUSH leaves them
     /// alone.
-    functions: Mutex<State>,
+    functions: Exclusive<State>,
+}
+
+/// What only one uses at a time, and how much memory it had when it was last used.
+struct Exclusive<T> {
+    inner: Mutex<T>,
+    used_bytes: AtomicUsize,
+}
+
+impl<T: AsMut<State>> Exclusive<T> {
+    fn new(inner: T) -> Self {
+        let this = Exclusive {
+            inner: Mutex::new(inner),
+            used_bytes: AtomicUsize::new(0),
+        };
+        this.with(|_| ());
+        this
+    }
+
+    /// Uses it, unless that is what whoever calls this is called by.
+    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let mut inner = self.inner.try_lock()?;
+        let answer = work(&mut inner);
+        let used_bytes = inner.as_mut().memory_bytes();
+        self.used_bytes.store(used_bytes, Ordering::Relaxed);
+        Some(answer)
+    }
+
+    /// Bytes that it had when it was last used; for other threads, who would be in the way of scripts.
+    fn used_bytes(&self) -> usize {
+        self.used_bytes.load(Ordering::Relaxed)
+    }
 }
 
 struct Scripts {
@@ -46,8 +78,8 @@ impl Lua {
     pub fn with_memory_max(config: Arc<Config>, seed: u64, memory_max_bytes: usize) -> Self {
         let seed = seed as i32;
         Lua {
-            scripts: Mutex::new(Scripts::new(&config, seed, memory_max_bytes)),
-            functions: Mutex::new(new_state(
+            scripts: Exclusive::new(Scripts::new(&config, seed, memory_max_bytes)),
+            functions: Exclusive::new(new_state(
                 Purpose::Functions,
                 &config,
                 seed,
@@ -74,12 +106,19 @@ impl Scripts {
     }
 }
 
+impl AsMut<State> for Scripts {
+    fn as_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
 /// The names of chunks in error texts.
 const CHUNK_NAME: &str = "@user_script";
 const LIBRARY_CHUNK_NAME: &str = "@user_function";
 
-/// What a script gets that would run inside another of its kind.
-const NESTED: &str = "ERR scripts cannot be nested";
+/// What a script gets that would run inside another of its kind; only DEBUG SET-DISABLE-DENY-SCRIPTS lets
+/// it try.
+const NESTED: &[u8] = b"ERR scripts cannot be nested";
 
 impl Interpreter for Lua {
     fn digest(&self, source: &[u8]) -> String {
@@ -87,23 +126,29 @@ impl Interpreter for Lua {
     }
 
     fn compile(&self, digest: &str, source: &[u8]) -> Result<(), Vec<u8>> {
-        let mut scripts = self.scripts.lock();
-        let code = scripts.state.compile(without_shebang(source), CHUNK_NAME)?;
-        if let Some(old) = scripts.codes.insert(digest.to_owned(), code) {
-            scripts.state.release(old);
-        }
-        Ok(())
+        let compiled = self.scripts.with(|scripts| {
+            let code = scripts.state.compile(without_shebang(source), CHUNK_NAME)?;
+            if let Some(old) = scripts.codes.insert(digest.to_owned(), code) {
+                scripts.state.release(old);
+            }
+            Ok(())
+        });
+        compiled.unwrap_or_else(|| Err(NESTED.to_vec()))
     }
 
     fn forget(&self, digest: &str) {
-        let mut scripts = self.scripts.lock();
-        if let Some(code) = scripts.codes.remove(digest) {
-            scripts.state.release(code);
-        }
+        // What cannot be let go now is let go when its like comes again, or when all are.
+        self.scripts.with(|scripts| {
+            if let Some(code) = scripts.codes.remove(digest) {
+                scripts.state.release(code);
+            }
+        });
     }
 
     fn reset(&self) {
-        *self.scripts.lock() = Scripts::new(&self.config, self.seed, self.memory_max_bytes);
+        let (config, seed) = (&self.config, self.seed);
+        self.scripts
+            .with(|scripts| *scripts = Scripts::new(config, seed, self.memory_max_bytes));
     }
 
     fn load_library(
@@ -111,43 +156,22 @@ impl Interpreter for Lua {
         code: &[u8],
         host: &mut dyn LoadHost,
     ) -> Result<Vec<LoadedFunction>, Vec<u8>> {
-        let Some(mut state) = self.functions.try_lock() else {
-            return Err(NESTED.as_bytes().to_vec());
-        };
-        let code = state
-            .compile(without_shebang(code), LIBRARY_CHUNK_NAME)
-            .map_err(|text| [b"ERR Error compiling function: ", &*text].concat())?;
-        let registered = state.load(code, host);
-        state.release(code);
-        let functions = registered
-            .map_err(|text| [b"ERR Error registering functions: ", &*text].concat())?
-            .into_iter()
-            .map(|function| LoadedFunction {
-                name: function.name,
-                description: function.description,
-                flags: function.flags,
-                id: FunctionId(function.code.number()),
-            });
-        Ok(functions.collect())
+        let loaded = self.functions.with(|state| load(state, code, host));
+        loaded.unwrap_or_else(|| Err(NESTED.to_vec()))
     }
 
     fn forget_functions(&self, ids: &[FunctionId]) {
-        // While one runs, nothing of it is let go; it is when all are.
-        if let Some(mut state) = self.functions.try_lock() {
+        self.functions.with(|state| {
             ids.iter()
                 .for_each(|id| state.release(Code::of_number(id.0)));
-        }
+        });
     }
 
     fn reset_functions(&self) {
-        if let Some(mut state) = self.functions.try_lock() {
-            *state = new_state(
-                Purpose::Functions,
-                &self.config,
-                self.seed,
-                self.memory_max_bytes,
-            );
-        }
+        let (config, seed) = (&self.config, self.seed);
+        self.functions.with(|state| {
+            *state = new_state(Purpose::Functions, config, seed, self.memory_max_bytes);
+        });
     }
 
     fn run(&self, call: &ScriptCall<'_>, host: &mut dyn ScriptHost, out: &mut Writer<'_>) {
@@ -160,45 +184,62 @@ impl Interpreter for Lua {
             Ok(()) => write_reply(frame, running, out),
             Err(Failure) => write_failure(frame, running, out, name),
         };
-        match call.code {
-            ScriptCode::Script(digest) => {
-                // A script that runs a script: only DEBUG can make that possible.
-                let Some(mut scripts) = self.scripts.try_lock() else {
-                    return write_error(&mut running, out, NESTED.as_bytes(), false);
-                };
+        let ran = match call.code {
+            ScriptCode::Script(digest) => self.scripts.with(|scripts| {
                 let Some(&code) = scripts.codes.get(digest) else {
-                    let text = b"ERR the script was not compiled";
-                    return write_error(&mut running, out, text, false);
+                    return Err(&b"ERR the script was not compiled"[..]);
                 };
                 let state = &mut scripts.state;
                 state.set_global("KEYS", |frame| push_array(frame, call.keys));
                 state.set_global("ARGV", |frame| push_array(frame, call.arguments));
                 state.run(code, &mut running, |_| 0, read);
-            }
-            ScriptCode::Function { id, .. } => {
-                let Some(mut state) = self.functions.try_lock() else {
-                    return write_error(&mut running, out, NESTED.as_bytes(), false);
-                };
+                Ok(())
+            }),
+            ScriptCode::Function { id, .. } => self.functions.with(|state| {
                 let push = |frame: &mut Frame<'_>| {
                     push_array(frame, call.keys);
                     push_array(frame, call.arguments);
                     2
                 };
                 state.run(Code::of_number(id.0), &mut running, push, read);
-            }
+                Ok(())
+            }),
+        };
+        if let Err(text) = ran.unwrap_or(Err(NESTED)) {
+            write_error(&mut running, out, text, false);
         }
     }
 
-    fn functions_memory_bytes(&self) -> usize {
-        let state = self.functions.try_lock();
-        state.map_or(0, |mut state| state.memory_bytes())
+    fn memory_bytes(&self) -> usize {
+        self.scripts.used_bytes()
     }
 
-    fn memory_bytes(&self) -> usize {
-        // A script that runs is not disturbed for a statistic.
-        let scripts = self.scripts.try_lock();
-        scripts.map_or(0, |mut scripts| scripts.state.memory_bytes())
+    fn functions_memory_bytes(&self) -> usize {
+        self.functions.used_bytes()
     }
+}
+
+/// Runs the code of a library and keeps the functions that it registers.
+fn load(
+    state: &mut State,
+    code: &[u8],
+    host: &mut dyn LoadHost,
+) -> Result<Vec<LoadedFunction>, Vec<u8>> {
+    let code = state
+        .compile(without_shebang(code), LIBRARY_CHUNK_NAME)
+        .map_err(|text| [b"ERR Error compiling function: ", &*text].concat())?;
+    let registered = state.load(code, host);
+    state.release(code);
+    let functions = registered
+        .map_err(|text| [b"ERR Error registering functions: ", &*text].concat())?
+        .into_iter()
+        .map(|function| LoadedFunction {
+            name: function.name,
+            description: function.description,
+            flags: function.flags,
+            id: FunctionId(function.code.number()),
+        });
+    Ok(functions.collect())
 }
 
 /// The script without its first line's `#!`, but with the line's end, so that lines keep their

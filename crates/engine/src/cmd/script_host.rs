@@ -39,6 +39,10 @@ impl<'c, 'a> Host<'c, 'a> {
         flags: ScriptFlags,
         code: ScriptCode<'c>,
     ) -> Result<Self, CommandError> {
+        if cx.engine().scripting.running.since_ms().is_some() {
+            // It is the one that asks, since it has every stripe locked; only DEBUG lets it ask.
+            return Err(CommandError::text("ERR scripts cannot be nested"));
+        }
         let is_reading_command = cx.registered.command.flags.contains(Flags::READONLY);
         let is_out_of_memory = cx.worker.is_out_of_memory;
         if !flags.is_undeclared {

@@ -66,6 +66,12 @@ pub(crate) struct State {
     collect_beyond: usize,
 }
 
+impl AsMut<State> for State {
+    fn as_mut(&mut self) -> &mut State {
+        self
+    }
+}
+
 // SAFETY: a state is used by one thread at a time, since every use needs `&mut`; neither Lua nor
 // the heap has anything that belongs to a thread.
 unsafe impl Send for State {}
