@@ -29,9 +29,30 @@ fn digest(client: &mut Client) -> Reply {
     client.run("DEBUG DIGEST")
 }
 
-/// Data of every type, encoding and database, and some with an expiry.
+/// The libraries of functions, and that they can be called.
+fn functions(client: &mut Client) -> [Reply; 3] {
+    [
+        "FUNCTION LIST WITHCODE",
+        "FCALL answer 0",
+        "FCALL read 1 number",
+    ]
+    .map(|command| client.run(command))
+}
+
+/// Data of every type, encoding and database, and some with an expiry; and functions.
 fn fill(client: &mut Client, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
+    for code in [
+        "#!lua name=first\nredis.register_function('answer', function() return 42 end)".to_owned(),
+        format!(
+            "#!lua name=second\n--{}\nredis.register_function{{function_name='read', \
+             callback=function(keys) return redis.call('get', keys[1]) end, flags={{'no-writes'}}}}",
+            "long ".repeat(50)
+        ),
+    ] {
+        let loaded = client.command(&["FUNCTION", "LOAD", code.as_str()]);
+        assert!(loaded.is_ok_and(|reply| !reply.is_error()));
+    }
     for database in [0, 3, 15] {
         client.run(&format!("SELECT {database}"));
         random_data::fill(client, &mut random, "key", 60);
@@ -69,19 +90,35 @@ fn files_go_to_redis_and_come_from_it() {
             } else {
                 (theirs, ours)
             };
-            let expected = {
+            let (expected, expected_functions) = {
                 let server = start(from, folder.path());
                 let mut client = server.client();
                 client.run(&format!("CONFIG SET rdbcompression {compresses}"));
                 fill(&mut client, seed);
                 assert_eq!(client.run("SAVE"), Reply::Simple(b"OK".to_vec()));
-                digest(&mut client)
+                client.run("SELECT 3");
+                let functions = functions(&mut client);
+                assert_eq!(functions[1], Reply::Integer(42));
+                (digest(&mut client), functions)
             };
             let server = start(to, folder.path());
-            let found = digest(&mut server.client());
+            let mut client = server.client();
+            let found = digest(&mut client);
             assert_eq!(found, expected, "ours first: {ours_first}");
+            client.run("SELECT 3");
+            let found = functions(&mut client);
+            // The order of libraries is nobody's promise.
+            assert_eq!(sorted(found), sorted(expected_functions));
         }
     }
+}
+
+fn sorted([list, answer, read]: [Reply; 3]) -> [Reply; 3] {
+    let Reply::Array(mut libraries) = list else {
+        panic!("not a list of libraries: {list:?}");
+    };
+    libraries.sort_by_key(|library| format!("{library:?}"));
+    [Reply::Array(libraries), answer, read]
 }
 
 /// The commands of one writer's transaction number `n`, which touch keys of its own in ways that depend on nothing
