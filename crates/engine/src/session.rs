@@ -16,7 +16,7 @@ use crate::command::context::OUTPUT_UNLIMITED_BYTES;
 use crate::command::dispatch::{self, Prepared};
 use crate::command::{Args, CommandError, Registered};
 use crate::engine::Engine;
-use crate::keyspace::Key;
+use crate::keyspace::{Key, PrefetchStep};
 use crate::mailbox::Message;
 use crate::worker::Worker;
 
@@ -63,6 +63,12 @@ struct Request {
 struct Run {
     hash: u64,
     requests: std::ops::Range<usize>,
+}
+
+/// Elements of one key's collection that a batch looks up: a range of all that it does.
+struct Lookup<'a> {
+    key: Key<'a>,
+    elements: std::ops::Range<usize>,
 }
 
 /// Counts a command that waits no more. One that nobody served has its end here.
@@ -416,26 +422,38 @@ impl Session {
             let span_range = request.first_span..request.first_span + request.span_count;
             Args::spans(&input[request.base..], &spans[span_range])
         };
-        for run in runs.iter().filter(|run| run.requests.len() > 1) {
+        let mut elements: SmallVec<[&[u8]; BATCH_MAX]> = SmallVec::new();
+        let mut lookups: SmallVec<[Lookup<'_>; BATCH_MAX]> = SmallVec::new();
+        for run in &runs {
+            let first_element = elements.len();
             let run_requests = &requests[run.requests.clone()];
-            let elements: SmallVec<[&[u8]; BATCH_MAX]> = run_requests
-                .iter()
-                .filter_map(|request| {
-                    let prepared = request.prepared.as_ref().ok()?;
-                    let element = prepared.registered.command.element;
-                    let args = args(request);
-                    (element != 0 && element < args.len()).then(|| args.get(element))
-                })
-                .collect();
-            if let [_, _, ..] = elements[..]
+            elements.extend(run_requests.iter().filter_map(|request| {
+                let prepared = request.prepared.as_ref().ok()?;
+                let element = prepared.registered.command.element;
+                let args = args(request);
+                (element != 0 && element < args.len()).then(|| args.get(element))
+            }));
+            if elements.len() > first_element
                 && let Ok(prepared) = &run_requests[0].prepared
             {
-                let key = Key {
-                    bytes: args(&run_requests[0]).get(prepared.hashed.0),
-                    hash: run.hash,
-                };
-                worker.view.prefetch_elements(database, key, &elements);
+                lookups.push(Lookup {
+                    key: Key {
+                        bytes: args(&run_requests[0]).get(prepared.hashed.0),
+                        hash: run.hash,
+                    },
+                    elements: first_element..elements.len(),
+                });
             }
+        }
+        if elements.len() < PREFETCH_MIN {
+            return;
+        }
+        for step in PrefetchStep::ALL {
+            lookups.retain(|lookup| {
+                let elements = &elements[lookup.elements.clone()];
+                let view = &mut worker.view;
+                view.prefetch_elements(database, lookup.key, elements, step)
+            });
         }
     }
 

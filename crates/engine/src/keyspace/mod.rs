@@ -26,8 +26,8 @@ pub(crate) use entry::{Entry, EntryRef};
 pub(crate) use epoch::{Epoch, Records, UseRecorded, record};
 pub(crate) use meter::{Meters, SLOT_BYTES};
 pub(crate) use stored::{
-    Collection, collection_ref, element_count, encoding, expiring_hash, memory_usage, to_value,
-    value_of,
+    Collection, PrefetchStep, collection_ref, element_count, encoding, expiring_hash, memory_usage,
+    to_value, value_of,
 };
 pub use stripe::Key;
 pub(crate) use stripe::{Keyspace, View};

@@ -6,6 +6,7 @@
 use std::ptr::NonNull;
 
 use super::entry::{EntryRef, Kind};
+use crate::table::{CACHE_LINE_BYTES, prefetch};
 use crate::value::StringRef;
 use crate::value::{
     ExpiringRef, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Stream, Value,
@@ -85,8 +86,42 @@ pub(crate) fn element_count(entry: EntryRef<'_>) -> usize {
     }
 }
 
-/// Asks the processor for what looking these elements of a big collection up will touch.
-pub(crate) fn prefetch_elements(entry: EntryRef<'_>, elements: &[&[u8]]) {
+/// What a lookup in a big collection touches one behind the other, each found through the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PrefetchStep {
+    /// The collection's own block.
+    Collection,
+    /// What says where the elements are.
+    Names,
+    /// The elements.
+    Entries,
+}
+
+impl PrefetchStep {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 3] = [Self::Collection, Self::Names, Self::Entries];
+}
+
+/// Asks the processor for one step of looking these elements of a collection up, and answers whether
+/// the next step is worth its while: small collections are in their entry, which is near already.
+pub(crate) fn prefetch_elements(
+    entry: EntryRef<'_>,
+    elements: &[&[u8]],
+    step: PrefetchStep,
+) -> bool {
+    if !matches!(
+        entry.kind(),
+        Kind::BoxedHash | Kind::BoxedSet | Kind::BoxedSortedSet
+    ) {
+        return false;
+    }
+    if step == PrefetchStep::Collection {
+        let address = entry.boxed_address().as_ptr().cast_const();
+        prefetch(address);
+        prefetch(address.wrapping_add(CACHE_LINE_BYTES));
+        return true;
+    }
+    let is_first = step == PrefetchStep::Names;
     match entry.kind() {
         Kind::BoxedHash => {
             let table = match collection_ref::<Hash>(entry) {
@@ -94,22 +129,25 @@ pub(crate) fn prefetch_elements(entry: EntryRef<'_>, elements: &[&[u8]]) {
                 HashRef::Table(table) => Some(table),
                 HashRef::Expiring(hash) => hash.fields_table(),
             };
-            if let Some(table) = table {
-                table.prefetch(elements);
+            match table {
+                Some(table) if is_first => table.prefetch_names(elements),
+                Some(table) => table.prefetch_entries(elements),
+                None => return false,
             }
         }
-        Kind::BoxedSet => {
-            if let SetRef::Table(table) = collection_ref::<Set>(entry) {
-                table.prefetch(elements);
-            }
-        }
-        Kind::BoxedSortedSet => {
-            if let SortedSetRef::Big(big) = collection_ref::<SortedSet>(entry) {
-                big.prefetch(elements);
-            }
-        }
-        _ => {}
+        Kind::BoxedSet => match collection_ref::<Set>(entry) {
+            SetRef::Table(table) if is_first => table.prefetch_names(elements),
+            SetRef::Table(table) => table.prefetch_entries(elements),
+            _ => return false,
+        },
+        Kind::BoxedSortedSet => match collection_ref::<SortedSet>(entry) {
+            SortedSetRef::Big(big) if is_first => big.prefetch_names(elements),
+            SortedSetRef::Big(big) => big.prefetch_entries(elements),
+            SortedSetRef::Packed(_) => return false,
+        },
+        _ => return false,
     }
+    true
 }
 
 /// What OBJECT ENCODING answers for the entry's value.

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 
 use super::database::Database;
 use super::meter::Meters;
-use super::stored::prefetch_elements;
+use super::stored::{PrefetchStep, prefetch_elements};
 use crate::blocking::Waiters;
 use crate::busy::Busy;
 use crate::table::hash_bytes;
@@ -432,17 +432,23 @@ impl View {
         self.unlock();
     }
 
-    /// Asks the processor for what looking these elements of the collection of a key up will touch,
-    /// under a short lock. The view must hold nothing.
-    pub(crate) fn prefetch_elements(&mut self, database: usize, key: Key<'_>, elements: &[&[u8]]) {
+    /// Asks the processor for one step of looking these elements of the collection of a key up, under
+    /// a short lock, and answers whether there is a next one. The view must hold nothing.
+    pub(crate) fn prefetch_elements(
+        &mut self,
+        database: usize,
+        key: Key<'_>,
+        elements: &[&[u8]],
+        step: PrefetchStep,
+    ) -> bool {
         if !self.try_lock_one(key.hash) {
-            return;
+            return false;
         }
         let database = self.stripe(key.hash).database(database);
-        if let Some(entry) = database.and_then(|it| it.get(key.hash, key.bytes)) {
-            prefetch_elements(entry, elements);
-        }
+        let entry = database.and_then(|it| it.get(key.hash, key.bytes));
+        let is_worth_more = entry.is_some_and(|it| prefetch_elements(it, elements, step));
         self.unlock();
+        is_worth_more
     }
 
     /// Asks the processor for the entry of a key, under a short lock. The view must hold nothing.

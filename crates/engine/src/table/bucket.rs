@@ -295,6 +295,9 @@ impl Bucket {
     }
 }
 
+/// How many bytes a processor fetches at once.
+pub(crate) const CACHE_LINE_BYTES: usize = 64;
+
 /// Asks the processor to bring a cache line near; does nothing where there is no such instruction.
 #[inline(always)]
 pub(crate) fn prefetch(address: *const u8) {

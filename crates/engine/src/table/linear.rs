@@ -435,17 +435,6 @@ impl<E: Element> Table<E> {
         }
     }
 
-    /// Asks the processor for all that looking these hashes up will touch, first the buckets and then
-    /// the elements, so that the cache misses of different ones overlap.
-    pub fn prefetch(&self, hashes: &[u64]) {
-        for &hash in hashes {
-            self.prefetch_bucket(hash);
-        }
-        for &hash in hashes {
-            self.prefetch_element(hash);
-        }
-    }
-
     /// Asks the processor for the element of `hash`: the second miss. The bucket should be near.
     #[inline]
     pub fn prefetch_element(&self, hash: u64) {

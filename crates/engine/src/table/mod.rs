@@ -13,6 +13,6 @@ mod linear;
 mod tests;
 
 pub use bucket::Element;
-pub(crate) use bucket::prefetch;
+pub(crate) use bucket::{CACHE_LINE_BYTES, prefetch};
 pub(crate) use linear::CURSOR_BITS;
 pub use linear::{Iter, SlotMut, Table, hash_bytes};

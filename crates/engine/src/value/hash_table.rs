@@ -7,8 +7,6 @@
 use std::fmt;
 use std::ptr::NonNull;
 
-use smallvec::SmallVec;
-
 use super::block;
 use super::packed::{self, PackedItem, Prefix, data_of};
 use super::pages::{self, Identity, Pages, Place, ScanCursor};
@@ -136,13 +134,22 @@ impl HashTable {
         self.pages.len() + self.blocks.len()
     }
 
-    /// Asks the processor for what looking these fields up will touch, step by step for all of them
-    /// together, so that the cache misses of different ones overlap.
-    pub(crate) fn prefetch(&self, fields: &[&[u8]]) {
-        let hash_of = |element: &&[u8]| self.blocks.hash_of(element);
-        let hashes: SmallVec<[u64; 64]> = fields.iter().map(hash_of).collect();
-        self.blocks.prefetch(&hashes);
-        self.pages.prefetch(&hashes);
+    /// Asks the processor for what says where these fields are: the first of the cache misses of a lookup.
+    pub(crate) fn prefetch_names(&self, fields: &[&[u8]]) {
+        for element in fields {
+            let hash = self.blocks.hash_of(element);
+            self.blocks.prefetch_bucket(hash);
+            self.pages.prefetch_name_of(hash);
+        }
+    }
+
+    /// Asks the processor for these fields: the second miss. What says where they are should be near.
+    pub(crate) fn prefetch_entries(&self, fields: &[&[u8]]) {
+        for element in fields {
+            let hash = self.blocks.hash_of(element);
+            self.blocks.prefetch_element(hash);
+            self.pages.prefetch_page_of(hash);
+        }
     }
 
     /// Whether there is no field.

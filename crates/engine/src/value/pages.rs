@@ -17,14 +17,15 @@
 //!
 //! Linear hashing, as in [`crate::table`], whose essay explains it and the cursors of SCAN too: page by page, never all
 //! at once. There are no overflow pages, since a page that gets more entries is only longer.
-//! The pages stand in chunks, so that growth does not copy the directory.
+//! The pages stand in chunks, so that growth does not copy the directory. The first chunk is
+//! named in the table itself: most tables have no other, and it saves them a cache miss.
 
 use std::ops::Range;
 use std::ptr::NonNull;
 
 use super::packed::{self, IntegerText, PackedItem};
 use crate::random::Random;
-use crate::table::{hash_bytes, prefetch};
+use crate::table::{CACHE_LINE_BYTES, hash_bytes, prefetch};
 
 /// A page is split when there are more bytes or more entries than this a page. Longer pages make a
 /// shorter directory and waste less of the allocator's steps; shorter ones are walked and changed in less time.
@@ -51,9 +52,6 @@ pub(super) const MAX_ENTRY_LEN: usize = 128;
 /// Pages in a chunk of the directory.
 const CHUNK_PAGES: usize = 256;
 
-/// Bytes that a processor fetches at once.
-const CACHE_LINE: usize = 64;
-
 /// Bits of the hash that a cursor keeps: enough for 2^40 pages.
 const CURSOR_BITS: u32 = 40;
 
@@ -61,7 +59,8 @@ const CURSOR_BITS: u32 = 40;
 #[derive(Clone)]
 pub(super) struct Pages<const STRIDE: usize> {
     /// All chunks but the last have [`CHUNK_PAGES`] pages.
-    chunks: Vec<Chunk>,
+    first_chunk: Chunk,
+    more_chunks: Vec<Chunk>,
     page_count: usize,
     entry_count: usize,
     /// No page has more entries than this.
@@ -71,7 +70,7 @@ pub(super) struct Pages<const STRIDE: usize> {
     seed: u64,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Chunk {
     pages: Vec<Box<[u8]>>,
     /// How many entries each page has, so that a random choice need not walk pages; 255 means that
@@ -129,7 +128,7 @@ impl ScanCursor {
 
 /// Asks the processor for the first lines of a page; few pages have more.
 fn prefetch_lines(page: &[u8]) {
-    for line in page.chunks(CACHE_LINE).take(4) {
+    for line in page.chunks(CACHE_LINE_BYTES).take(4) {
         prefetch(line.as_ptr());
     }
 }
@@ -137,7 +136,8 @@ fn prefetch_lines(page: &[u8]) {
 impl<const STRIDE: usize> Pages<STRIDE> {
     pub(super) fn new(seed: u64) -> Self {
         Self {
-            chunks: Vec::new(),
+            first_chunk: Chunk::default(),
+            more_chunks: Vec::new(),
             page_count: 0,
             entry_count: 0,
             fullest: 0,
@@ -162,31 +162,49 @@ impl<const STRIDE: usize> Pages<STRIDE> {
         }
     }
 
+    /// The chunk in which page `index` is.
+    #[inline]
+    fn chunk(&self, index: usize) -> &Chunk {
+        match index.checked_sub(CHUNK_PAGES) {
+            None => &self.first_chunk,
+            Some(index) => &self.more_chunks[index / CHUNK_PAGES],
+        }
+    }
+
+    #[inline]
+    fn chunk_mut(&mut self, index: usize) -> &mut Chunk {
+        match index.checked_sub(CHUNK_PAGES) {
+            None => &mut self.first_chunk,
+            Some(index) => &mut self.more_chunks[index / CHUNK_PAGES],
+        }
+    }
+
     fn page(&self, index: usize) -> &[u8] {
-        &self.chunks[index / CHUNK_PAGES].pages[index % CHUNK_PAGES]
+        &self.chunk(index).pages[index % CHUNK_PAGES]
     }
 
     /// Changes a page, which is given as a vector without room to spare; `change` answers how many
     /// entries more it has.
     fn change(&mut self, index: usize, change: impl FnOnce(&mut Vec<u8>) -> isize) {
-        let chunk = &mut self.chunks[index / CHUNK_PAGES];
+        let chunk = self.chunk_mut(index);
         let page = &mut chunk.pages[index % CHUNK_PAGES];
         let known_count = &mut chunk.counts[index % CHUNK_PAGES];
         let mut bytes = std::mem::take(page).into_vec();
-        self.pages_len -= bytes.len();
+        let old_len = bytes.len();
         let more = change(&mut bytes);
-        self.pages_len += bytes.len();
+        let new_len = bytes.len();
         let count = match *known_count {
             u8::MAX => packed::count(&bytes) / STRIDE,
             known => usize::from(known).saturating_add_signed(more),
         };
         *known_count = u8::try_from(count).unwrap_or(u8::MAX);
-        self.fullest = self.fullest.max(count);
         *page = bytes.into_boxed_slice();
+        self.pages_len = self.pages_len - old_len + new_len;
+        self.fullest = self.fullest.max(count);
     }
 
     fn count(&self, index: usize) -> usize {
-        match self.chunks[index / CHUNK_PAGES].counts[index % CHUNK_PAGES] {
+        match self.chunk(index).counts[index % CHUNK_PAGES] {
             u8::MAX => packed::count(self.page(index)) / STRIDE,
             known => usize::from(known),
         }
@@ -197,22 +215,22 @@ impl<const STRIDE: usize> Pages<STRIDE> {
             || self.entry_count >= self.page_count * load.entries
     }
 
-    /// Asks the processor for the pages of these hashes: first for where they are named, then for
-    /// themselves, so that the cache misses of different ones overlap.
-    pub(super) fn prefetch(&self, hashes: &[u64]) {
-        if self.entry_count == 0 {
-            return;
-        }
-        for &hash in hashes {
+    /// Asks the processor for what says where the page of `hash` is.
+    pub(super) fn prefetch_name_of(&self, hash: u64) {
+        if self.entry_count > 0 {
             self.prefetch_name(self.page_index(hash));
         }
-        for &hash in hashes {
+    }
+
+    /// Asks the processor for the page of `hash`. What says where it is should be near.
+    pub(super) fn prefetch_page_of(&self, hash: u64) {
+        if self.entry_count > 0 {
             prefetch_lines(self.page(self.page_index(hash)));
         }
     }
 
     fn prefetch_name(&self, index: usize) {
-        let page = &self.chunks[index / CHUNK_PAGES].pages[index % CHUNK_PAGES];
+        let page = &self.chunk(index).pages[index % CHUNK_PAGES];
         prefetch(std::ptr::from_ref(page).cast());
     }
 
@@ -296,16 +314,15 @@ impl<const STRIDE: usize> Pages<STRIDE> {
     /// Adds one page, and moves into it its share of the page from which it is split.
     fn split(&mut self) {
         let new_index = self.page_count;
-        if new_index.is_multiple_of(CHUNK_PAGES) {
-            // The first chunk grows: most tables have no other.
-            let capacity = if new_index == 0 { 1 } else { CHUNK_PAGES };
-            self.chunks.push(Chunk {
-                pages: Vec::with_capacity(capacity),
-                counts: Vec::with_capacity(capacity),
+        // The first chunk grows instead.
+        if new_index != 0 && new_index.is_multiple_of(CHUNK_PAGES) {
+            self.more_chunks.push(Chunk {
+                pages: Vec::with_capacity(CHUNK_PAGES),
+                counts: Vec::with_capacity(CHUNK_PAGES),
             });
         }
         self.page_count += 1;
-        let chunk = &mut self.chunks[new_index / CHUNK_PAGES];
+        let chunk = self.chunk_mut(new_index);
         chunk.pages.push(Box::default());
         chunk.counts.push(0);
         if new_index == 0 {
@@ -343,11 +360,11 @@ impl<const STRIDE: usize> Pages<STRIDE> {
     /// Removes the last page, and moves its entries back to the page from which it was split.
     fn join(&mut self) {
         let last = self.page_count - 1;
-        let chunk = &mut self.chunks[last / CHUNK_PAGES];
+        let chunk = self.chunk_mut(last);
         let moved = chunk.pages.pop().unwrap_or_default();
         chunk.counts.pop();
-        if chunk.pages.is_empty() {
-            self.chunks.pop();
+        if last.is_multiple_of(CHUNK_PAGES) {
+            self.more_chunks.pop();
         }
         self.page_count = last;
         self.pages_len -= moved.len();
@@ -412,15 +429,11 @@ impl<const STRIDE: usize> Pages<STRIDE> {
 
     /// What the table takes of the heap, in bytes.
     pub(super) fn memory_usage(&self) -> usize {
-        let directory: usize = self
-            .chunks
-            .iter()
-            .map(|chunk| {
-                size_of::<Chunk>()
-                    + chunk.pages.capacity() * size_of::<Box<[u8]>>()
-                    + chunk.counts.capacity()
-            })
+        let lists: usize = std::iter::once(&self.first_chunk)
+            .chain(&self.more_chunks)
+            .map(|chunk| chunk.pages.capacity() * size_of::<Box<[u8]>>() + chunk.counts.capacity())
             .sum();
+        let directory = lists + self.more_chunks.capacity() * size_of::<Chunk>();
         // Allocators round a page up; half of a step of eight bytes on average.
         directory + self.pages_len + self.page_count * 4
     }
@@ -507,7 +520,10 @@ mod tests {
             }
         }
         assert_eq!((entries, len), (pages.entry_count, pages.pages_len));
-        assert_eq!(pages.chunks.len(), pages.page_count.div_ceil(CHUNK_PAGES));
+        assert_eq!(
+            pages.more_chunks.len(),
+            pages.page_count.saturating_sub(1) / CHUNK_PAGES
+        );
     }
 
     proptest! {
@@ -564,7 +580,7 @@ mod tests {
             let place = find(&pages, &key(n)).unwrap();
             pages.remove(place);
         }
-        assert_eq!((pages.page_count, pages.chunks.len()), (0, 0));
+        assert_eq!((pages.page_count, pages.more_chunks.len()), (0, 0));
     }
 
     #[test]

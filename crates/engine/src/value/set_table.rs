@@ -7,8 +7,6 @@
 use std::fmt;
 use std::ptr::NonNull;
 
-use smallvec::SmallVec;
-
 use super::block;
 use super::packed::{PackedItem, Prefix, data_of};
 use super::pages::{self, Identity, Pages, ScanCursor};
@@ -88,13 +86,22 @@ impl SetTable {
         self.pages.len() + self.blocks.len()
     }
 
-    /// Asks the processor for what looking these members up will touch, step by step for all of them
-    /// together, so that the cache misses of different ones overlap.
-    pub(crate) fn prefetch(&self, members: &[&[u8]]) {
-        let hash_of = |element: &&[u8]| self.blocks.hash_of(element);
-        let hashes: SmallVec<[u64; 64]> = members.iter().map(hash_of).collect();
-        self.blocks.prefetch(&hashes);
-        self.pages.prefetch(&hashes);
+    /// Asks the processor for what says where these members are: the first of the cache misses of a lookup.
+    pub(crate) fn prefetch_names(&self, members: &[&[u8]]) {
+        for element in members {
+            let hash = self.blocks.hash_of(element);
+            self.blocks.prefetch_bucket(hash);
+            self.pages.prefetch_name_of(hash);
+        }
+    }
+
+    /// Asks the processor for these members: the second miss. What says where they are should be near.
+    pub(crate) fn prefetch_entries(&self, members: &[&[u8]]) {
+        for element in members {
+            let hash = self.blocks.hash_of(element);
+            self.blocks.prefetch_element(hash);
+            self.pages.prefetch_page_of(hash);
+        }
     }
 
     /// Whether there is no member.

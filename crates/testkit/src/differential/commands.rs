@@ -271,7 +271,7 @@ pub const ROWS: &[Row] = &[
     plain(List, 14, "LPUSH list value..."),
     plain(List, 4, "LPUSHX list value..."),
     plain(List, 10, "LRANGE list index index"),
-    plain(List, 6, "LREM list index value"),
+    plain(List, 6, "LREM list removals value"),
     plain(List, 7, "LSET list index value"),
     plain(List, 3, "LTRIM list index index"),
     plain(List, 6, "RPOP list [count]"),

@@ -137,7 +137,8 @@ const INDEXES: &[&[u8]] = &[
     b"x",
 ];
 
-/// Without the lowest number, which is refused since 7.2.
+/// Without the lowest number, which LPOS refuses since 7.2 and LREM since 8.0: a removal that only one
+/// of the servers makes would be a difference for all that follows.
 const RANKS: &[&[u8]] = &[
     b"1",
     b"1",
@@ -540,6 +541,7 @@ const NAMED_POOLS: &[(&str, &[&[u8]])] = &[
     ("offset", OFFSETS),
     ("pattern", PATTERNS),
     ("rank", RANKS),
+    ("removals", RANKS),
     ("sort-by", SORT_BY),
     ("sort-pattern", SORT_PATTERNS),
     ("tail", TAILS),

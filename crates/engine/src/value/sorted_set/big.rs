@@ -6,8 +6,6 @@
 
 use std::ops::Range;
 
-use smallvec::SmallVec;
-
 use super::member::{Handle, Member};
 use super::set::Upsert;
 use super::tree::Order;
@@ -27,11 +25,18 @@ impl BigSortedSet {
         }
     }
 
-    /// Asks the processor for what looking these members up will touch.
-    pub(crate) fn prefetch(&self, members: &[&[u8]]) {
-        let hash_of = |member: &&[u8]| self.members.hash_of(member);
-        let hashes: SmallVec<[u64; 64]> = members.iter().map(hash_of).collect();
-        self.members.prefetch(&hashes);
+    /// Asks the processor for what says where these members are: the first of the cache misses of a lookup.
+    pub(crate) fn prefetch_names(&self, members: &[&[u8]]) {
+        for member in members {
+            self.members.prefetch_bucket(self.members.hash_of(member));
+        }
+    }
+
+    /// Asks the processor for these members: the second miss. What says where they are should be near.
+    pub(crate) fn prefetch_entries(&self, members: &[&[u8]]) {
+        for member in members {
+            self.members.prefetch_element(self.members.hash_of(member));
+        }
     }
 
     pub(super) fn find(&self, member: &[u8]) -> Option<Handle> {
