@@ -425,25 +425,28 @@ impl Session {
         let mut elements: SmallVec<[&[u8]; BATCH_MAX]> = SmallVec::new();
         let mut lookups: SmallVec<[Lookup<'_>; BATCH_MAX]> = SmallVec::new();
         for run in &runs {
-            let first_element = elements.len();
             let run_requests = &requests[run.requests.clone()];
-            elements.extend(run_requests.iter().filter_map(|request| {
-                let prepared = request.prepared.as_ref().ok()?;
-                let element = prepared.registered.command.element;
-                let args = args(request);
-                (element != 0 && element < args.len()).then(|| args.get(element))
-            }));
-            if elements.len() > first_element
-                && let Ok(prepared) = &run_requests[0].prepared
-            {
-                lookups.push(Lookup {
-                    key: Key {
-                        bytes: args(&run_requests[0]).get(prepared.hashed.0),
-                        hash: run.hash,
-                    },
-                    elements: first_element..elements.len(),
-                });
+            let first = match &run_requests[0].prepared {
+                Ok(first) if first.registered.command.element != 0 => first,
+                _ => continue,
+            };
+            let first_element = elements.len();
+            for request in run_requests {
+                let element = match &request.prepared {
+                    Ok(prepared) => prepared.registered.command.element,
+                    Err(_) => 0,
+                };
+                if element != 0 && element < request.span_count {
+                    elements.push(args(request).get(element));
+                }
             }
+            lookups.push(Lookup {
+                key: Key {
+                    bytes: args(&run_requests[0]).get(first.hashed.0),
+                    hash: run.hash,
+                },
+                elements: first_element..elements.len(),
+            });
         }
         if elements.len() < PREFETCH_MIN {
             return;

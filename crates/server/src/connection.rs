@@ -24,6 +24,9 @@ const ROOM_MAX: usize = 1 << 20;
 /// Replies beyond which the output buffer of a worker is not kept.
 const OUTPUT_KEEP_MAX: usize = 1 << 20;
 
+/// How many reads a connection that ends spends on what its client sent in vain.
+const DISCARDS_MAX: usize = 16;
+
 /// How often a connection looks again at a long deadline, so that a clock that was set is noticed.
 const DEADLINE_STEP_MAX_MS: i64 = 60_000;
 
@@ -99,6 +102,7 @@ impl<T: Transport> Connection<T> {
             }
             let has_nothing_to_say = self.unsent.is_empty() || self.session.is_killed();
             if self.is_at_end || self.session.should_close() && has_nothing_to_say {
+                self.discard_input(drive, state);
                 return Poll::Ready(());
             }
             if self.exceeds_output_limit() {
@@ -195,6 +199,17 @@ impl<T: Transport> Connection<T> {
         output.clear();
         if output.capacity() > OUTPUT_KEEP_MAX {
             *output = Vec::new();
+        }
+    }
+
+    /// Reads away what the client sent and nobody will look at: a socket that is closed with
+    /// something unread is reset, and that may take the last reply with it.
+    fn discard_input(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) {
+        for _ in 0..DISCARDS_MAX {
+            match drive.receive(&mut self.transport, &mut state.input) {
+                Poll::Ready(Ok(count)) if count > 0 => {}
+                _ => break,
+            }
         }
     }
 

@@ -38,6 +38,10 @@ pub struct LoadedEntry {
 }
 
 /// What a data set consists of, as it is loaded.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are entries, and each is moved on at once"
+)]
 pub enum Loaded<'a> {
     /// A key with its value.
     Entry(LoadedEntry),
