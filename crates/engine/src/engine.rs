@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::acl::Acl;
+use crate::append_log::{AppendFiles, AppendLog};
 use crate::client::Clients;
 use crate::client_limits::ClientLimits;
 use crate::command::CommandNames;
@@ -170,6 +171,19 @@ pub trait Host: Send + Sync {
         false
     }
 
+    /// The append-only log that `dir`, `appenddirname` and `appendfilename` name, whether it is there or not.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn open_append_files(&self, _config: &Config) -> Result<Box<dyn AppendFiles>, String> {
+        Err("there is nobody to keep files".to_owned())
+    }
+
+    /// Runs something short that may wait for a disk, apart from the thread that calls. The default runs it at once.
+    fn sync_apart(&self, job: Box<dyn FnOnce() + Send>) {
+        job();
+    }
+
     /// Asks the process to end (SHUTDOWN).
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {
         Err("SHUTDOWN is for servers".to_owned())
@@ -233,6 +247,7 @@ pub struct Engine {
     pub(crate) is_cron_paused: AtomicBool,
     pub(crate) pause: Pause,
     pub(crate) persistence: Persistence,
+    pub(crate) append_log: Arc<AppendLog>,
     pub(crate) monitors: Monitors,
     pub(crate) slow_log: SlowLog,
     pub(crate) scripting: Scripting,
@@ -287,6 +302,7 @@ impl Engine {
             started_ms,
             persistence: Persistence::new(started_ms),
             acl: Acl::new(&options.config.requirepass()),
+            append_log: Arc::default(),
             config: options.config,
             clock: options.clock,
             host: options.host,

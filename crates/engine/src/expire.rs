@@ -91,7 +91,11 @@ impl Worker {
             return false;
         }
         self.engine.sample_rates();
+        if self.engine.persistence.is_loading() {
+            return false;
+        }
         save_if_due(self);
+        crate::append_log::tend(self);
         self.engine.look_at_clients();
         self.limit_clients();
         self.look_after_tracked_keys();

@@ -5,6 +5,7 @@
 //! command), `cmd` (the commands), `keyspace` and [`value`] (what they work on).
 
 pub mod acl;
+pub mod append_log;
 mod blocking;
 mod busy;
 mod client;

@@ -17,6 +17,8 @@ const LOADING: u8 = 1;
 const SAVE_FAILED: u8 = 1 << 1;
 /// The data were saved for the last time: nothing may change any more.
 const ENDED: u8 = 1 << 2;
+/// The append-only file cannot be written.
+const LOG_FAILED: u8 = 1 << 3;
 
 /// What INFO says of a loading that is going on.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +36,8 @@ pub(crate) struct PersistenceReport {
     pub(crate) last_duration_ms: Option<i64>,
     /// When the one that is going on began.
     pub(crate) saving_since_ms: Option<i64>,
+    /// Whether that is a rewrite of the append-only file.
+    pub(crate) is_rewriting: bool,
     pub(crate) save_keys_done: u64,
     pub(crate) save_keys_total: u64,
     pub(crate) loaded_keys: u64,
@@ -154,15 +158,28 @@ impl Persistence {
         self.set_gate(SAVE_FAILED, true);
     }
 
-    /// Takes the place of the one background save that there may be; answers whether it was free.
-    pub(crate) fn begin_background_save(&self, now_ms: i64) -> bool {
+    /// Whether the append-only file cannot be written.
+    pub(crate) fn has_log_failed(&self) -> bool {
+        self.has(LOG_FAILED)
+    }
+
+    /// Says whether it can.
+    pub(crate) fn set_log_failed(&self, has_failed: bool) {
+        self.set_gate(LOG_FAILED, has_failed);
+    }
+
+    /// Takes the place of the one background save, or rewrite, that there may be; answers whether it was free.
+    pub(crate) fn begin_background_save(&self, now_ms: i64, is_rewrite: bool) -> bool {
         let mut report = self.report.lock();
         if report.saving_since_ms.is_some() {
             return false;
         }
         report.saving_since_ms = Some(now_ms);
-        self.last_try_ms.store(now_ms, Ordering::Relaxed);
-        self.is_scheduled.store(false, Ordering::Relaxed);
+        report.is_rewriting = is_rewrite;
+        if !is_rewrite {
+            self.last_try_ms.store(now_ms, Ordering::Relaxed);
+            self.is_scheduled.store(false, Ordering::Relaxed);
+        }
         self.is_cancelled.store(false, Ordering::Relaxed);
         true
     }
@@ -170,13 +187,20 @@ impl Persistence {
     /// Gives the place up.
     pub(crate) fn end_background_save(&self, now_ms: i64) {
         let mut report = self.report.lock();
-        if let Some(since_ms) = report.saving_since_ms.take() {
+        let since_ms = report.saving_since_ms.take();
+        if let Some(since_ms) = since_ms.filter(|_| !report.is_rewriting) {
             report.last_duration_ms = Some(now_ms - since_ms);
         }
+        report.is_rewriting = false;
         (report.save_keys_done, report.save_keys_total) = (0, 0);
     }
 
-    /// Whether a background save is going on.
+    /// Whether the append-only file is being rewritten.
+    pub(crate) fn is_rewriting(&self) -> bool {
+        self.report.lock().is_rewriting
+    }
+
+    /// Whether a background save, or rewrite, is going on.
     pub(crate) fn is_saving(&self) -> bool {
         self.report.lock().saving_since_ms.is_some()
     }
@@ -297,6 +321,9 @@ impl Worker {
             self.save_for_the_last_time(options)?;
         }
         engine.persistence.end();
+        if engine.append_log.flush_and_sync(&engine).is_err() && !options.force {
+            return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
+        }
         engine.host.shut_down(options)
     }
 

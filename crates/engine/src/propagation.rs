@@ -75,6 +75,11 @@ impl Propagation {
         self.is_heard.store(true, Ordering::Relaxed);
     }
 
+    /// Forgets which database is selected, so that the next unit says it: a new file begins.
+    pub(crate) fn forget_selected(&self) {
+        self.state.lock().selected = None;
+    }
+
     /// Sends the log to a session from now on.
     pub(crate) fn follow(&self, client: Arc<ClientShared>) {
         self.listen(Box::new(Follower(client)));

@@ -246,6 +246,7 @@ impl Session {
             }
         }
         worker.measure_rest();
+        self.wait_for_log(worker, start, output);
         spans.clear();
         if spans.capacity() > SPANS_KEEP_MAX {
             spans = Vec::new();
@@ -255,6 +256,23 @@ impl Session {
         self.client.shared.count_memory();
         worker.engine.host.note_thread_memory();
         progress
+    }
+
+    /// Returns when what was logged so far is as safe as `appendfsync` wants it before replies leave.
+    #[inline]
+    fn wait_for_log(&mut self, worker: &mut Worker, start: usize, output: &mut Vec<u8>) {
+        let has_logged = std::mem::take(&mut worker.has_logged);
+        if worker.engine.append_log.flush(&worker.engine).is_err() && has_logged {
+            self.withhold(start, output);
+        }
+    }
+
+    /// Closes the session without the replies from `start` on: what they say was done is not on disk, though it
+    /// was promised that it would be.
+    #[cold]
+    fn withhold(&mut self, start: usize, output: &mut Vec<u8>) {
+        self.client.shared.kill();
+        output.truncate(start);
     }
 
     /// Closes the session, and drops its replies from `start` on, if they are more than may wait
@@ -465,8 +483,12 @@ impl Session {
         worker.refresh();
         let prepared = dispatch::prepare(&worker.engine, args, None);
         worker.current_session = self.id();
+        let start = output.len();
         self.execute(worker, args, prepared, output);
         worker.measure_rest();
+        if !worker.is_replaying {
+            self.wait_for_log(worker, start, output);
+        }
         self.end_batch(worker, output);
     }
 
@@ -483,6 +505,10 @@ impl Session {
     /// has cached before it gets its reply, in which they may be new ones.
     #[inline]
     fn make_room(&mut self, worker: &mut Worker, output: &mut Vec<u8>) {
+        if worker.is_replaying {
+            // The log says itself what was evicted.
+            return;
+        }
         worker.make_room();
         if worker.engine.tracking.is_on() {
             worker.limit_tracked_keys();
@@ -545,7 +571,12 @@ impl Session {
     /// Appends to `output` what other sessions have sent: messages, invalidations, the reply to the
     /// command on which the session was blocked.
     pub fn deliver(&mut self, worker: &mut Worker, output: &mut Vec<u8>) {
-        for message in self.client.shared.mailbox.take() {
+        let messages = self.client.shared.mailbox.take();
+        let is_safe = worker.engine.append_log.flush(&worker.engine).is_ok();
+        if !is_safe && messages.iter().any(|it| matches!(it, Message::Unblock(_))) {
+            return self.withhold(output.len(), output);
+        }
+        for message in messages {
             match message {
                 Message::Push(bytes) => output.extend_from_slice(&bytes),
                 Message::Unblock(reply) => {

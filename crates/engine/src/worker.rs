@@ -78,6 +78,8 @@ pub struct Worker {
     /// Whether there was no memory left when the request came, though everything was evicted that
     /// may be.
     pub(crate) is_out_of_memory: bool,
+    /// Whether it repeats commands of a log: then nothing is over, refused or logged.
+    pub(crate) is_replaying: bool,
     /// Whether the event `new` was wanted when the configuration was last looked at.
     wants_new: bool,
     /// Changes that the command made.
@@ -88,6 +90,8 @@ pub struct Worker {
     pub(crate) ready: VecDeque<ReadyKey>,
     /// What the request has to propagate so far.
     pub(crate) propagated: Vec<Propagated>,
+    /// Whether something was logged for the batch of requests that is under way.
+    pub(crate) has_logged: bool,
     /// What the command that runs asked to propagate in its stead; `None` if it did not.
     pub(crate) rewritten: Option<Vec<Vec<Vec<u8>>>>,
     /// Entries and databases to free once the locks are gone.
@@ -137,12 +141,14 @@ impl Worker {
             unmeasured: SmallVec::new(),
             limits,
             config_generation,
+            is_replaying: false,
             wants_new: false,
             dirty: 0,
             expired: RefCell::default(),
             has_expired: Cell::new(false),
             ready: VecDeque::new(),
             propagated: Vec::new(),
+            has_logged: false,
             rewritten: None,
             garbage: Vec::new(),
             garbage_databases: Vec::new(),
@@ -172,6 +178,10 @@ impl Worker {
     pub(crate) fn refresh(&mut self) {
         self.now_us = self.engine.clock.now_us();
         self.next_now_us = self.now_us;
+        if self.is_replaying {
+            // The log says itself when something was over.
+            self.now_us = 0;
+        }
         let generation = self.engine.config.generation();
         if generation != self.config_generation {
             self.refresh_rules();
@@ -262,7 +272,12 @@ impl Worker {
     /// What a new entry gets as access information.
     #[inline]
     pub(crate) fn new_access(&self) -> u32 {
-        self.access_rules.of_new(self.now_us)
+        let now_us = if self.is_replaying {
+            self.next_now_us
+        } else {
+            self.now_us
+        };
+        self.access_rules.of_new(now_us)
     }
 
     /// Notes the use of an entry, for eviction, OBJECT IDLETIME and OBJECT FREQ.

@@ -2,8 +2,10 @@
 //! else provides.
 //!
 //! * `rdb`: Redis's RDB format: whole data sets, and the payloads of DUMP and RESTORE.
+//! * [`aof`]: the append-only file: its manifest and its files.
 //! * [`storage`]: what a storage is, and files that take the place of others at once.
 
+pub mod aof;
 mod rdb;
 pub mod storage;
 

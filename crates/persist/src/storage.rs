@@ -28,6 +28,18 @@ pub trait Storage: Send + Sync {
     /// [`io::ErrorKind::NotFound`] if there is none.
     fn read(&self, path: &Path) -> io::Result<(Box<dyn Read + Send>, u64)>;
 
+    /// Opens a file for appending to what is there, and says how long it is.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if there is none.
+    fn open_for_append(&self, path: &Path) -> io::Result<(Box<dyn StorageFile>, u64)>;
+
+    /// Makes a directory, unless it is there.
+    ///
+    /// # Errors
+    /// As of [`Self::create`].
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+
     /// Gives a file another name, in the place of what had it.
     ///
     /// # Errors
@@ -60,6 +72,18 @@ pub trait StorageFile: Send {
     /// # Errors
     /// The operating system's.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Takes everything behind the first `len` bytes away.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn cut(&mut self, len: u64) -> io::Result<()>;
+
+    /// The same file once more, so that one can be synced while the other is appended to.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn handle(&self) -> io::Result<Box<dyn StorageFile>>;
 }
 
 /// With incremental syncing a file is synced each time that so much was appended, as in Redis, so that the

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotSource};
 use oxidis_engine::{
     Engine, Garbage, Host, Migration, MigrationOutcome, MigrationRequest, ShutdownOptions,
 };
+use oxidis_persist::aof::{AppendDirectory, AppendNames};
 use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -194,6 +196,28 @@ impl Host for ProcessHost {
 
     fn open_snapshot_file(&self, config: &Config) -> Result<Option<SnapshotSource>, String> {
         open_snapshot(&*self.storage, &snapshot_path(config))
+    }
+
+    fn open_append_files(&self, config: &Config) -> Result<Box<dyn AppendFiles>, String> {
+        let names = AppendNames {
+            parent: path_of(&config.dir()),
+            directory: String::from_utf8_lossy(&config.appenddirname()).into_owned(),
+            base_name: String::from_utf8_lossy(&config.appendfilename()).into_owned(),
+            keeps_history: config.aof_disable_auto_gc(),
+        };
+        Ok(Box::new(AppendDirectory::find(
+            self.storage.clone(),
+            names,
+        )?))
+    }
+
+    fn sync_apart(&self, job: Box<dyn FnOnce() + Send>) {
+        let thread = std::thread::Builder::new().name("oxidis-sync".to_owned());
+        if let Err(error) = thread.spawn(job) {
+            // The job is gone with the error; the next one is not begun before it would have ended.
+            let line = format!("No thread can be made to sync the append-only file: {error}");
+            log::line(LogLevel::Warning, &line);
+        }
     }
 
     fn run_in_background(&self, mut work: BackgroundWork) -> bool {

@@ -147,6 +147,18 @@ impl Storage for FaultyStorage {
         Ok((Box::new(Cursor::new(bytes)), len))
     }
 
+    fn open_for_append(&self, path: &Path) -> io::Result<(Box<dyn StorageFile>, u64)> {
+        let state = self.state();
+        let inode = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        let len = state.inodes[inode].bytes.len() as u64;
+        let storage = self.clone();
+        Ok((Box::new(FaultyFile { storage, inode }), len))
+    }
+
+    fn create_directory(&self, _path: &Path) -> io::Result<()> {
+        self.state().call()
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.call()?;
@@ -195,6 +207,22 @@ impl StorageFile for FaultyFile {
         let inode = &mut state.inodes[self.inode];
         inode.synced_len = inode.bytes.len();
         Ok(())
+    }
+
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        let mut state = self.storage.state();
+        state.call()?;
+        let inode = &mut state.inodes[self.inode];
+        inode.bytes.truncate(len as usize);
+        inode.synced_len = inode.synced_len.min(inode.bytes.len());
+        Ok(())
+    }
+
+    fn handle(&self) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(FaultyFile {
+            storage: self.storage.clone(),
+            inode: self.inode,
+        }))
     }
 }
 

@@ -118,6 +118,7 @@ fn config_set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     }
     // What follows in the same batch of requests sees the new values too.
     cx.worker.refresh_rules();
+    crate::append_log::follow_config(cx.worker)?;
     out.ok();
     Ok(())
 }

@@ -341,8 +341,11 @@ fn flushall(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     flush(cx, databases, out)?;
     // What is being saved is gone, and so must be what was saved before, where data are saved at all.
     let engine = cx.worker.engine.clone();
-    engine.persistence.cancel_save();
-    if !engine.config.save_points().is_empty() && engine.host.keeps_files() {
+    if !engine.persistence.is_rewriting() {
+        engine.persistence.cancel_save();
+    }
+    let saves = !engine.config.save_points().is_empty() && engine.host.keeps_files();
+    if saves && !cx.worker.is_replaying {
         // It is said in the log if that fails; the data are gone all the same.
         let _ = crate::snapshot::save_now(cx.worker);
     }

@@ -190,6 +190,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: set_skip_checksum_validation,
     },
     Subcommand {
+        name: "loadaof",
+        arguments: (2, 2),
+        form: "LOADAOF",
+        explanation: "Writes the append-only file down, and loads all data from it.",
+        handler: load_log,
+    },
+    Subcommand {
         name: "reload",
         arguments: (2, usize::MAX),
         form: "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
@@ -283,7 +290,7 @@ fn reload(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             return Err(CommandError::text("ERR DEBUG RELOAD is for servers"));
         };
         if !engine.host.keeps_files() {
-            let bytes = snapshot::write_all(cx.worker, &**codec);
+            let bytes = snapshot::write_all(cx.worker, &**codec, snapshot::Purpose::Snapshot);
             snapshot::replace(cx.worker, &**codec, &bytes).map_err(not_loaded)?;
             out.ok();
             return Ok(());
@@ -300,6 +307,23 @@ fn reload(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     engine
         .host
         .log(LogLevel::Warning, "DB reloaded by DEBUG RELOAD");
+    out.ok();
+    Ok(())
+}
+
+fn load_log(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    for database in 0..cx.engine().databases {
+        super::databases::empty(cx.worker, database);
+    }
+    let engine = cx.worker.engine.clone();
+    if let Err(reason) = cx.worker.reload_log() {
+        engine.host.log(LogLevel::Warning, &reason);
+        return Err(CommandError::text(
+            "ERR Error trying to load the AOF files, check server logs.",
+        ));
+    }
+    let line = "Append Only File loaded by DEBUG LOADAOF";
+    engine.host.log(LogLevel::Warning, line);
     out.ok();
     Ok(())
 }

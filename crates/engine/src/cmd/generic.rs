@@ -371,7 +371,15 @@ fn waitaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
         ));
     }
-    let nothing = TimeoutReply::Integers(0, 0);
+    // Waiting for the disk is over at once: the sync that is waited for is this one.
+    let engine = cx.worker.engine.clone();
+    let is_synced = engine.append_log.is_on() && engine.append_log.flush_and_sync(&engine).is_ok();
+    let synced = i64::from(is_synced);
+    if synced >= local && replicas == 0 {
+        TimeoutReply::Integers(synced, 0).write(out);
+        return Ok(());
+    }
+    let nothing = TimeoutReply::Integers(synced, 0);
     if local == 0 && replicas == 0 {
         nothing.write(out);
         return Ok(());

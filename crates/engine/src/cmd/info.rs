@@ -434,34 +434,63 @@ fn persistence(page: &mut Page, worker: &mut Worker) {
     let saving_since_ms = report.saving_since_ms;
     page.field(
         "rdb_bgsave_in_progress",
-        u8::from(saving_since_ms.is_some()),
+        u8::from(saving_since_ms.is_some() && !report.is_rewriting),
     );
     page.field("rdb_last_save_time", state.last_save_ms() / 1000);
     page.field("rdb_last_bgsave_status", status(!state.has_save_failed()));
     page.field("rdb_last_bgsave_time_sec", seconds(report.last_duration_ms));
     page.field(
         "rdb_current_bgsave_time_sec",
-        seconds(saving_since_ms.map(|since_ms| now_ms - since_ms)),
+        seconds(
+            saving_since_ms
+                .filter(|_| !report.is_rewriting)
+                .map(|since_ms| now_ms - since_ms),
+        ),
     );
     page.field("rdb_saves", report.saves);
     page.zeros(&["rdb_last_cow_size"]);
     page.field("rdb_last_load_keys_expired", report.expired_keys);
     page.field("rdb_last_load_keys_loaded", report.loaded_keys);
-    page.zeros(&[
-        "aof_enabled",
-        "aof_rewrite_in_progress",
+    let log = &engine.append_log;
+    let rewrites = log.report();
+    page.field("aof_enabled", u8::from(log.is_on()));
+    page.field("aof_rewrite_in_progress", u8::from(report.is_rewriting));
+    page.field(
         "aof_rewrite_scheduled",
-    ]);
-    page.field("aof_last_rewrite_time_sec", -1);
-    page.field("aof_current_rewrite_time_sec", -1);
-    page.field("aof_last_bgrewrite_status", "ok");
-    page.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-    page.field("aof_last_write_status", "ok");
+        u8::from(log.is_rewrite_scheduled()),
+    );
+    page.field(
+        "aof_last_rewrite_time_sec",
+        seconds(rewrites.last_rewrite_ms),
+    );
+    let rewriting_since_ms = saving_since_ms.filter(|_| report.is_rewriting);
+    page.field(
+        "aof_current_rewrite_time_sec",
+        seconds(rewriting_since_ms.map(|since_ms| now_ms - since_ms)),
+    );
+    page.field(
+        "aof_last_bgrewrite_status",
+        status(!rewrites.last_rewrite_failed),
+    );
+    page.field("aof_rewrites", rewrites.rewrites);
+    page.field(
+        "aof_rewrites_consecutive_failures",
+        rewrites.consecutive_failures,
+    );
+    page.field("aof_last_write_status", status(!state.has_log_failed()));
     page.zeros(&[
         "aof_last_cow_size",
         "module_fork_in_progress",
         "module_fork_last_cow_size",
     ]);
+    if log.is_on() {
+        page.field("aof_current_size", log.current_size());
+        page.field("aof_base_size", log.base_size());
+        page.field("aof_pending_rewrite", u8::from(log.is_rewrite_scheduled()));
+        page.field("aof_buffer_length", log.buffered_bytes());
+        page.field("aof_pending_bio_fsync", u8::from(log.is_syncing()));
+        page.zeros(&["aof_delayed_fsync"]);
+    }
     if state.is_loading() {
         loading(page, worker);
     }

@@ -1,10 +1,10 @@
-//! SAVE, BGSAVE, LASTSAVE: the data set and its file.
+//! SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF: the data set and its files.
 
 use crate::command::context::Mode;
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply,
 };
-use crate::snapshot::{SaveRefused, save_now, start_background_save};
+use crate::snapshot::{SaveRefused, save_now, start_background_save, start_log_rewrite};
 
 const ROW: Command = Command {
     group: Group::Server,
@@ -13,6 +13,18 @@ const ROW: Command = Command {
 
 /// The family's rows.
 pub(crate) const COMMANDS: &[Command] = &[
+    Command {
+        name: "bgrewriteaof",
+        arity: 1,
+        flags: Flags::ADMIN
+            .union(Flags::NOSCRIPT)
+            .union(Flags::NO_ASYNC_LOADING),
+        locks: Locks::All,
+        complexity: "O(1)",
+        summary: "Rewrites the append-only file to what the data need, while commands go on.",
+        handler: bgrewriteaof,
+        ..ROW
+    },
     Command {
         name: "bgsave",
         arity: -1,
@@ -54,7 +66,8 @@ pub(crate) const COMMANDS: &[Command] = &[
 const IN_PROGRESS: CommandError = CommandError::text("ERR Background save already in progress");
 
 fn save(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    if cx.engine().persistence.is_saving() {
+    let persistence = &cx.engine().persistence;
+    if persistence.is_saving() && !persistence.is_rewriting() {
         return Err(IN_PROGRESS);
     }
     // Why it failed is in the log.
@@ -63,9 +76,43 @@ fn save(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
+fn bgrewriteaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let engine = cx.worker.engine.clone();
+    if engine.persistence.is_rewriting() {
+        return Err(CommandError::text(
+            "ERR Background append only file rewriting already in progress",
+        ));
+    }
+    if engine.persistence.is_saving() || cx.mode == Mode::Nested {
+        engine.append_log.schedule_rewrite();
+        out.simple("Background append only file rewriting scheduled");
+        return Ok(());
+    }
+    match start_log_rewrite(cx.worker) {
+        Ok(()) => out.simple("Background append only file rewriting started"),
+        Err(_) => {
+            return Err(CommandError::text(
+                "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn bgsave(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     if cx.argc() > 2 || cx.argc() == 2 && !cx.arg_is(1, "SCHEDULE") {
         return Err(CommandError::Syntax);
+    }
+    if cx.engine().persistence.is_rewriting() {
+        if cx.argc() == 1 {
+            return Err(CommandError::text(
+                "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to \
+                 schedule a BGSAVE whenever possible.",
+            ));
+        }
+        cx.engine().persistence.schedule_save();
+        out.simple("Background saving scheduled");
+        return Ok(());
     }
     if cx.engine().persistence.is_saving() {
         return Err(IN_PROGRESS);

@@ -141,7 +141,7 @@ fn sync(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let Some(codec) = &engine.snapshot_codec else {
         return Err(CommandError::text("ERR SYNC is for servers"));
     };
-    let bytes = snapshot::write_all(cx.worker, &**codec);
+    let bytes = snapshot::write_all(cx.worker, &**codec, snapshot::Purpose::Snapshot);
     // A bulk string without the line end behind it.
     out.raw(format!("${}\r\n", bytes.len()).as_bytes());
     out.raw(&bytes);

@@ -860,7 +860,7 @@ impl<'a> Context<'a> {
         }
         let default_ttl = self.worker.engine.config.default_ttl_seconds();
         if default_ttl > 0 {
-            let expire_ms = self.worker.now_ms() + default_ttl as i64 * 1000;
+            let expire_ms = self.worker.engine.now_ms() + default_ttl as i64 * 1000;
             let database = self.database_mut(key);
             let entry = database.get(key.hash, key.bytes);
             if entry.is_some_and(|entry| entry.expire_ms().is_none()) {

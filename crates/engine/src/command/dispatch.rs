@@ -245,6 +245,9 @@ fn identity_gates(
     if !command.accepts(args.len()) {
         return Err(CommandError::WrongArity(registered_name(registered)));
     }
+    if worker.is_replaying {
+        return Ok(());
+    }
     if command.flags.contains(Flags::PROTECTED) {
         protected(worker, client, registered)?;
     }
@@ -307,6 +310,10 @@ fn refuse_writes(worker: &Worker, client: &Client, registered: &Registered) -> C
     let is_asked = writes(client, registered) || registered.command.name == "ping";
     if is_asked && refuses_writes(&worker.engine) {
         return Err(CommandError::text(&MISCONF[1..]));
+    }
+    if is_asked && worker.engine.persistence.has_log_failed() {
+        let reason = worker.engine.append_log.error().unwrap_or_default();
+        return Err(format!("MISCONF Errors writing to the AOF file: {reason}").into());
     }
     Ok(())
 }
@@ -732,7 +739,10 @@ fn finish(worker: &mut Worker) {
 fn propagate(worker: &mut Worker) {
     if !worker.propagated.is_empty() {
         let unit = std::mem::take(&mut worker.propagated);
-        worker.engine.propagation.append(&unit, true);
+        if !worker.is_replaying {
+            worker.has_logged = true;
+            worker.engine.propagation.append(&unit, true);
+        }
     }
 }
 
@@ -919,6 +929,9 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
         Args::owned(&blocked.arguments),
         (worker.next_now_us, duration_us),
     );
+    // Before the reply can leave: with what was done for it, and what came before, logged, its session waits
+    // until that is safe.
+    propagate(worker);
     blocked.client.post(crate::mailbox::Message::Unblock(reply));
     kept_back
         .into_iter()

@@ -124,6 +124,8 @@ switches! {
     dynamic_hz = "dynamic-hz";
     activerehashing = "activerehashing";
     appendonly = "appendonly";
+    aof_load_truncated = "aof-load-truncated";
+    aof_disable_auto_gc = "aof-disable-auto-gc";
     always_show_logo = "always-show-logo";
     set_proc_title = "set-proc-title";
     lazyfree_lazy_eviction = "lazyfree-lazy-eviction";

@@ -258,6 +258,27 @@ pub(crate) fn load_file(
 }
 
 impl Worker {
+    /// Loads the base of a log in the place of what is there; answers how many bytes it has. The worker holds no
+    /// locks.
+    ///
+    /// # Errors
+    /// Why it cannot be read; then what was there still is.
+    pub(crate) fn load_base(&mut self, source: &mut dyn Read) -> Result<u64, String> {
+        let engine = self.engine.clone();
+        let codec = engine.snapshot_codec.clone().ok_or("there is no format")?;
+        let loader = Loader::new(&engine, false);
+        loader
+            .load(&*codec, &self.limits.clone(), source)
+            .map_err(|error| error.to_string())?;
+        let len = loader.bytes_done.load(Ordering::Relaxed);
+        self.view
+            .lock_all(&|| false)
+            .expect("it waits as long as it takes");
+        let finished = loader.finish(self, false);
+        self.view.unlock();
+        finished.map(|_| len)
+    }
+
     /// Says that [`Self::load_at_start`] will come, so that nobody gets in before it.
     pub fn begin_load_at_start(&self) {
         let engine = &self.engine;
@@ -278,6 +299,12 @@ impl Worker {
             engine.persistence.end_loading();
             return Ok(None);
         };
+        if engine.config.appendonly() && engine.host.keeps_files() {
+            // What was logged is the data set, whatever else there is.
+            self.load_log()?;
+            engine.persistence.end_loading();
+            return Ok(None);
+        }
         let Some(mut source) = engine.host.open_snapshot_file(&engine.config)? else {
             engine.persistence.end_loading();
             return Ok(None);

@@ -16,4 +16,7 @@ pub use codec::{
 pub use load::LoadReport;
 pub(crate) use load::{FileOptions, load_file, replace};
 pub use save::{BackgroundWork, SnapshotFile, SnapshotSource};
-pub(crate) use save::{SaveRefused, save_if_due, save_now, start_background_save, write_all};
+pub(crate) use save::{
+    Purpose, SaveRefused, save_if_due, save_now, start_background_save, start_log_rewrite,
+    write_all,
+};

@@ -62,6 +62,15 @@ impl BackgroundWork {
     }
 }
 
+/// What a data set is written down for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be the file of the data set.
+    Snapshot,
+    /// To be the base of the append-only log.
+    LogBase,
+}
+
 /// Why a save is not even begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SaveRefused {
@@ -78,21 +87,35 @@ struct Output {
     buffer: Vec<u8>,
     /// Of what was appended, if one is wanted.
     checksum: Option<u64>,
+    /// Bytes that were appended.
+    len: u64,
 }
 
 impl Output {
     /// Opens the file and writes what stands before all keys.
     fn open(engine: &Engine, codec: Arc<dyn SnapshotCodec>) -> Result<Self, String> {
         let file = engine.host.create_snapshot_file(&engine.config)?;
+        Ok(Self::into_file(engine, codec, file, Purpose::Snapshot))
+    }
+
+    fn into_file(
+        engine: &Engine,
+        codec: Arc<dyn SnapshotCodec>,
+        file: Box<dyn SnapshotFile>,
+        purpose: Purpose,
+    ) -> Self {
         let mut output = Output {
             codec,
             file,
             buffer: Vec::new(),
             checksum: engine.config.rdbchecksum().then_some(0),
+            len: 0,
         };
-        output.codec.begin(&facts(engine), &mut output.buffer);
+        output
+            .codec
+            .begin(&facts(engine, purpose), &mut output.buffer);
         write_functions(engine, &*output.codec, &mut output.buffer);
-        Ok(output)
+        output
     }
 
     /// Appends the buffer to the file if there is enough in it.
@@ -108,15 +131,19 @@ impl Output {
             *sum = self.codec.checksum(*sum, &self.buffer);
         }
         self.file.append(&self.buffer)?;
+        self.len += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(), String> {
+    /// Puts the file in its place; answers how long it is.
+    fn finish(mut self) -> Result<u64, String> {
         self.flush()?;
         self.codec.end(self.checksum, &mut self.buffer);
         self.file.append(&self.buffer)?;
-        self.file.commit()
+        self.len += self.buffer.len() as u64;
+        self.file.commit()?;
+        Ok(self.len)
     }
 }
 
@@ -128,13 +155,16 @@ fn write_functions(engine: &Engine, codec: &dyn SnapshotCodec, out: &mut Vec<u8>
 }
 
 /// Facts about the server that go with its data.
-fn facts(engine: &Engine) -> Vec<(&'static str, String)> {
+fn facts(engine: &Engine, purpose: Purpose) -> Vec<(&'static str, String)> {
     vec![
         ("redis-ver", crate::version::REDIS_VERSION.to_owned()),
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", (engine.now_ms() / 1000).to_string()),
         ("used-mem", engine.host.used_memory_bytes().to_string()),
-        ("aof-base", "0".to_owned()),
+        (
+            "aof-base",
+            u8::from(purpose == Purpose::LogBase).to_string(),
+        ),
     ]
 }
 
@@ -184,9 +214,9 @@ fn walk_all(
 }
 
 /// The whole data set as bytes, for whoever wants them at once. Every stripe must be locked.
-pub(crate) fn write_all(worker: &Worker, codec: &dyn SnapshotCodec) -> Vec<u8> {
+pub(crate) fn write_all(worker: &Worker, codec: &dyn SnapshotCodec, purpose: Purpose) -> Vec<u8> {
     let mut out = Vec::new();
-    codec.begin(&facts(&worker.engine), &mut out);
+    codec.begin(&facts(&worker.engine, purpose), &mut out);
     write_functions(&worker.engine, codec, &mut out);
     walk_all(worker, codec, &mut out, &mut |_| Ok(())).expect("nothing is flushed");
     let sum = worker.engine.config.rdbchecksum();
@@ -214,7 +244,7 @@ pub(crate) fn save_now(worker: &Worker) -> Result<(), String> {
             flushed
         })?;
         output.buffer = buffer;
-        output.finish()
+        output.finish().map(drop)
     });
     match &saved {
         Ok(()) => {
@@ -233,13 +263,25 @@ pub(crate) fn save_now(worker: &Worker) -> Result<(), String> {
 
 /// Begins to save the data set in the background. Every stripe must be locked.
 pub(crate) fn start_background_save(worker: &mut Worker) -> Result<(), SaveRefused> {
+    start(worker, Purpose::Snapshot)
+}
+
+/// Begins to rewrite the append-only log in the background. Every stripe must be locked.
+pub(crate) fn start_log_rewrite(worker: &mut Worker) -> Result<(), SaveRefused> {
+    start(worker, Purpose::LogBase)
+}
+
+fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
     let engine = worker.engine.clone();
     let codec = engine
         .snapshot_codec
         .clone()
         .ok_or(SaveRefused::Impossible)?;
     let now_ms = engine.now_ms();
-    if !engine.persistence.begin_background_save(now_ms) {
+    if !engine
+        .persistence
+        .begin_background_save(now_ms, purpose == Purpose::LogBase)
+    {
         return Err(SaveRefused::InProgress);
     }
     // The work must be accepted before an epoch begins: one cannot be given up under these locks. Its first step
@@ -253,6 +295,23 @@ pub(crate) fn start_background_save(worker: &mut Worker) -> Result<(), SaveRefus
         engine.persistence.end_background_save(engine.now_ms());
         return Err(SaveRefused::Impossible);
     }
+    let (mut output, mut log_position) = (None, 0);
+    if purpose == Purpose::LogBase {
+        engine.append_log.note_rewrite_began();
+        match engine.append_log.rotate(&engine) {
+            Ok((file, position)) => {
+                output = Some(Output::into_file(&engine, codec.clone(), file, purpose));
+                log_position = position;
+            }
+            Err(reason) => {
+                let line = format!("Can't rewrite append only file in background: {reason}");
+                engine.host.log(LogLevel::Warning, &line);
+                engine.persistence.end_background_save(engine.now_ms());
+                engine.append_log.note_rewritten(&engine, 0, None);
+                return Err(SaveRefused::Impossible);
+            }
+        }
+    }
     let pass = Pass::begin(
         &mut worker.view,
         codec.clone(),
@@ -260,16 +319,24 @@ pub(crate) fn start_background_save(worker: &mut Worker) -> Result<(), SaveRefus
         use_recorded(&engine),
         engine.keyspace.clone(),
     );
-    engine.persistence.count_save();
     engine.persistence.set_save_progress(0, pass.entries_total);
-    let line = "Background saving started";
+    let line = match purpose {
+        Purpose::Snapshot => {
+            engine.persistence.count_save();
+            "Background saving started"
+        }
+        Purpose::LogBase => "Background append only file rewriting started",
+    };
     engine.host.log(LogLevel::Notice, line);
     *save = Some(BackgroundSave {
         changes: engine.stats.changes(),
         engine,
         codec,
         pass,
-        output: None,
+        purpose,
+        log_position,
+        began_ms: now_ms,
+        output,
         outcome: None,
         sleep_us: 0,
         is_over: false,
@@ -279,7 +346,8 @@ pub(crate) fn start_background_save(worker: &mut Worker) -> Result<(), SaveRefus
 
 /// How a background save ended, or will end when the pass is over.
 enum Outcome {
-    Saved,
+    /// In so many bytes.
+    Saved(u64),
     Failed(String),
     Cancelled,
 }
@@ -289,6 +357,10 @@ struct BackgroundSave {
     engine: Arc<Engine>,
     codec: Arc<dyn SnapshotCodec>,
     pass: Pass,
+    purpose: Purpose,
+    /// Where the log that follows a base begins.
+    log_position: u64,
+    began_ms: i64,
     /// `None` before the first step, and when it has ended early.
     output: Option<Output>,
     /// Set when it is clear.
@@ -325,7 +397,7 @@ impl BackgroundSave {
         if let Some(output) = self.output.take() {
             let persistence = &self.engine.persistence;
             self.outcome = Some(match persistence.unless_cancelled(|| output.finish()) {
-                Some(Ok(())) => Outcome::Saved,
+                Some(Ok(len)) => Outcome::Saved(len),
                 Some(Err(reason)) => Outcome::Failed(reason),
                 None => Outcome::Cancelled,
             });
@@ -365,8 +437,12 @@ impl BackgroundSave {
     fn tell(&mut self) {
         let engine = &self.engine;
         let now_ms = engine.now_ms();
+        self.is_over = true;
+        if self.purpose == Purpose::LogBase {
+            return self.tell_of_rewrite();
+        }
         let (level, line) = match &self.outcome {
-            Some(Outcome::Saved) => {
+            Some(Outcome::Saved(_)) => {
                 engine.persistence.note_saved(now_ms, self.changes);
                 let line = "Background saving terminated with success";
                 (LogLevel::Notice, line.to_owned())
@@ -385,7 +461,29 @@ impl BackgroundSave {
         };
         engine.host.log(level, &line);
         engine.persistence.end_background_save(now_ms);
-        self.is_over = true;
+    }
+
+    fn tell_of_rewrite(&self) {
+        let engine = &self.engine;
+        let now_ms = engine.now_ms();
+        let (level, line, new) = match &self.outcome {
+            Some(Outcome::Saved(len)) => {
+                let line = "Background AOF rewrite finished successfully".to_owned();
+                (LogLevel::Notice, line, Some((*len, self.log_position)))
+            }
+            Some(Outcome::Failed(reason)) => {
+                let line = format!("Background AOF rewrite terminated with error: {reason}");
+                (LogLevel::Warning, line, None)
+            }
+            Some(Outcome::Cancelled) | None => {
+                let line = "Background AOF rewrite was cancelled".to_owned();
+                (LogLevel::Warning, line, None)
+            }
+        };
+        engine.host.log(level, &line);
+        engine.persistence.end_background_save(now_ms);
+        let duration_ms = now_ms - self.began_ms;
+        engine.append_log.note_rewritten(engine, duration_ms, new);
     }
 }
 

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::command::Args;
 use oxidis_engine::config::Config;
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotSource};
 use oxidis_engine::{Clock, Engine, EngineOptions, Host, Session, Worker};
 use oxidis_persist::Rdb;
+use oxidis_persist::aof::{AppendDirectory, AppendNames};
 use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
 use oxidis_testkit::storage::FaultyStorage;
 
@@ -48,6 +50,17 @@ impl Host for StoredHost {
 
     fn open_snapshot_file(&self, _: &Config) -> Result<Option<SnapshotSource>, String> {
         open_snapshot(&self.storage, Path::new(FILE))
+    }
+
+    fn open_append_files(&self, _: &Config) -> Result<Box<dyn AppendFiles>, String> {
+        let names = AppendNames {
+            parent: "/data".into(),
+            directory: "appendonlydir".to_owned(),
+            base_name: "appendonly.aof".to_owned(),
+            keeps_history: false,
+        };
+        let storage = Arc::new(self.storage.clone());
+        Ok(Box::new(AppendDirectory::find(storage, names)?))
     }
 
     fn run_in_background(&self, work: BackgroundWork) -> bool {

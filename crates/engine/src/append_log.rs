@@ -1,0 +1,844 @@
+//! The append-only log: every change is written down before it is acknowledged, and how often that is forced to
+//! disk is `appendfsync`'s to say.
+//!
+//! # How a change gets there
+//!
+//! A command appends its unit to a buffer while the locks of its keys are held (`propagation`), so the order of the
+//! log is the order of execution. At the end of a batch of requests, before their replies leave, the session's
+//! thread calls [`AppendLog::flush`]: whoever gets the files first writes everything that is in the buffer, and with
+//! `appendfsync always` syncs it; those who come meanwhile find their own part done. So one sync serves all
+//! that wait, and no reply leaves before what it says is as safe as was asked for.
+//!
+//! # Rewriting
+//!
+//! Under all locks the log goes over to a new file, and a snapshot begins; once it is written it becomes the base of
+//! the new file. Until then the old files stay, and a crash finds either the old base with both files
+//! or the new base with the new one.
+//!
+//! # When writing fails
+//!
+//! Then writes are refused until it succeeds again. What could not be written stays in the buffer. After a
+//! failed sync nobody knows what the file holds: nothing is appended to it any more, until a rewrite has made
+//! another.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::command::{Args, CommandError};
+use crate::config::{AppendFsync, LogLevel};
+use crate::engine::Engine;
+use crate::propagation::PropagationListener;
+use crate::session::Session;
+use crate::snapshot::{Purpose, SaveRefused, SnapshotFile, start_log_rewrite};
+use crate::worker::Worker;
+
+/// Makes what a file holds durable, on any thread.
+pub type Sync = Box<dyn FnOnce() -> Result<(), String> + Send>;
+
+/// A file of the log that is to be loaded.
+pub struct LogSource {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Box<dyn Read + Send>,
+    /// How many there are.
+    pub len: u64,
+}
+
+/// The files of the log, as the host keeps them. Errors are the operating system's word.
+pub trait AppendFiles: Send {
+    /// What is to be loaded, in this order; nothing if there is no log yet.
+    ///
+    /// # Errors
+    /// As of all methods.
+    fn sources(&mut self) -> Result<Vec<LogSource>, String>;
+
+    /// Takes everything behind the first `len` bytes of the last file away.
+    ///
+    /// # Errors
+    /// As of all methods.
+    fn cut_last(&mut self, len: u64) -> Result<(), String>;
+
+    /// Opens the last file for appending; answers how long all files are together.
+    ///
+    /// # Errors
+    /// As of all methods.
+    fn open(&mut self) -> Result<u64, String>;
+
+    /// Appends all of the bytes, or none.
+    ///
+    /// # Errors
+    /// As of all methods.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), String>;
+
+    /// Makes what was appended durable. If that fails, nothing can be appended until [`Self::rotate`].
+    ///
+    /// # Errors
+    /// As of all methods.
+    fn sync(&mut self) -> Result<(), String>;
+
+    /// What makes everything durable that was appended up to now.
+    ///
+    /// # Errors
+    /// As of all methods.
+    fn syncer(&mut self) -> Result<Sync, String>;
+
+    /// Says that what [`Self::syncer`] gave has failed.
+    fn note_failed_sync(&mut self);
+
+    /// Goes over to a new file; it belongs to the log at once if `is_listed`, else when the base is there. Answers the
+    /// base of the new file, which becomes that when it is committed.
+    ///
+    /// # Errors
+    /// As of all methods; then the old file goes on.
+    fn rotate(&mut self, is_listed: bool) -> Result<Box<dyn SnapshotFile>, String>;
+}
+
+/// What INFO says of the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AppendReport {
+    pub(crate) rewrites: u64,
+    pub(crate) consecutive_failures: u64,
+    pub(crate) last_rewrite_failed: bool,
+    pub(crate) last_rewrite_ms: Option<i64>,
+}
+
+/// The log of an engine. Its positions count the bytes that were appended since it was turned on.
+#[derive(Default)]
+pub(crate) struct AppendLog {
+    is_on: AtomicBool,
+    /// Whether a base has been written, so that the files are of use.
+    has_base: AtomicBool,
+    buffer: Mutex<Vec<u8>>,
+    appended: AtomicU64,
+    written: AtomicU64,
+    synced: AtomicU64,
+    files: Mutex<Option<Box<dyn AppendFiles>>>,
+    is_syncing: AtomicBool,
+    last_sync_ms: AtomicI64,
+    /// Why writing failed, while it does.
+    error: Mutex<Option<String>>,
+    /// How long the files were at `size_position`.
+    size_then: AtomicU64,
+    size_position: AtomicU64,
+    base_size: AtomicU64,
+    is_rewrite_scheduled: AtomicBool,
+    report: Mutex<AppendReport>,
+}
+
+struct Recorder(Arc<AppendLog>);
+
+impl PropagationListener for Recorder {
+    fn append(&self, unit: &Arc<[u8]>) -> bool {
+        let log = &self.0;
+        if !log.is_on() {
+            return false;
+        }
+        let mut buffer = log.buffer.lock();
+        buffer.extend_from_slice(unit);
+        log.appended.fetch_add(unit.len() as u64, Ordering::Release);
+        true
+    }
+}
+
+/// A sync apart from the requests, until it is dropped.
+struct SyncUnderWay(Arc<AppendLog>);
+
+impl Drop for SyncUnderWay {
+    fn drop(&mut self) {
+        self.0.is_syncing.store(false, Ordering::Release);
+    }
+}
+
+impl AppendLog {
+    /// Whether changes are logged.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Why nothing can be written, if so.
+    pub(crate) fn error(&self) -> Option<String> {
+        self.error.lock().clone()
+    }
+
+    /// What INFO says.
+    pub(crate) fn report(&self) -> AppendReport {
+        *self.report.lock()
+    }
+
+    /// How long the files were after the last rewrite or at the start.
+    pub(crate) fn base_size(&self) -> u64 {
+        self.base_size.load(Ordering::Relaxed)
+    }
+
+    /// How long the files are.
+    pub(crate) fn current_size(&self) -> u64 {
+        let since =
+            self.written.load(Ordering::Relaxed) - self.size_position.load(Ordering::Relaxed);
+        self.size_then.load(Ordering::Relaxed) + since
+    }
+
+    /// Bytes that wait to be written.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.buffer.lock().len()
+    }
+
+    /// Whether something waits to be made durable by a background sync that is under way.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.is_syncing.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a rewrite as soon as it is possible.
+    pub(crate) fn schedule_rewrite(&self) {
+        self.is_rewrite_scheduled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one was asked for.
+    pub(crate) fn is_rewrite_scheduled(&self) -> bool {
+        self.is_rewrite_scheduled.load(Ordering::Relaxed)
+    }
+
+    /// Writes down what was logged so far, and makes it durable if the configuration wants it so at once. The
+    /// thread holds no locks, or all.
+    ///
+    /// # Errors
+    /// When it is not as safe as it is to be before a reply leaves.
+    #[inline]
+    pub(crate) fn flush(&self, engine: &Engine) -> Result<(), ()> {
+        if !self.is_on() {
+            return Ok(());
+        }
+        let is_always = engine.config.append_fsync() == AppendFsync::Always;
+        self.reach(engine, self.appended.load(Ordering::Acquire), is_always)
+    }
+
+    /// Writes and syncs everything that was logged so far.
+    ///
+    /// # Errors
+    /// When that is impossible.
+    pub(crate) fn flush_and_sync(&self, engine: &Engine) -> Result<(), ()> {
+        if !self.is_on() {
+            return Ok(());
+        }
+        self.reach(engine, self.appended.load(Ordering::Acquire), true)
+    }
+
+    fn reach(&self, engine: &Engine, position: u64, syncs: bool) -> Result<(), ()> {
+        let reached = if syncs { &self.synced } else { &self.written };
+        if reached.load(Ordering::Acquire) >= position {
+            return Ok(());
+        }
+        let mut files = self.files.lock();
+        if reached.load(Ordering::Acquire) >= position {
+            // Somebody else has done it meanwhile.
+            return Ok(());
+        }
+        let Some(files) = files.as_mut() else {
+            return Ok(());
+        };
+        let outcome = self.write(files).and_then(|written| {
+            if syncs {
+                // What the file holds is unknown then: only another one helps.
+                files.sync().inspect_err(|_| self.schedule_rewrite())?;
+                self.note_synced(engine, written);
+            }
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => {
+                self.note_success(engine);
+                Ok(())
+            }
+            Err(reason) => {
+                self.note_failure(engine, reason);
+                // With less than `always` nothing was promised that does not hold yet, but writes stop.
+                if syncs { Err(()) } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Writes what is in the buffer; answers up to where the log is written then.
+    fn write(&self, files: &mut Box<dyn AppendFiles>) -> Result<u64, String> {
+        let (bytes, position) = {
+            let mut buffer = self.buffer.lock();
+            (
+                std::mem::take(&mut *buffer),
+                self.appended.load(Ordering::Acquire),
+            )
+        };
+        if bytes.is_empty() {
+            return Ok(position);
+        }
+        match files.append(&bytes) {
+            Ok(()) => {
+                self.written.store(position, Ordering::Release);
+                Ok(position)
+            }
+            Err(reason) => {
+                let mut buffer = self.buffer.lock();
+                let later = std::mem::replace(&mut *buffer, bytes);
+                buffer.extend_from_slice(&later);
+                Err(reason)
+            }
+        }
+    }
+
+    fn note_synced(&self, engine: &Engine, position: u64) {
+        self.synced.fetch_max(position, Ordering::Release);
+        self.last_sync_ms.store(engine.now_ms(), Ordering::Relaxed);
+    }
+
+    fn note_failure(&self, engine: &Engine, reason: String) {
+        let mut error = self.error.lock();
+        if error.is_none() {
+            let line = format!("Error writing to the AOF file: {reason}");
+            engine.host.log(LogLevel::Warning, &line);
+        }
+        *error = Some(reason);
+        engine.persistence.set_log_failed(true);
+    }
+
+    fn note_success(&self, engine: &Engine) {
+        // Without a base what was written is of no use yet.
+        if engine.persistence.has_log_failed() && self.has_base.load(Ordering::Relaxed) {
+            *self.error.lock() = None;
+            engine.persistence.set_log_failed(false);
+            let line = "AOF write error looks solved. The server can write again.";
+            engine.host.log(LogLevel::Warning, line);
+        }
+    }
+
+    /// Syncs what is written, apart from the thread that calls, if a second has passed since the last time.
+    fn sync_regularly(self: &Arc<Self>, engine: &Arc<Engine>) {
+        if engine.config.append_fsync() != AppendFsync::EverySecond {
+            return;
+        }
+        let is_late = engine.now_ms() - self.last_sync_ms.load(Ordering::Relaxed) >= 1000;
+        let is_behind = self.synced.load(Ordering::Relaxed) < self.written.load(Ordering::Relaxed);
+        if !is_late || !is_behind || self.is_syncing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let syncer = {
+            let mut files = self.files.lock();
+            let position = self.written.load(Ordering::Acquire);
+            files
+                .as_mut()
+                .map(|files| files.syncer().map(|sync| (sync, position)))
+        };
+        let (log, owner) = (self.clone(), engine.clone());
+        let under_way = SyncUnderWay(self.clone());
+        let job = move || {
+            match syncer {
+                Some(Ok((sync, position))) => match sync() {
+                    Ok(()) => log.note_synced(&owner, position),
+                    Err(reason) => {
+                        if let Some(files) = log.files.lock().as_mut() {
+                            files.note_failed_sync();
+                        }
+                        log.schedule_rewrite();
+                        log.note_failure(&owner, reason);
+                    }
+                },
+                Some(Err(reason)) => log.note_failure(&owner, reason),
+                None => {}
+            }
+            drop(under_way);
+        };
+        engine.host.sync_apart(Box::new(job));
+    }
+
+    /// Goes over to a new file for a rewrite, with every stripe locked; answers the file of the base.
+    ///
+    /// # Errors
+    /// Why it cannot; the old file goes on.
+    pub(crate) fn rotate(&self, engine: &Engine) -> Result<(Box<dyn SnapshotFile>, u64), String> {
+        let mut guard = self.files.lock();
+        let Some(files) = guard.as_mut() else {
+            // The log is off: the files are made for whoever loads them.
+            let base = engine
+                .host
+                .open_append_files(&engine.config)?
+                .rotate(false)?;
+            return Ok((base, 0));
+        };
+        // What is not written yet is in the snapshot that begins now; where the old file cannot take it,
+        // it is there that it counts.
+        let unwritten = self.write(files);
+        let is_well = unwritten.is_ok() && !engine.persistence.has_log_failed();
+        let has_base = self.has_base.load(Ordering::Relaxed) && is_well;
+        let base = files.rotate(has_base)?;
+        self.has_base.store(has_base, Ordering::Relaxed);
+        self.buffer.lock().clear();
+        let position = self.appended.load(Ordering::Acquire);
+        self.written.store(position, Ordering::Release);
+        self.synced.fetch_max(position, Ordering::Release);
+        engine.propagation.forget_selected();
+        Ok((base, position))
+    }
+
+    /// Notes that a rewrite has begun.
+    pub(crate) fn note_rewrite_began(&self) {
+        self.is_rewrite_scheduled.store(false, Ordering::Relaxed);
+        self.report.lock().rewrites += 1;
+    }
+
+    /// Notes that a rewrite is over: `Some` with the length of the base and the position from which on the
+    /// file behind it goes, if it succeeded.
+    pub(crate) fn note_rewritten(
+        &self,
+        engine: &Engine,
+        duration_ms: i64,
+        new: Option<(u64, u64)>,
+    ) {
+        {
+            let mut report = self.report.lock();
+            report.last_rewrite_ms = Some(duration_ms);
+            report.last_rewrite_failed = new.is_none();
+            report.consecutive_failures = match new {
+                Some(_) => 0,
+                None => report.consecutive_failures + 1,
+            };
+        }
+        match new {
+            Some((base_len, position)) => {
+                self.has_base.store(true, Ordering::Relaxed);
+                self.size_then.store(base_len, Ordering::Relaxed);
+                self.size_position.store(position, Ordering::Relaxed);
+                self.base_size.store(self.current_size(), Ordering::Relaxed);
+                self.note_success(engine);
+            }
+            // What is on disk is of no use without the base.
+            None if self.is_on() && !self.has_base.load(Ordering::Relaxed) => {
+                self.schedule_rewrite()
+            }
+            None => {}
+        }
+    }
+
+    /// Whether the files have grown so much that they should be rewritten.
+    fn has_grown(&self, engine: &Engine) -> bool {
+        let percentage = u64::from(engine.config.auto_aof_rewrite_percentage());
+        let size = self.current_size();
+        if percentage == 0 || size <= engine.config.auto_aof_rewrite_min_size() {
+            return false;
+        }
+        let base = self.base_size().max(1);
+        (size - base.min(size)).saturating_mul(100) / base >= percentage
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        engine: &Engine,
+        files: Box<dyn AppendFiles>,
+        size: u64,
+        has_base: bool,
+    ) {
+        *self.files.lock() = Some(files);
+        self.buffer.lock().clear();
+        let position = self.appended.load(Ordering::Acquire);
+        self.written.store(position, Ordering::Release);
+        self.synced.store(position, Ordering::Release);
+        self.last_sync_ms.store(engine.now_ms(), Ordering::Relaxed);
+        self.size_then.store(size, Ordering::Relaxed);
+        self.size_position.store(position, Ordering::Relaxed);
+        self.base_size.store(size, Ordering::Relaxed);
+        self.has_base.store(has_base, Ordering::Relaxed);
+        self.is_on.store(true, Ordering::Release);
+        engine.propagation.listen(Box::new(Recorder(self.clone())));
+    }
+
+    fn end(&self, engine: &Engine) {
+        self.is_on.store(false, Ordering::Release);
+        *self.files.lock() = None;
+        self.is_rewrite_scheduled.store(false, Ordering::Relaxed);
+        *self.error.lock() = None;
+        engine.persistence.set_log_failed(false);
+    }
+}
+
+/// Does what is to be done for the log regularly. The worker must hold no locks.
+pub(crate) fn tend(worker: &mut Worker) {
+    let engine = worker.engine.clone();
+    let log = &engine.append_log;
+    if !log.is_on() {
+        return;
+    }
+    // Who is concerned has been refused, and it is in the log of the process.
+    let _ = log.flush(&engine);
+    log.sync_regularly(&engine);
+    let is_due = log.is_rewrite_scheduled() || log.has_grown(&engine);
+    if is_due && !engine.persistence.is_saving() && worker.lock_all().is_ok() {
+        // What keeps it from being started has been noted, and it is tried again.
+        let _ = start_log_rewrite(worker);
+        worker.view.unlock();
+    }
+}
+
+/// Turns the log on or off, as the configuration says. The worker holds no locks, or all.
+///
+/// # Errors
+/// When it cannot be turned on; the configuration says no then.
+pub(crate) fn follow_config(worker: &mut Worker) -> Result<(), CommandError> {
+    let engine = worker.engine.clone();
+    let log = &engine.append_log;
+    let is_wanted = engine.config.appendonly() && engine.host.keeps_files();
+    if is_wanted == log.is_on() || engine.persistence.is_loading() {
+        return Ok(());
+    }
+    let was_locked = worker.view.is_all();
+    if !was_locked && worker.lock_all().is_err() {
+        return Err(engine.busy_error());
+    }
+    let done = if is_wanted {
+        turn_on(worker)
+    } else {
+        turn_off(worker)
+    };
+    if !was_locked {
+        worker.view.unlock();
+    }
+    done.map_err(|reason| {
+        engine
+            .config
+            .set_default("appendonly", b"no")
+            .expect("it may be turned off");
+        let line = format!("Unable to turn on the append-only file: {reason}");
+        engine.host.log(LogLevel::Warning, &line);
+        CommandError::text("ERR Unable to turn on AOF. Check server logs.")
+    })
+}
+
+fn turn_on(worker: &mut Worker) -> Result<(), String> {
+    let engine = worker.engine.clone();
+    let files = engine.host.open_append_files(&engine.config)?;
+    engine.append_log.begin(&engine, files, 0, false);
+    match start_log_rewrite(worker) {
+        Ok(()) => Ok(()),
+        Err(SaveRefused::InProgress) => {
+            engine.append_log.schedule_rewrite();
+            Ok(())
+        }
+        Err(SaveRefused::Impossible) => {
+            engine.append_log.end(&engine);
+            Err("it cannot be rewritten".to_owned())
+        }
+    }
+}
+
+fn turn_off(worker: &mut Worker) -> Result<(), String> {
+    let engine = &worker.engine;
+    // The files are left behind in the best state that they can have.
+    let _ = engine.append_log.flush_and_sync(engine);
+    if engine.persistence.is_rewriting() {
+        engine.persistence.cancel_save();
+    }
+    engine.append_log.end(engine);
+    Ok(())
+}
+
+impl Worker {
+    /// Loads the data set from the log, and goes on with it. Answers whether there was one.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub(crate) fn load_log(&mut self) -> Result<bool, String> {
+        let engine = self.engine.clone();
+        let mut files = engine.host.open_append_files(&engine.config)?;
+        let is_there = replay(self, &mut *files)?;
+        if is_there {
+            let size = files.open()?;
+            engine.append_log.begin(&engine, files, size, true);
+            return Ok(true);
+        }
+        let codec = engine.snapshot_codec.clone().ok_or("there is no format")?;
+        let mut base = files.rotate(false)?;
+        self.view
+            .lock_all(&|| false)
+            .expect("it waits as long as it takes");
+        let bytes = crate::snapshot::write_all(self, &*codec, Purpose::LogBase);
+        self.view.unlock();
+        base.append(&bytes)?;
+        base.commit()?;
+        engine
+            .append_log
+            .begin(&engine, files, bytes.len() as u64, true);
+        Ok(false)
+    }
+
+    /// DEBUG LOADAOF: writes the log down and loads it again. The data set is empty, every stripe is locked.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub(crate) fn reload_log(&mut self) -> Result<(), String> {
+        let engine = self.engine.clone();
+        engine
+            .append_log
+            .flush_and_sync(&engine)
+            .map_err(|()| "the append-only file cannot be written")?;
+        let mut files = engine.host.open_append_files(&engine.config)?;
+        engine.persistence.begin_loading(engine.now_ms(), 0);
+        self.view.unlock();
+        let replayed = replay(self, &mut *files);
+        self.view
+            .lock_all(&|| false)
+            .expect("it waits as long as it takes");
+        engine.persistence.end_loading();
+        replayed.map(drop)
+    }
+}
+
+/// Loads all files; answers whether there are any.
+fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, String> {
+    let engine = worker.engine.clone();
+    let sources = files.sources()?;
+    let count = sources.len();
+    let started_ms = engine.now_ms();
+    engine
+        .persistence
+        .begin_loading(started_ms, sources.iter().map(|source| source.len).sum());
+    let mut done = 0;
+    for (index, mut source) in sources.into_iter().enumerate() {
+        let len = source.len;
+        let is_last = index + 1 == count;
+        let mut skipped = 0;
+        let mut start = Vec::new();
+        source
+            .bytes
+            .by_ref()
+            .take(5)
+            .read_to_end(&mut start)
+            .map_err(|error| format!("{}: {error}", source.name))?;
+        let mut bytes: Box<dyn Read> = Box::new(start.as_slice().chain(source.bytes));
+        if start == b"REDIS" {
+            skipped = worker.load_base(&mut bytes)?;
+            drop(bytes);
+            if skipped >= len {
+                done += len;
+                continue;
+            }
+            // Commands follow the data, as versions before 7.0 wrote them. The loader has read ahead.
+            let again = files.sources()?.into_iter().nth(index);
+            let mut again = again.ok_or("the file is gone")?.bytes;
+            std::io::copy(&mut again.by_ref().take(skipped), &mut std::io::sink())
+                .map_err(|error| error.to_string())?;
+            bytes = again;
+        }
+        let mut replay = Replay {
+            worker: &mut *worker,
+            offset: skipped,
+            whole: skipped,
+            done,
+        };
+        match replay.run(&mut *bytes) {
+            Ok(()) => {}
+            Err(ReplayError::Truncated { whole })
+                if is_last && engine.config.aof_load_truncated() =>
+            {
+                drop(bytes);
+                let line = format!(
+                    "The end of {} is missing: it was cut to {whole} of {len} bytes, those that hold whole \
+                     commands and transactions",
+                    source.name
+                );
+                engine.host.log(LogLevel::Warning, &line);
+                files.cut_last(whole)?;
+            }
+            Err(ReplayError::Truncated { whole }) => {
+                return Err(format!(
+                    "Unexpected end of file reading the append only file {}: whole commands end at byte {whole} \
+                     of {len}. `redis-check-aof --fix` repairs it.",
+                    source.name
+                ));
+            }
+            Err(ReplayError::Wrong { offset, reason }) => {
+                return Err(format!(
+                    "Bad file format reading the append only file {} at byte {offset}: {reason}. Make a backup of your \
+                     AOF file, then use `redis-check-aof --fix`.",
+                    source.name
+                ));
+            }
+        }
+        done += len;
+    }
+    if count > 0 {
+        let seconds = (engine.now_ms() - started_ms) as f64 / 1000.0;
+        let line = format!("DB loaded from append only file: {seconds:.3} seconds");
+        engine.host.log(LogLevel::Notice, &line);
+    }
+    Ok(count > 0)
+}
+
+enum ReplayError {
+    /// The file ends inside a command or a transaction; before `whole` everything is whole.
+    Truncated {
+        whole: u64,
+    },
+    Wrong {
+        offset: u64,
+        reason: String,
+    },
+}
+
+/// A file of commands that is being executed.
+struct Replay<'w> {
+    worker: &'w mut Worker,
+    /// Where in the file the next command begins.
+    offset: u64,
+    /// Up to where there are whole commands and transactions.
+    whole: u64,
+    /// Bytes of the files before.
+    done: u64,
+}
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 256 * 1024;
+
+impl Replay<'_> {
+    fn run(&mut self, bytes: &mut dyn Read) -> Result<(), ReplayError> {
+        let engine = self.worker.engine.clone();
+        let mut session = Session::new(&engine, String::new(), String::new());
+        self.worker.is_replaying = true;
+        let outcome = self.execute_all(&mut session, bytes);
+        self.worker.is_replaying = false;
+        session.close(self.worker);
+        self.worker.refresh();
+        outcome
+    }
+
+    fn execute_all(
+        &mut self,
+        session: &mut Session,
+        bytes: &mut dyn Read,
+    ) -> Result<(), ReplayError> {
+        let mut unread: Vec<u8> = Vec::new();
+        let mut reply = Vec::new();
+        let mut is_in_transaction = false;
+        loop {
+            let old_len = unread.len();
+            let read = Read::take(&mut *bytes, READ_BYTES as u64)
+                .read_to_end(&mut unread)
+                .map_err(|error| self.wrong(error.to_string()))?;
+            debug_assert!(unread.len() == old_len + read, "what was read is there");
+            let mut at = 0;
+            while let Some(command) = self.next_command(&unread[at..])? {
+                at += command.len;
+                self.offset += command.len as u64;
+                let Some(name) = command.arguments.first() else {
+                    if !is_in_transaction {
+                        self.whole = self.offset;
+                    }
+                    continue;
+                };
+                if name.eq_ignore_ascii_case(b"MULTI") {
+                    is_in_transaction = true;
+                } else if name.eq_ignore_ascii_case(b"EXEC") {
+                    is_in_transaction = false;
+                }
+                reply.clear();
+                session.execute_arguments(
+                    self.worker,
+                    Args::slices(&command.arguments),
+                    &mut reply,
+                );
+                if reply.starts_with(b"-ERR unknown command") {
+                    let name = String::from_utf8_lossy(name).into_owned();
+                    return Err(self.wrong(format!("unknown command '{name}'")));
+                }
+                if !is_in_transaction {
+                    self.whole = self.offset;
+                }
+            }
+            unread.drain(..at);
+            let done = self.done + self.offset;
+            self.worker.engine.persistence.set_loaded_bytes(done);
+            if read == 0 {
+                break;
+            }
+        }
+        match unread.is_empty() && !is_in_transaction {
+            true => Ok(()),
+            false => Err(ReplayError::Truncated { whole: self.whole }),
+        }
+    }
+
+    fn wrong(&self, reason: String) -> ReplayError {
+        ReplayError::Wrong {
+            offset: self.offset,
+            reason,
+        }
+    }
+
+    /// The command at the beginning of `bytes`, if it is whole.
+    fn next_command<'b>(&self, bytes: &'b [u8]) -> Result<Option<LogCommand<'b>>, ReplayError> {
+        let form = || self.wrong("it is not a command".to_owned());
+        if bytes.first() == Some(&b'#') {
+            // A remark, such as the time.
+            let end = bytes.iter().position(|&byte| byte == b'\n');
+            return Ok(end.map(|end| LogCommand {
+                arguments: Vec::new(),
+                len: end + 1,
+            }));
+        }
+        let Some((count, mut at)) = header(bytes, b'*').map_err(|()| form())? else {
+            return Ok(None);
+        };
+        if count == 0 {
+            return Err(form());
+        }
+        let mut arguments = Vec::with_capacity(count.min(64));
+        for _ in 0..count {
+            let Some((len, used)) = header(&bytes[at..], b'$').map_err(|()| form())? else {
+                return Ok(None);
+            };
+            at += used;
+            let Some(end) = at.checked_add(len).and_then(|end| end.checked_add(2)) else {
+                return Err(form());
+            };
+            if bytes.len() < end {
+                return Ok(None);
+            }
+            if &bytes[end - 2..end] != b"\r\n" {
+                return Err(form());
+            }
+            arguments.push(&bytes[at..end - 2]);
+            at = end;
+        }
+        Ok(Some(LogCommand { arguments, len: at }))
+    }
+}
+
+struct LogCommand<'b> {
+    arguments: Vec<&'b [u8]>,
+    len: usize,
+}
+
+/// Digits in a header, at the most.
+const DIGITS_MAX: usize = 20;
+
+/// A line that is a letter and a number, and its length; `None` if it is not whole.
+fn header(bytes: &[u8], letter: u8) -> Result<Option<(usize, usize)>, ()> {
+    let Some((&first, rest)) = bytes.split_first() else {
+        return Ok(None);
+    };
+    if first != letter {
+        return Err(());
+    }
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits > DIGITS_MAX {
+        return Err(());
+    }
+    match rest.get(digits..digits + 2) {
+        Some(b"\r\n") if digits > 0 => {
+            let text = std::str::from_utf8(&rest[..digits]).map_err(drop)?;
+            let number = text.parse().map_err(drop)?;
+            Ok(Some((number, 1 + digits + 2)))
+        }
+        Some(_) => Err(()),
+        None if matches!(rest.get(digits), None | Some(b'\r')) => Ok(None),
+        None => Err(()),
+    }
+}

@@ -1,0 +1,358 @@
+//! The append-only log: what was acknowledged is found again, whenever the machine stops and whichever call fails.
+
+mod harness;
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use harness::{START_MS, Server, command};
+use oxidis_persist::storage::Storage;
+use oxidis_testkit::storage::{FaultyStorage, Survives};
+use proptest::prelude::*;
+
+const ALWAYS: &[(&str, &str)] = &[("appendonly", "yes"), ("appendfsync", "always")];
+
+/// A server that has loaded what the storage holds.
+fn start(
+    directives: &[(&str, &str)],
+    storage: FaultyStorage,
+    now_ms: i64,
+) -> Result<Server, String> {
+    let mut server = Server::with_storage(directives, now_ms, storage);
+    server.worker.load_at_start()?;
+    Ok(server)
+}
+
+fn digest(server: &mut Server) -> String {
+    server.run("DEBUG DIGEST")
+}
+
+fn loaded_digest(storage: FaultyStorage) -> Result<String, String> {
+    Ok(digest(&mut start(ALWAYS, storage, START_MS)?))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(25))]
+
+    /// Chance and time are in no command of the log: what it makes is what was there.
+    #[test]
+    fn what_is_logged_makes_the_same_data(
+        commands in prop::collection::vec((command(), 0i64..40, 0usize..12), 1..400),
+        appendfsync in prop::sample::select(vec!["always", "everysec", "no"]),
+    ) {
+        let directives = [
+            ("appendonly", "yes"),
+            ("appendfsync", appendfsync),
+            ("maxmemory-policy", "allkeys-random"),
+        ];
+        let storage = FaultyStorage::new();
+        let mut server = start(&directives, storage.clone(), START_MS).expect("it starts");
+        for (command, ms, event) in commands {
+            server.run(&command);
+            server.clock.0.fetch_add(ms, Ordering::Relaxed);
+            match event {
+                0 => { server.worker.run_cron(); }
+                1 => { server.run("BGREWRITEAOF"); }
+                2..5 => { server.step(); }
+                _ => {}
+            }
+        }
+        server.run("CONFIG SET maxmemory 0");
+        server.run("SELECT 0");
+        // Nothing that is over is there any more.
+        (0..4).for_each(|_| { server.worker.run_cron(); });
+        let expected = digest(&mut server);
+        let now_ms = server.clock.0.load(Ordering::Relaxed);
+        let after = storage.after_crash(Survives::Everything);
+        let mut again = start(&directives, after, now_ms).expect("it is loaded");
+        prop_assert_eq!(digest(&mut again), expected.clone());
+        server.finish_save();
+        let after = storage.after_crash(Survives::Everything);
+        let mut again = start(&directives, after, now_ms).expect("it is loaded");
+        prop_assert_eq!(digest(&mut again), expected.clone());
+        prop_assert_eq!(server.run("DEBUG LOADAOF"), "+OK");
+        prop_assert_eq!(digest(&mut server), expected);
+    }
+}
+
+/// What the crash tests do: writes, a transaction, two rewrites, of which one is under way while writes go on.
+const WORKLOAD: &[&str] = &[
+    "SET a 1",
+    "RPUSH list a b c",
+    "INCRBYFLOAT f 1.5",
+    "BGREWRITEAOF",
+    "HSET hash f v g w",
+    "step",
+    "SADD set x y z",
+    "SPOP set",
+    "step",
+    "MULTI",
+    "SET in transaction",
+    "RPUSH list d",
+    "EXEC",
+    "finish",
+    "SELECT 2",
+    "ZADD zset 1 a 2 b",
+    "BGREWRITEAOF",
+    "XADD stream 1-1 f v",
+    "DEL zset",
+    "finish",
+    "EXPIRE stream 100",
+    "SWAPDB 0 2",
+    "SET last value",
+];
+
+/// Runs the workload until a reply is withheld; answers how many lines were done, and gives the digest after each
+/// to `look`.
+fn work(server: &mut Server, look: &mut dyn FnMut(&mut Server, usize)) -> usize {
+    for (index, line) in WORKLOAD.iter().enumerate() {
+        match *line {
+            "step" => {
+                server.step();
+            }
+            "finish" => server.finish_save(),
+            command => {
+                let reply = server.run(command);
+                let is_rewrite = command == "BGREWRITEAOF";
+                if !is_rewrite && (reply.is_empty() || reply.starts_with('-')) {
+                    return index;
+                }
+            }
+        }
+        look(server, index);
+    }
+    WORKLOAD.len()
+}
+
+/// The digests before the first line and after each, and how many calls the storage gets.
+fn digests() -> (Vec<String>, usize) {
+    let storage = FaultyStorage::new();
+    let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
+    let before = storage.calls();
+    let mut digests = vec![digest(&mut server)];
+    let done = work(&mut server, &mut |server, _| digests.push(digest(server)));
+    assert_eq!(done, WORKLOAD.len());
+    (digests, storage.calls() - before)
+}
+
+#[test]
+fn no_crash_loses_what_was_acknowledged() {
+    let (digests, calls) = digests();
+    assert!(calls > 60, "{calls}");
+    for call in 0..=calls {
+        let storage = FaultyStorage::new();
+        let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
+        storage.crash_at(call);
+        let done = work(&mut server, &mut |_, _| {});
+        for survives in [
+            Survives::Nothing,
+            Survives::Everything,
+            Survives::Percent(0),
+            Survives::Percent(37),
+            Survives::Percent(99),
+        ] {
+            let found = loaded_digest(storage.after_crash(survives));
+            let found = found.unwrap_or_else(|error| panic!("{call} {survives:?}: {error}"));
+            let may_be = &digests[done..(done + 2).min(digests.len())];
+            assert!(
+                may_be.contains(&found),
+                "call {call}, {survives:?}, after {done}"
+            );
+        }
+    }
+}
+
+/// A crash while the log is made for the first time, or turned on.
+#[test]
+fn no_crash_at_the_start_keeps_the_next_start_from_succeeding() {
+    for call in 0..40 {
+        let storage = FaultyStorage::new();
+        storage.crash_at(call);
+        let started = start(ALWAYS, storage.clone(), START_MS).is_ok();
+        for survives in [
+            Survives::Nothing,
+            Survives::Everything,
+            Survives::Percent(50),
+        ] {
+            let found = loaded_digest(storage.after_crash(survives));
+            assert!(found.is_ok(), "{call} {survives:?}: {found:?}");
+        }
+        if started {
+            return;
+        }
+    }
+    panic!("a start makes fewer calls");
+}
+
+/// A call that fails stops writes until writing succeeds again, and nothing that was acknowledged is lost.
+#[test]
+fn a_call_that_fails_is_made_good() {
+    let (_, calls) = digests();
+    for call in 0..calls {
+        let storage = FaultyStorage::new();
+        let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
+        storage.fail_at(Some(call));
+        work(&mut server, &mut |_, _| {});
+        storage.fail_at(None);
+        server.run("DISCARD");
+        // What cannot be written is tried again, in another file if need be.
+        for _ in 0..4 {
+            server.clock.0.fetch_add(1000, Ordering::Relaxed);
+            server.worker.run_cron();
+            server.finish_save();
+        }
+        assert_eq!(server.information("aof_last_write_status"), "ok", "{call}");
+        assert_eq!(server.run("SET after 1"), "+OK", "{call}");
+        let expected = digest(&mut server);
+        let found = loaded_digest(storage.after_crash(Survives::Nothing));
+        assert_eq!(found.expect("it is loaded"), expected, "{call}");
+    }
+}
+
+#[test]
+fn everysec_loses_no_more_than_was_not_synced() {
+    let directives = [("appendonly", "yes"), ("appendfsync", "everysec")];
+    let storage = FaultyStorage::new();
+    let mut server = start(&directives, storage.clone(), START_MS).expect("it starts");
+    server.run("SET a 1");
+    server.clock.0.fetch_add(1000, Ordering::Relaxed);
+    server.worker.run_cron();
+    let synced = digest(&mut server);
+    server.run("SET a 2");
+    let written = digest(&mut server);
+    server.worker.run_cron();
+    let found = loaded_digest(storage.after_crash(Survives::Nothing));
+    assert_eq!(found, Ok(synced));
+    let found = loaded_digest(storage.after_crash(Survives::Everything));
+    assert_eq!(found, Ok(written));
+    assert_eq!(server.run("WAITAOF 1 0 0"), "*2 :1 :0");
+    assert!(loaded_digest(storage.after_crash(Survives::Nothing)).is_ok());
+}
+
+fn contents(storage: &FaultyStorage, path: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let (mut file, _) = storage.read(Path::new(path)).expect("it is there");
+    file.read_to_end(&mut bytes).expect("it is read");
+    bytes
+}
+
+fn store(storage: &FaultyStorage, path: &str, bytes: &[u8]) {
+    let mut file = storage.create(Path::new(path)).expect("it may");
+    file.append(bytes).expect("it may");
+}
+
+const INCREMENTAL: &str = "/data/appendonlydir/appendonly.aof.1.incr.aof";
+
+#[test]
+fn a_torn_end_is_cut_and_damage_is_refused() {
+    let storage = FaultyStorage::new();
+    let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
+    server.run("SET a 1");
+    let whole = digest(&mut server);
+    let len = contents(&storage, INCREMENTAL).len();
+    for command in ["MULTI", "SET b 2", "SET c 3", "EXEC"] {
+        server.run(command);
+    }
+    let bytes = contents(&storage, INCREMENTAL);
+    for end in len..bytes.len() {
+        store(&storage, INCREMENTAL, &bytes[..end]);
+        let strict = [("appendonly", "yes"), ("aof-load-truncated", "no")];
+        let after = storage.after_crash(Survives::Everything);
+        let refused = start(&strict, after, START_MS).err();
+        assert_eq!(refused.is_none(), end == len, "{end}");
+        let after = storage.after_crash(Survives::Everything);
+        assert_eq!(loaded_digest(after.clone()), Ok(whole.clone()), "{end}");
+        // It was cut, so that what follows is read.
+        assert_eq!(contents(&after, INCREMENTAL).len(), len);
+    }
+    let mut damaged = bytes.clone();
+    damaged[len + 1] = b'x';
+    store(&storage, INCREMENTAL, &damaged);
+    let error =
+        loaded_digest(storage.after_crash(Survives::Everything)).expect_err("it is damaged");
+    assert!(error.contains(&format!("byte {len}")), "{error}");
+}
+
+/// The file of a version before 7.0 becomes the base.
+#[test]
+fn an_old_file_is_taken_over() {
+    let old = b"*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
+    let storage = FaultyStorage::new();
+    store(&storage, "/data/appendonly.aof", old);
+    let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
+    server.run("SELECT 1");
+    assert_eq!(server.run("INCR a"), ":2");
+    let mut again =
+        start(ALWAYS, storage.after_crash(Survives::Nothing), START_MS).expect("it starts");
+    again.run("SELECT 1");
+    assert_eq!(again.run("GET a"), "$1 2");
+    // Data and commands in one file, as 4.0 to 6.2 wrote them.
+    let mut data = Server::new(&[], START_MS);
+    data.run("SET b 5");
+    data.run("SAVE");
+    let mut file = data.take_file().expect("it was saved");
+    file.extend_from_slice(old);
+    let storage = FaultyStorage::new();
+    store(&storage, "/data/appendonly.aof", &file);
+    let mut server = start(ALWAYS, storage, START_MS).expect("it starts");
+    assert_eq!(server.run("GET b"), "$1 5");
+    server.run("SELECT 1");
+    assert_eq!(server.run("GET a"), "$1 1");
+}
+
+#[test]
+fn it_is_turned_on_and_off() {
+    let storage = FaultyStorage::new();
+    let mut server = Server::with_storage(&[("appendfsync", "always")], START_MS, storage.clone());
+    server.run("SET a 1");
+    assert_eq!(server.run("CONFIG SET appendonly yes"), "+OK");
+    server.run("SET b 2");
+    assert!(
+        storage
+            .after_crash(Survives::Nothing)
+            .files()
+            .iter()
+            .all(|path| !path.ends_with(".manifest"))
+    );
+    server.finish_save();
+    server.run("SET c 3");
+    let expected = digest(&mut server);
+    assert_eq!(
+        loaded_digest(storage.after_crash(Survives::Nothing)),
+        Ok(expected.clone())
+    );
+    assert_eq!(server.information("aof_enabled"), "1");
+    assert_eq!(server.run("CONFIG SET appendonly no"), "+OK");
+    server.run("SET d 4");
+    assert_eq!(
+        loaded_digest(storage.after_crash(Survives::Everything)),
+        Ok(expected)
+    );
+    assert_eq!(server.information("aof_enabled"), "0");
+    assert!(server.run("WAITAOF 1 0 0").starts_with("-ERR WAITAOF"));
+}
+
+#[test]
+fn it_is_rewritten_when_it_has_grown() {
+    let directives = [
+        ("appendonly", "yes"),
+        ("auto-aof-rewrite-percentage", "100"),
+        ("auto-aof-rewrite-min-size", "4kb"),
+    ];
+    let storage = FaultyStorage::new();
+    let mut server = start(&directives, storage, START_MS).expect("it starts");
+    for n in 0..300 {
+        server.run(&format!("SET a {n}"));
+    }
+    server.worker.run_cron();
+    assert_eq!(server.information("aof_rewrite_in_progress"), "1");
+    server.finish_save();
+    assert_eq!(server.information("aof_rewrites"), "1");
+    assert_eq!(server.information("aof_last_bgrewrite_status"), "ok");
+    let size: u64 = server
+        .information("aof_current_size")
+        .parse()
+        .expect("a number");
+    assert!(size < 1000, "{size}");
+}
