@@ -142,6 +142,10 @@ impl PropagationListener for Recorder {
         log.appended.fetch_add(unit.len() as u64, Ordering::Release);
         true
     }
+
+    fn wants_messages(&self) -> bool {
+        false
+    }
 }
 
 /// A sync apart from the requests, until it is dropped.

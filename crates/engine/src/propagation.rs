@@ -24,6 +24,8 @@ pub struct Propagated {
     pub database: usize,
     /// Its arguments, the name first.
     pub arguments: Vec<Vec<u8>>,
+    /// Whether it is a message, which changes nothing.
+    pub is_message: bool,
 }
 
 /// Someone who gets every unit of the log, in its order, while the locks of its keys are held. It
@@ -32,6 +34,9 @@ pub trait PropagationListener: Send + Sync {
     /// Takes one unit, encoded as requests, SELECT, MULTI and EXEC included. Answers whether it
     /// goes on listening.
     fn append(&self, unit: &Arc<[u8]>) -> bool;
+
+    /// Whether it wants units that consist of messages, which change no data.
+    fn wants_messages(&self) -> bool;
 }
 
 /// A session that asked for the log with SYNC.
@@ -41,6 +46,10 @@ impl PropagationListener for Follower {
     fn append(&self, unit: &Arc<[u8]>) -> bool {
         self.0.post(Message::Push(unit.clone()));
         !self.0.is_gone()
+    }
+
+    fn wants_messages(&self) -> bool {
+        true
     }
 }
 
@@ -91,8 +100,10 @@ impl Propagation {
         let mut bytes = Vec::new();
         let mut out = Writer::new(&mut bytes, Protocol::Resp2);
         let is_wrapped = is_transaction && unit.len() > 1;
+        let are_messages = unit.iter().all(|command| command.is_message);
         for (index, command) in unit.iter().enumerate() {
-            if state.selected != Some(command.database) {
+            // Messages belong to no database.
+            if !command.is_message && state.selected != Some(command.database) {
                 state.selected = Some(command.database);
                 write_command(
                     &mut out,
@@ -109,7 +120,10 @@ impl Propagation {
             write_command(&mut out, &[b"EXEC"]);
         }
         let unit: Arc<[u8]> = bytes.into();
-        state.listeners.retain(|listener| listener.append(&unit));
+        state.listeners.retain(|listener| {
+            let is_wanted = !are_messages || listener.wants_messages();
+            !is_wanted || listener.append(&unit)
+        });
         if state.listeners.is_empty() {
             self.is_heard.store(false, Ordering::Relaxed);
         }

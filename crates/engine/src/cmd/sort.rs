@@ -179,7 +179,12 @@ fn sort(cx: &mut Context<'_>, out: &mut Reply<'_>, may_store: bool) -> CommandRe
     let chosen = if options.keeps_order {
         elements_in_order(cx, key, &options)?
     } else {
-        let mut items = weighed(cx, elements(cx, key)?, &options)?;
+        let mut elements = elements(cx, key)?;
+        if must_repeat && value_type == Some(ValueType::Set) {
+            // As above: elements of one weight stay in this order.
+            elements.sort();
+        }
+        let mut items = weighed(cx, elements, &options)?;
         items.sort_by(|a, b| compare(a, b, options.is_descending));
         let window = options.window(items.len());
         items.drain(..window.start);

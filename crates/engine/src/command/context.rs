@@ -1088,6 +1088,7 @@ fn delete_unasked(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: b
         worker.propagated.push(Propagated {
             database,
             arguments,
+            is_message: false,
         });
     }
     signal(worker, database, key, 0);

@@ -666,6 +666,11 @@ pub(crate) fn log_if_slow(
 /// Notes what the command that just ran has to propagate.
 #[cold]
 fn collect(cx: &mut Context<'_>, dirty_before: u64) {
+    if cx.worker.has_expired.get() {
+        // Where the log is repeated nothing is over by itself: what the command did not see must be gone
+        // before it comes.
+        delete_met_expired(cx.worker);
+    }
     let database = cx.client.database;
     let rewritten = cx.worker.rewritten.take();
     let flags = cx.registered.command.flags;
@@ -677,12 +682,14 @@ fn collect(cx: &mut Context<'_>, dirty_before: u64) {
             .extend(commands.map(|arguments| Propagated {
                 database,
                 arguments,
+                is_message: false,
             }));
     } else if has_changed || flags.contains(Flags::MAY_REPLICATE) && !is_script(cx.registered) {
         let arguments = cx.args().to_owned();
         cx.worker.propagated.push(Propagated {
             database,
             arguments,
+            is_message: !has_changed,
         });
     }
 }

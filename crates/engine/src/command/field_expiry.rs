@@ -100,6 +100,7 @@ pub(crate) fn delete_fields(
         let deletions = fields.into_iter().map(|field| Propagated {
             database,
             arguments: vec![b"HDEL".to_vec(), key.bytes.to_vec(), field],
+            is_message: false,
         });
         worker.propagated.extend(deletions);
     }

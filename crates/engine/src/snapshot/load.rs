@@ -33,6 +33,8 @@ struct Loader<'e> {
     /// The code of libraries of functions.
     functions: Mutex<Vec<Vec<u8>>>,
     now_ms: i64,
+    /// Keys whose time was over by then are left out; `None` if there are none such.
+    over_by_ms: Option<i64>,
     /// Whether a key may come twice; then the last one counts.
     allows_duplicates: bool,
     keys: AtomicU64,
@@ -43,11 +45,13 @@ struct Loader<'e> {
 
 impl<'e> Loader<'e> {
     fn new(engine: &'e Engine, allows_duplicates: bool) -> Self {
+        let now_ms = engine.now_ms();
         Loader {
             engine,
             staging: engine.keyspace.empty_sibling(),
             functions: Mutex::default(),
-            now_ms: engine.now_ms(),
+            now_ms,
+            over_by_ms: Some(now_ms),
             allows_duplicates,
             keys: AtomicU64::new(0),
             expired: AtomicU64::new(0),
@@ -106,7 +110,8 @@ impl<'e> Loader<'e> {
                 "Data file was created with a server configured to handle more than {databases} databases"
             ));
         }
-        if loaded.expire_ms.is_some_and(|at| at <= self.now_ms) {
+        let is_over = |at| self.over_by_ms.is_some_and(|now_ms| at <= now_ms);
+        if loaded.expire_ms.is_some_and(is_over) {
             self.expired.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
@@ -266,7 +271,10 @@ impl Worker {
     pub(crate) fn load_base(&mut self, source: &mut dyn Read) -> Result<u64, String> {
         let engine = self.engine.clone();
         let codec = engine.snapshot_codec.clone().ok_or("there is no format")?;
-        let loader = Loader::new(&engine, false);
+        let mut loader = Loader::new(&engine, false);
+        // What was over only later may have been kept by a command that follows; if not, one deletes it, or
+        // it is deleted once everything is loaded.
+        loader.over_by_ms = None;
         loader
             .load(&*codec, &self.limits.clone(), source)
             .map_err(|error| error.to_string())?;

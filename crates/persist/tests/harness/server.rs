@@ -118,9 +118,24 @@ impl Server {
     /// Executes a command with blanks between its arguments.
     pub fn run(&mut self, command: &str) -> String {
         let arguments: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+        self.run_arguments(&arguments)
+    }
+
+    /// The payload that DUMP answers for a key, if it is there.
+    pub fn dump(&mut self, key: &[u8]) -> Option<Vec<u8>> {
         let mut reply = Vec::new();
         self.session
-            .execute_arguments(&mut self.worker, Args::slices(&arguments), &mut reply);
+            .execute_arguments(&mut self.worker, Args::slices(&[b"DUMP", key]), &mut reply);
+        let start = reply.iter().position(|&byte| byte == b'\n')? + 1;
+        let end = reply.len().checked_sub(2)?;
+        (reply.starts_with(b"$") && end > start).then(|| reply[start..end].to_vec())
+    }
+
+    /// Executes a command.
+    pub fn run_arguments(&mut self, arguments: &[&[u8]]) -> String {
+        let mut reply = Vec::new();
+        self.session
+            .execute_arguments(&mut self.worker, Args::slices(arguments), &mut reply);
         String::from_utf8_lossy(&reply)
             .trim_end()
             .replace("\r\n", " ")
