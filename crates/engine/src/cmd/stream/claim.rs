@@ -118,6 +118,8 @@ struct Claims<'a> {
     log: GroupLog<'a>,
     changes: u64,
     is_consumer_new: bool,
+    /// The new consumer, until a claim tells of it.
+    untold_consumer: Option<Vec<u8>>,
 }
 
 impl<'a> Claims<'a> {
@@ -126,6 +128,7 @@ impl<'a> Claims<'a> {
             log: GroupLog::new(cx, key, group),
             changes: 0,
             is_consumer_new: false,
+            untold_consumer: None,
         }
     }
 
@@ -133,6 +136,7 @@ impl<'a> Claims<'a> {
     fn consumer(&mut self, group: &mut Group, name: &[u8], now_ms: i64) -> ConsumerId {
         let (consumer, is_new) = group.find_or_create_consumer(name, now_ms);
         self.is_consumer_new = is_new;
+        self.untold_consumer = is_new.then(|| name.to_vec());
         self.changes += u64::from(is_new);
         group.consumer_mut(consumer).seen_ms = now_ms;
         consumer
@@ -149,12 +153,16 @@ impl<'a> Claims<'a> {
         group.set_pending(id, pending);
         group.consumer_mut(pending.consumer).active_ms = Some(now_ms);
         self.log.claimed(group, id, pending);
+        self.untold_consumer = None;
         self.changes += 1;
     }
 
-    fn finish(self, cx: &mut Context<'_>, key: &[u8]) {
+    fn finish(mut self, cx: &mut Context<'_>, key: &[u8]) {
         if self.is_consumer_new {
             cx.notify(key, EventClass::STREAM, "xgroup-createconsumer");
+        }
+        if let Some(consumer) = self.untold_consumer {
+            self.log.created_consumer(&consumer);
         }
         cx.count_changes(self.changes);
         cx.rewrite_all(self.log.into_commands());

@@ -85,6 +85,11 @@ impl<'a> GroupLog<'a> {
         self.push(&[b"XGROUP", b"CREATECONSUMER", key, name, consumer]);
     }
 
+    /// Whether there is nothing to repeat so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
     /// The commands.
     pub(super) fn into_commands(self) -> Vec<Vec<Vec<u8>>> {
         self.commands

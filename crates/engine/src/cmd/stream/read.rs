@@ -443,6 +443,10 @@ impl GroupRead<'_> {
             }
             None => {}
         }
+        if is_new && self.log.is_empty() {
+            // Nothing that is claimed tells of it.
+            self.log.created_consumer(self.consumer);
+        }
         is_new
     }
 
