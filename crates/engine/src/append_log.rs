@@ -28,8 +28,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::command::{Args, CommandError};
-use crate::config::{AppendFsync, LogLevel};
-use crate::engine::Engine;
+use crate::config::{AppendFsync, Config, LogLevel};
+use crate::engine::{Clock, Engine};
 use crate::propagation::PropagationListener;
 use crate::session::Session;
 use crate::snapshot::{Purpose, SaveRefused, SnapshotFile, start_log_rewrite};
@@ -110,6 +110,8 @@ pub(crate) struct AppendReport {
 #[derive(Default)]
 pub(crate) struct AppendLog {
     is_on: AtomicBool,
+    /// How often it has been turned on.
+    turn: AtomicU64,
     /// Whether a base has been written, so that the files are of use.
     has_base: AtomicBool,
     buffer: Mutex<Vec<u8>>,
@@ -121,6 +123,8 @@ pub(crate) struct AppendLog {
     last_sync_ms: AtomicI64,
     /// Why writing failed, while it does.
     error: Mutex<Option<String>>,
+    /// The second that was noted last in the file; 0 if none was.
+    noted_s: AtomicI64,
     /// How long the files were at `size_position`.
     size_then: AtomicU64,
     size_position: AtomicU64,
@@ -129,15 +133,39 @@ pub(crate) struct AppendLog {
     report: Mutex<AppendReport>,
 }
 
-struct Recorder(Arc<AppendLog>);
+struct Recorder {
+    log: Arc<AppendLog>,
+    /// Which time it was that the log was turned on.
+    turn: u64,
+    config: Arc<Config>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Recorder {
+    /// Notes the second before the first command of it, as Redis does: whoever wants the data of an earlier time
+    /// cuts the file there.
+    fn note_time(&self, buffer: &mut Vec<u8>) {
+        let now_s = self.clock.now_us() / 1_000_000;
+        if self.log.noted_s.swap(now_s, Ordering::Relaxed) != now_s {
+            let old_len = buffer.len();
+            buffer.extend_from_slice(format!("#TS:{now_s}\r\n").as_bytes());
+            let len = (buffer.len() - old_len) as u64;
+            self.log.appended.fetch_add(len, Ordering::Release);
+        }
+    }
+}
 
 impl PropagationListener for Recorder {
     fn append(&self, unit: &Arc<[u8]>) -> bool {
-        let log = &self.0;
-        if !log.is_on() {
+        let log = &self.log;
+        if !log.is_on() || log.turn.load(Ordering::Relaxed) != self.turn {
+            // Another listens if it has been turned on again.
             return false;
         }
         let mut buffer = log.buffer.lock();
+        if self.config.aof_timestamp_enabled() {
+            self.note_time(&mut buffer);
+        }
         buffer.extend_from_slice(unit);
         log.appended.fetch_add(unit.len() as u64, Ordering::Release);
         true
@@ -381,6 +409,7 @@ impl AppendLog {
         self.written.store(position, Ordering::Release);
         self.synced.fetch_max(position, Ordering::Release);
         engine.propagation.forget_selected();
+        self.noted_s.store(0, Ordering::Relaxed);
         Ok((base, position))
     }
 
@@ -452,7 +481,14 @@ impl AppendLog {
         self.base_size.store(size, Ordering::Relaxed);
         self.has_base.store(has_base, Ordering::Relaxed);
         self.is_on.store(true, Ordering::Release);
-        engine.propagation.listen(Box::new(Recorder(self.clone())));
+        self.noted_s.store(0, Ordering::Relaxed);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) + 1;
+        engine.propagation.listen(Box::new(Recorder {
+            log: self.clone(),
+            turn,
+            config: engine.config.clone(),
+            clock: engine.clock.clone(),
+        }));
     }
 
     fn end(&self, engine: &Engine) {

@@ -323,6 +323,27 @@ fn an_old_file_is_taken_over() {
 }
 
 #[test]
+fn the_time_is_noted_once_a_second() {
+    let directives = [("appendonly", "yes"), ("aof-timestamp-enabled", "yes")];
+    let storage = FaultyStorage::new();
+    let mut server = start(&directives, storage.clone(), START_MS).expect("it starts");
+    for ms in [0, 400, 400, 400] {
+        server.clock.0.fetch_add(ms, Ordering::Relaxed);
+        server.run("INCR a");
+    }
+    let text = String::from_utf8(contents(&storage, INCREMENTAL)).expect("it is text");
+    let notes: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+    assert_eq!(notes, ["#TS:1700000000", "#TS:1700000001"]);
+    let mut again = start(
+        &directives,
+        storage.after_crash(Survives::Everything),
+        START_MS,
+    )
+    .expect("it starts");
+    assert_eq!(again.run("GET a"), "$1 4");
+}
+
+#[test]
 fn it_is_turned_on_and_off() {
     let storage = FaultyStorage::new();
     let mut server = Server::with_storage(&[("appendfsync", "always")], START_MS, storage.clone());
@@ -352,6 +373,17 @@ fn it_is_turned_on_and_off() {
     );
     assert_eq!(server.information("aof_enabled"), "0");
     assert!(server.run("WAITAOF 1 0 0").starts_with("-ERR WAITAOF"));
+    // On, off and on again, with nothing written in between: each change is logged once.
+    for is_on in ["yes", "no", "yes"] {
+        server.run(&format!("CONFIG SET appendonly {is_on}"));
+        server.finish_save();
+    }
+    server.run("RPUSH list a b c");
+    let expected = digest(&mut server);
+    assert_eq!(
+        loaded_digest(storage.after_crash(Survives::Everything)),
+        Ok(expected)
+    );
 }
 
 #[test]
