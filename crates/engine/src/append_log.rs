@@ -32,7 +32,7 @@ use crate::config::{AppendFsync, Config, LogLevel};
 use crate::engine::{Clock, Engine};
 use crate::propagation::PropagationListener;
 use crate::session::Session;
-use crate::snapshot::{Purpose, SaveRefused, SnapshotFile, start_log_rewrite};
+use crate::snapshot::{Purpose, SaveRefused, SnapshotFile, log_base_encoder, start_log_rewrite};
 use crate::worker::Worker;
 
 /// Makes what a file holds durable, on any thread.
@@ -46,6 +46,24 @@ pub struct LogSource {
     pub bytes: Box<dyn Read + Send>,
     /// How many there are.
     pub len: u64,
+}
+
+/// What a base consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseForm {
+    /// A data set, as a snapshot is one.
+    DataSet,
+    /// Commands.
+    Commands,
+}
+
+impl BaseForm {
+    fn of(config: &Config) -> Self {
+        match config.aof_use_rdb_preamble() {
+            true => BaseForm::DataSet,
+            false => BaseForm::Commands,
+        }
+    }
 }
 
 /// The files of the log, as the host keeps them. Errors are the operating system's word.
@@ -90,11 +108,11 @@ pub trait AppendFiles: Send {
     fn note_failed_sync(&mut self);
 
     /// Goes over to a new file; it belongs to the log at once if `is_listed`, else when the base is there. Answers the
-    /// base of the new file, which becomes that when it is committed.
+    /// base of the new file, a data set or commands, which becomes that when it is committed.
     ///
     /// # Errors
     /// As of all methods; then the old file goes on.
-    fn rotate(&mut self, is_listed: bool) -> Result<Box<dyn SnapshotFile>, String>;
+    fn rotate(&mut self, is_listed: bool, form: BaseForm) -> Result<Box<dyn SnapshotFile>, String>;
 }
 
 /// What INFO says of the log.
@@ -389,12 +407,13 @@ impl AppendLog {
     /// Why it cannot; the old file goes on.
     pub(crate) fn rotate(&self, engine: &Engine) -> Result<(Box<dyn SnapshotFile>, u64), String> {
         let mut guard = self.files.lock();
+        let form = BaseForm::of(&engine.config);
         let Some(files) = guard.as_mut() else {
             // The log is off: the files are made for whoever loads them.
             let base = engine
                 .host
                 .open_append_files(&engine.config)?
-                .rotate(false)?;
+                .rotate(false, form)?;
             return Ok((base, 0));
         };
         // What is not written yet is in the snapshot that begins now; where the old file cannot take it,
@@ -402,7 +421,7 @@ impl AppendLog {
         let unwritten = self.write(files);
         let is_well = unwritten.is_ok() && !engine.persistence.has_log_failed();
         let has_base = self.has_base.load(Ordering::Relaxed) && is_well;
-        let base = files.rotate(has_base)?;
+        let base = files.rotate(has_base, form)?;
         self.has_base.store(has_base, Ordering::Relaxed);
         self.buffer.lock().clear();
         let position = self.appended.load(Ordering::Acquire);
@@ -598,11 +617,12 @@ impl Worker {
             return Ok(true);
         }
         let codec = engine.snapshot_codec.clone().ok_or("there is no format")?;
-        let mut base = files.rotate(false)?;
+        let mut base = files.rotate(false, BaseForm::of(&engine.config))?;
         self.view
             .lock_all(&|| false)
             .expect("it waits as long as it takes");
-        let bytes = crate::snapshot::write_all(self, &*codec, Purpose::LogBase);
+        let encoder = log_base_encoder(&engine, codec);
+        let bytes = crate::snapshot::write_all(self, &*encoder, Purpose::LogBase);
         self.view.unlock();
         base.append(&bytes)?;
         base.commit()?;
@@ -697,6 +717,12 @@ fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, Stri
                     source.name
                 ));
             }
+            Err(ReplayError::UnknownCommand { offset, name }) => {
+                return Err(format!(
+                    "Unknown command '{name}' reading the append only file {} at byte {offset}",
+                    source.name
+                ));
+            }
             Err(ReplayError::Wrong { offset, reason }) => {
                 return Err(format!(
                     "Bad file format reading the append only file {} at byte {offset}: {reason}. Make a backup of your \
@@ -723,6 +749,10 @@ enum ReplayError {
     Wrong {
         offset: u64,
         reason: String,
+    },
+    UnknownCommand {
+        offset: u64,
+        name: String,
     },
 }
 
@@ -789,7 +819,8 @@ impl Replay<'_> {
                 );
                 if reply.starts_with(b"-ERR unknown command") {
                     let name = String::from_utf8_lossy(name).into_owned();
-                    return Err(self.wrong(format!("unknown command '{name}'")));
+                    let offset = self.offset;
+                    return Err(ReplayError::UnknownCommand { offset, name });
                 }
                 if !is_in_transaction {
                     self.whole = self.offset;

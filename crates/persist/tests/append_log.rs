@@ -40,9 +40,11 @@ proptest! {
     fn what_is_logged_makes_the_same_data(
         commands in prop::collection::vec((command(), 0i64..40, 0usize..12), 1..400),
         appendfsync in prop::sample::select(vec!["always", "everysec", "no"]),
+        base_is_rdb in any::<bool>(),
     ) {
         let directives = [
             ("appendonly", "yes"),
+            ("aof-use-rdb-preamble", if base_is_rdb { "yes" } else { "no" }),
             ("appendfsync", appendfsync),
             ("maxmemory-policy", "allkeys-random"),
         ];

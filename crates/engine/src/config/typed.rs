@@ -127,6 +127,7 @@ switches! {
     aof_load_truncated = "aof-load-truncated";
     aof_disable_auto_gc = "aof-disable-auto-gc";
     aof_timestamp_enabled = "aof-timestamp-enabled";
+    aof_use_rdb_preamble = "aof-use-rdb-preamble";
     always_show_logo = "always-show-logo";
     set_proc_title = "set-proc-title";
     lazyfree_lazy_eviction = "lazyfree-lazy-eviction";

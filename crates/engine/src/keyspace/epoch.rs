@@ -44,7 +44,7 @@ use parking_lot::Mutex;
 use super::database::Database;
 use super::entry::EntryRef;
 use super::stored::value_of;
-use crate::snapshot::{SaveOptions, SnapshotCodec, SnapshotEntry};
+use crate::snapshot::{SaveOptions, SnapshotEncoder, SnapshotEntry};
 
 /// Bits of a reversed hash that the cursor of a table counts.
 const CURSOR_BITS: u32 = crate::table::CURSOR_BITS;
@@ -85,7 +85,7 @@ pub(crate) enum UseRecorded {
 
 /// What all shares of one snapshot have in common.
 pub(crate) struct Epoch {
-    codec: Arc<dyn SnapshotCodec>,
+    encoder: Arc<dyn SnapshotEncoder>,
     options: SaveOptions,
     use_recorded: UseRecorded,
     /// Old values that were saved by those who changed them.
@@ -100,12 +100,12 @@ pub(crate) struct Epoch {
 
 impl Epoch {
     pub(crate) fn new(
-        codec: Arc<dyn SnapshotCodec>,
+        encoder: Arc<dyn SnapshotEncoder>,
         options: SaveOptions,
         use_recorded: UseRecorded,
     ) -> Self {
         Epoch {
-            codec,
+            encoder,
             options,
             use_recorded,
             saved: Mutex::default(),
@@ -142,7 +142,7 @@ impl Epoch {
             return;
         }
         let record = record(database, entry, self.use_recorded);
-        self.codec.entry(&record, self.options, out);
+        self.encoder.entry(&record, self.options, out);
     }
 
     fn add_saved(&self, records: Records) {

@@ -104,12 +104,12 @@ pub struct LoadOptions<'a> {
 /// Takes what is loaded, from any thread; or refuses it with a reason.
 pub type TakeLoaded<'a> = dyn Fn(Loaded<'_>) -> Result<(), String> + Sync + 'a;
 
-/// A format in which a data set can be written down.
+/// How a data set is written down.
 ///
 /// A data set is what [`begin`](Self::begin) writes, then for each database what [`select`](Self::select)
 /// and [`entry`](Self::entry) write, then what [`end`](Self::end) writes. Entries of different databases may
 /// follow each other in any order, with `select` between them.
-pub trait SnapshotCodec: Send + Sync {
+pub trait SnapshotEncoder: Send + Sync {
     /// Appends what stands before all keys, with facts about the server: name and value.
     fn begin(&self, facts: &[(&str, String)], out: &mut Vec<u8>);
 
@@ -128,7 +128,10 @@ pub trait SnapshotCodec: Send + Sync {
 
     /// The checksum of `bytes` behind bytes whose checksum is `before`; that of no bytes is 0.
     fn checksum(&self, before: u64, bytes: &[u8]) -> u64;
+}
 
+/// A format in which data sets and single values can be written down and read.
+pub trait SnapshotCodec: SnapshotEncoder {
     /// Reads a data set, giving everything in it to `take`.
     ///
     /// # Errors

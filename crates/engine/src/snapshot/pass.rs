@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{SaveOptions, SnapshotCodec};
+use super::{SaveOptions, SnapshotEncoder};
 use crate::keyspace::{Database, Epoch, Keyspace, Records, UseRecorded, View};
 
 /// A stripe is locked for at most so many buckets, or until about so many bytes were written.
@@ -13,7 +13,7 @@ const BYTES_PER_STEP: usize = 64 * 1024;
 /// A walk over the data set as it was when the pass began.
 pub(crate) struct Pass {
     epoch: Arc<Epoch>,
-    codec: Arc<dyn SnapshotCodec>,
+    encoder: Arc<dyn SnapshotEncoder>,
     view: View,
     next_stripe: usize,
     /// A share that was taken away, being walked.
@@ -31,12 +31,12 @@ impl Pass {
     /// Begins an epoch. `view` must hold every stripe, and no other pass may be under way.
     pub(crate) fn begin(
         view: &mut View,
-        codec: Arc<dyn SnapshotCodec>,
+        encoder: Arc<dyn SnapshotEncoder>,
         options: SaveOptions,
         use_recorded: UseRecorded,
         keyspace: Arc<Keyspace>,
     ) -> Self {
-        let epoch = Arc::new(Epoch::new(codec.clone(), options, use_recorded));
+        let epoch = Arc::new(Epoch::new(encoder.clone(), options, use_recorded));
         let mut sizes: Vec<(u64, u64)> = Vec::new();
         for index in 0..keyspace.stripe_count() {
             let stripe = view.stripe_at_mut(index);
@@ -51,7 +51,7 @@ impl Pass {
         }
         Pass {
             epoch,
-            codec,
+            encoder,
             view: View::new(keyspace),
             next_stripe: 0,
             taken: None,
@@ -131,7 +131,7 @@ impl Pass {
         if self.selected != Some(number) {
             self.selected = Some(number);
             let sizes = self.sizes.get_mut(number).and_then(Option::take);
-            self.codec.select(number, sizes, out);
+            self.encoder.select(number, sizes, out);
         }
         out.extend_from_slice(&records.bytes);
     }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::commands::Commands;
 use super::pass::Pass;
-use super::{SaveOptions, SnapshotCodec};
+use super::{SaveOptions, SnapshotCodec, SnapshotEncoder};
 use crate::config::{LogLevel, SavePoint};
 use crate::engine::Engine;
 use crate::keyspace::{UseRecorded, record};
@@ -82,7 +83,7 @@ pub(crate) enum SaveRefused {
 
 /// The file on its way to being whole, and what is on its way into it.
 struct Output {
-    codec: Arc<dyn SnapshotCodec>,
+    encoder: Arc<dyn SnapshotEncoder>,
     file: Box<dyn SnapshotFile>,
     buffer: Vec<u8>,
     /// Of what was appended, if one is wanted.
@@ -93,28 +94,28 @@ struct Output {
 
 impl Output {
     /// Opens the file and writes what stands before all keys.
-    fn open(engine: &Engine, codec: Arc<dyn SnapshotCodec>) -> Result<Self, String> {
+    fn open(engine: &Engine, encoder: Arc<dyn SnapshotEncoder>) -> Result<Self, String> {
         let file = engine.host.create_snapshot_file(&engine.config)?;
-        Ok(Self::into_file(engine, codec, file, Purpose::Snapshot))
+        Ok(Self::into_file(engine, encoder, file, Purpose::Snapshot))
     }
 
     fn into_file(
         engine: &Engine,
-        codec: Arc<dyn SnapshotCodec>,
+        encoder: Arc<dyn SnapshotEncoder>,
         file: Box<dyn SnapshotFile>,
         purpose: Purpose,
     ) -> Self {
         let mut output = Output {
-            codec,
+            encoder,
             file,
             buffer: Vec::new(),
             checksum: engine.config.rdbchecksum().then_some(0),
             len: 0,
         };
         output
-            .codec
+            .encoder
             .begin(&facts(engine, purpose), &mut output.buffer);
-        write_functions(engine, &*output.codec, &mut output.buffer);
+        write_functions(engine, &*output.encoder, &mut output.buffer);
         output
     }
 
@@ -128,7 +129,7 @@ impl Output {
 
     fn flush(&mut self) -> Result<(), String> {
         if let Some(sum) = &mut self.checksum {
-            *sum = self.codec.checksum(*sum, &self.buffer);
+            *sum = self.encoder.checksum(*sum, &self.buffer);
         }
         self.file.append(&self.buffer)?;
         self.len += self.buffer.len() as u64;
@@ -139,7 +140,7 @@ impl Output {
     /// Puts the file in its place; answers how long it is.
     fn finish(mut self) -> Result<u64, String> {
         self.flush()?;
-        self.codec.end(self.checksum, &mut self.buffer);
+        self.encoder.end(self.checksum, &mut self.buffer);
         self.file.append(&self.buffer)?;
         self.len += self.buffer.len() as u64;
         self.file.commit()?;
@@ -148,9 +149,9 @@ impl Output {
 }
 
 /// The libraries of functions, which belong to no database.
-fn write_functions(engine: &Engine, codec: &dyn SnapshotCodec, out: &mut Vec<u8>) {
+fn write_functions(engine: &Engine, encoder: &dyn SnapshotEncoder, out: &mut Vec<u8>) {
     for code in engine.scripting.functions.codes() {
-        codec.function(&code, save_options(engine), out);
+        encoder.function(&code, save_options(engine), out);
     }
 }
 
@@ -189,7 +190,7 @@ fn use_recorded(engine: &Engine) -> UseRecorded {
 /// Appends every entry to `out`, which `flush` may empty now and then. Every stripe must be locked.
 fn walk_all(
     worker: &Worker,
-    codec: &dyn SnapshotCodec,
+    encoder: &dyn SnapshotEncoder,
     out: &mut Vec<u8>,
     flush: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -204,9 +205,9 @@ fn walk_all(
         if keys == 0 {
             continue;
         }
-        codec.select(index, Some((keys, volatile)), out);
+        encoder.select(index, Some((keys, volatile)), out);
         for entry in shares.iter().flat_map(|share| share.iter()) {
-            codec.entry(&record(index, entry, use_recorded), options, out);
+            encoder.entry(&record(index, entry, use_recorded), options, out);
             flush(out)?;
         }
     }
@@ -214,14 +215,18 @@ fn walk_all(
 }
 
 /// The whole data set as bytes, for whoever wants them at once. Every stripe must be locked.
-pub(crate) fn write_all(worker: &Worker, codec: &dyn SnapshotCodec, purpose: Purpose) -> Vec<u8> {
+pub(crate) fn write_all(
+    worker: &Worker,
+    encoder: &dyn SnapshotEncoder,
+    purpose: Purpose,
+) -> Vec<u8> {
     let mut out = Vec::new();
-    codec.begin(&facts(&worker.engine, purpose), &mut out);
-    write_functions(&worker.engine, codec, &mut out);
-    walk_all(worker, codec, &mut out, &mut |_| Ok(())).expect("nothing is flushed");
+    encoder.begin(&facts(&worker.engine, purpose), &mut out);
+    write_functions(&worker.engine, encoder, &mut out);
+    walk_all(worker, encoder, &mut out, &mut |_| Ok(())).expect("nothing is flushed");
     let sum = worker.engine.config.rdbchecksum();
-    let sum = sum.then(|| codec.checksum(0, &out));
-    codec.end(sum, &mut out);
+    let sum = sum.then(|| encoder.checksum(0, &out));
+    encoder.end(sum, &mut out);
     out
 }
 
@@ -261,6 +266,19 @@ pub(crate) fn save_now(worker: &Worker) -> Result<(), String> {
     saved
 }
 
+/// How the base of the log is written.
+pub(crate) fn log_base_encoder(
+    engine: &Engine,
+    codec: Arc<dyn SnapshotCodec>,
+) -> Arc<dyn SnapshotEncoder> {
+    if engine.config.aof_use_rdb_preamble() {
+        return codec;
+    }
+    let noted_s = engine.config.aof_timestamp_enabled();
+    let noted_s = noted_s.then(|| engine.now_ms() / 1000);
+    Arc::new(Commands { noted_s })
+}
+
 /// Begins to save the data set in the background. Every stripe must be locked.
 pub(crate) fn start_background_save(worker: &mut Worker) -> Result<(), SaveRefused> {
     start(worker, Purpose::Snapshot)
@@ -277,6 +295,10 @@ fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
         .snapshot_codec
         .clone()
         .ok_or(SaveRefused::Impossible)?;
+    let encoder: Arc<dyn SnapshotEncoder> = match purpose {
+        Purpose::LogBase => log_base_encoder(&engine, codec),
+        Purpose::Snapshot => codec,
+    };
     let now_ms = engine.now_ms();
     if !engine
         .persistence
@@ -300,7 +322,7 @@ fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
         engine.append_log.note_rewrite_began();
         match engine.append_log.rotate(&engine) {
             Ok((file, position)) => {
-                output = Some(Output::into_file(&engine, codec.clone(), file, purpose));
+                output = Some(Output::into_file(&engine, encoder.clone(), file, purpose));
                 log_position = position;
             }
             Err(reason) => {
@@ -314,7 +336,7 @@ fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
     }
     let pass = Pass::begin(
         &mut worker.view,
-        codec.clone(),
+        encoder.clone(),
         save_options(&engine),
         use_recorded(&engine),
         engine.keyspace.clone(),
@@ -331,7 +353,7 @@ fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
     *save = Some(BackgroundSave {
         changes: engine.stats.changes(),
         engine,
-        codec,
+        encoder,
         pass,
         purpose,
         log_position,
@@ -355,7 +377,7 @@ enum Outcome {
 /// A background save under way.
 struct BackgroundSave {
     engine: Arc<Engine>,
-    codec: Arc<dyn SnapshotCodec>,
+    encoder: Arc<dyn SnapshotEncoder>,
     pass: Pass,
     purpose: Purpose,
     /// Where the log that follows a base begins.
@@ -386,7 +408,7 @@ impl BackgroundSave {
             return true;
         }
         if self.output.is_none() && self.outcome.is_none() {
-            match Output::open(&self.engine, self.codec.clone()) {
+            match Output::open(&self.engine, self.encoder.clone()) {
                 Ok(output) => self.output = Some(output),
                 Err(reason) => self.end_early(Outcome::Failed(reason)),
             }

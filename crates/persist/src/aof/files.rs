@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oxidis_engine::append_log::{AppendFiles, LogSource, Sync};
+use oxidis_engine::append_log::{AppendFiles, BaseForm, LogSource, Sync};
 use oxidis_engine::snapshot::SnapshotFile;
 use parking_lot::Mutex;
 
@@ -47,15 +47,23 @@ impl Shared {
         format!("{}.manifest", self.names.base_name)
     }
 
-    fn part(&self, sequence: u64, kind: Kind) -> Part {
-        let form = match kind {
-            Kind::Base => "base.rdb",
-            Kind::Incremental | Kind::History => "incr.aof",
+    fn base(&self, sequence: u64, form: BaseForm) -> Part {
+        let extension = match form {
+            BaseForm::DataSet => "rdb",
+            BaseForm::Commands => "aof",
         };
         Part {
-            name: format!("{}.{sequence}.{form}", self.names.base_name),
+            name: format!("{}.{sequence}.base.{extension}", self.names.base_name),
             sequence,
-            kind,
+            kind: Kind::Base,
+        }
+    }
+
+    fn incremental(&self, sequence: u64) -> Part {
+        Part {
+            name: format!("{}.{sequence}.incr.aof", self.names.base_name),
+            sequence,
+            kind: Kind::Incremental,
         }
     }
 
@@ -156,7 +164,7 @@ impl AppendDirectory {
                 (part.clone(), file, len)
             }
             None => {
-                let part = shared.part(1, Kind::Incremental);
+                let part = shared.incremental(1);
                 let file = self.create_part(&part)?;
                 manifest.incremental.push(part.clone());
                 shared.write_manifest(&manifest)?;
@@ -180,7 +188,7 @@ impl AppendDirectory {
         Ok(file)
     }
 
-    fn try_rotate(&mut self, is_listed: bool) -> io::Result<BaseFile> {
+    fn try_rotate(&mut self, is_listed: bool, form: BaseForm) -> io::Result<BaseFile> {
         let shared = self.shared.clone();
         shared.storage.create_directory(&shared.directory)?;
         shared.storage.sync_directory(&shared.names.parent)?;
@@ -192,7 +200,7 @@ impl AppendDirectory {
         let mut manifest = shared.manifest.lock();
         let last = manifest.incremental.last().map_or(0, |part| part.sequence);
         let opened = self.open.as_ref().map_or(0, |open| open.part.sequence);
-        let part = shared.part(last.max(opened) + 1, Kind::Incremental);
+        let part = shared.incremental(last.max(opened) + 1);
         let base = manifest.base.as_ref().map_or(0, |part| part.sequence) + 1;
         let file = self.create_part(&part)?;
         if is_listed {
@@ -206,7 +214,7 @@ impl AppendDirectory {
         let base_file = BaseFile {
             file: Some(shared.storage.create(&temporary)?),
             temporary,
-            base: shared.part(base, Kind::Base),
+            base: shared.base(base, form),
             first: part.clone(),
             shared: shared.clone(),
         };
@@ -330,8 +338,8 @@ impl AppendFiles for AppendDirectory {
         }
     }
 
-    fn rotate(&mut self, is_listed: bool) -> Result<Box<dyn SnapshotFile>, String> {
-        match self.try_rotate(is_listed) {
+    fn rotate(&mut self, is_listed: bool, form: BaseForm) -> Result<Box<dyn SnapshotFile>, String> {
+        match self.try_rotate(is_listed, form) {
             Ok(file) => Ok(Box::new(file)),
             Err(error) => Err(error.to_string()),
         }

@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use oxidis_engine::snapshot::{
-    LoadOptions, RestoreError, SaveOptions, SnapshotCodec, SnapshotEntry, SnapshotError, TakeLoaded,
+    LoadOptions, RestoreError, SaveOptions, SnapshotCodec, SnapshotEncoder, SnapshotEntry,
+    SnapshotError, TakeLoaded,
 };
 use oxidis_engine::value::{EncodingLimits, Value, ValueRef};
 
@@ -13,7 +14,7 @@ use super::{RdbError, checksum, load, payload, save};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rdb;
 
-impl SnapshotCodec for Rdb {
+impl SnapshotEncoder for Rdb {
     fn begin(&self, facts: &[(&str, String)], out: &mut Vec<u8>) {
         save::begin(facts, out);
     }
@@ -37,7 +38,9 @@ impl SnapshotCodec for Rdb {
     fn checksum(&self, before: u64, bytes: &[u8]) -> u64 {
         checksum::extend(before, bytes)
     }
+}
 
+impl SnapshotCodec for Rdb {
     fn load(
         &self,
         source: &mut dyn Read,

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use oxidis_engine::snapshot::{
-    LoadOptions, Loaded, LoadedEntry, SaveOptions, SnapshotCodec, SnapshotEntry,
+    LoadOptions, Loaded, LoadedEntry, SaveOptions, SnapshotCodec, SnapshotEncoder, SnapshotEntry,
 };
 use oxidis_engine::value::stream::{EntryId, Pending};
 use oxidis_engine::value::{
