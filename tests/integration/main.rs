@@ -1,6 +1,7 @@
 //! One integration binary: a file a topic. Each test starts a server of its own over real sockets.
 
 mod acl;
+mod append_only;
 mod benchmark;
 mod busy_scripts;
 mod command_table;

@@ -1,5 +1,6 @@
 //! Data sets in files: to and from a real redis-server, and saved while everything changes.
 
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,7 +11,7 @@ use oxidis_testkit::{Client, Reply, ServerBuilder, TestServer};
 use crate::random_data;
 
 /// A server whose files are in `folder`.
-fn start(builder: ServerBuilder, folder: &Path) -> TestServer {
+pub(crate) fn start(builder: ServerBuilder, folder: &Path) -> TestServer {
     let folder = folder
         .to_str()
         .expect("a temporary folder has a plain name");
@@ -25,12 +26,12 @@ fn start(builder: ServerBuilder, folder: &Path) -> TestServer {
     builder.arguments(arguments).start().expect("it starts")
 }
 
-fn digest(client: &mut Client) -> Reply {
+pub(crate) fn digest(client: &mut Client) -> Reply {
     client.run("DEBUG DIGEST")
 }
 
 /// The libraries of functions, and that they can be called.
-fn functions(client: &mut Client) -> [Reply; 3] {
+pub(crate) fn functions(client: &mut Client) -> [Reply; 3] {
     [
         "FUNCTION LIST WITHCODE",
         "FCALL answer 0",
@@ -40,7 +41,7 @@ fn functions(client: &mut Client) -> [Reply; 3] {
 }
 
 /// Data of every type, encoding and database, and some with an expiry; and functions.
-fn fill(client: &mut Client, seed: u64) {
+pub(crate) fn fill(client: &mut Client, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     for code in [
         "#!lua name=first\nredis.register_function('answer', function() return 42 end)".to_owned(),
@@ -169,16 +170,22 @@ fn transaction(writer: usize, n: u64) -> Vec<String> {
     commands
 }
 
-fn execute(client: &mut Client, writer: usize, n: u64) {
+pub(crate) fn execute(client: &mut Client, writer: usize, n: u64) {
+    try_execute(client, writer, n).expect("the server answers");
+}
+
+/// Executes the transaction; an error says that the connection was lost, and nothing of what became of it.
+pub(crate) fn try_execute(client: &mut Client, writer: usize, n: u64) -> io::Result<()> {
     let words = |line: &String| line.split(' ').map(str::to_owned).collect();
     let commands = transaction(writer, n);
     let framed = [vec!["MULTI".to_owned()], commands, vec!["EXEC".to_owned()]].concat();
     let commands: Vec<Vec<String>> = framed.iter().map(words).collect();
-    let replies = client.pipeline(&commands).expect("the server answers");
+    let replies = client.pipeline(&commands)?;
     let Some(Reply::Array(replies)) = replies.last() else {
         panic!("{replies:?}");
     };
     assert!(!replies.iter().any(Reply::is_error), "{replies:?}");
+    Ok(())
 }
 
 /// Several sessions change everything while the data set is saved again and again. Each file holds the data of one

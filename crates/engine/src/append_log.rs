@@ -174,7 +174,7 @@ impl Recorder {
 }
 
 impl PropagationListener for Recorder {
-    fn append(&self, unit: &Arc<[u8]>) -> bool {
+    fn append(&self, unit: &[u8]) -> bool {
         let log = &self.log;
         if !log.is_on() || log.turn.load(Ordering::Relaxed) != self.turn {
             // Another listens if it has been turned on again.
@@ -523,13 +523,13 @@ impl AppendLog {
 pub(crate) fn tend(worker: &mut Worker) {
     let engine = worker.engine.clone();
     let log = &engine.append_log;
-    if !log.is_on() {
-        return;
+    if log.is_on() {
+        // Who is concerned has been refused, and it is in the log of the process.
+        let _ = log.flush(&engine);
+        log.sync_regularly(&engine);
     }
-    // Who is concerned has been refused, and it is in the log of the process.
-    let _ = log.flush(&engine);
-    log.sync_regularly(&engine);
-    let is_due = log.is_rewrite_scheduled() || log.has_grown(&engine);
+    // The files of a log that is off are rewritten when they are asked for, and do not grow.
+    let is_due = log.is_rewrite_scheduled() || log.is_on() && log.has_grown(&engine);
     if is_due && !engine.persistence.is_saving() && worker.lock_all().is_ok() {
         // What keeps it from being started has been noted, and it is tried again.
         let _ = start_log_rewrite(worker);
@@ -695,8 +695,17 @@ fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, Stri
             offset: skipped,
             whole: skipped,
             done,
+            refused: 0,
         };
-        match replay.run(&mut *bytes) {
+        let outcome = replay.run(&mut *bytes);
+        if replay.refused > 1 {
+            let line = format!(
+                "{} commands of {} failed in all",
+                replay.refused, source.name
+            );
+            engine.host.log(LogLevel::Warning, &line);
+        }
+        match outcome {
             Ok(()) => {}
             Err(ReplayError::Truncated { whole })
                 if is_last && engine.config.aof_load_truncated() =>
@@ -765,6 +774,8 @@ struct Replay<'w> {
     whole: u64,
     /// Bytes of the files before.
     done: u64,
+    /// Commands that failed.
+    refused: u64,
 }
 
 /// Bytes that are read at once.
@@ -822,6 +833,9 @@ impl Replay<'_> {
                     let offset = self.offset;
                     return Err(ReplayError::UnknownCommand { offset, name });
                 }
+                if reply.first() == Some(&b'-') {
+                    self.note_refusal(name, &reply);
+                }
                 if !is_in_transaction {
                     self.whole = self.offset;
                 }
@@ -836,6 +850,21 @@ impl Replay<'_> {
         match unread.is_empty() && !is_in_transaction {
             true => Ok(()),
             false => Err(ReplayError::Truncated { whole: self.whole }),
+        }
+    }
+
+    /// Says, of the first command of a file that fails, that it does: it did not when it was logged.
+    #[cold]
+    fn note_refusal(&mut self, name: &[u8], reply: &[u8]) {
+        self.refused += 1;
+        if self.refused == 1 {
+            let line = format!(
+                "A command of the append-only file failed: {} before byte {}: {}",
+                String::from_utf8_lossy(name),
+                self.offset,
+                String::from_utf8_lossy(reply).trim_end()
+            );
+            self.worker.engine.host.log(LogLevel::Warning, &line);
         }
     }
 

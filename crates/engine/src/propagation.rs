@@ -33,7 +33,7 @@ pub struct Propagated {
 pub trait PropagationListener: Send + Sync {
     /// Takes one unit, encoded as requests, SELECT, MULTI and EXEC included. Answers whether it
     /// goes on listening.
-    fn append(&self, unit: &Arc<[u8]>) -> bool;
+    fn append(&self, unit: &[u8]) -> bool;
 
     /// Whether it wants units that consist of messages, which change no data.
     fn wants_messages(&self) -> bool;
@@ -43,8 +43,8 @@ pub trait PropagationListener: Send + Sync {
 struct Follower(Arc<ClientShared>);
 
 impl PropagationListener for Follower {
-    fn append(&self, unit: &Arc<[u8]>) -> bool {
-        self.0.post(Message::Push(unit.clone()));
+    fn append(&self, unit: &[u8]) -> bool {
+        self.0.post(Message::Push(unit.into()));
         !self.0.is_gone()
     }
 
@@ -53,18 +53,26 @@ impl PropagationListener for Follower {
     }
 }
 
-#[derive(Default)]
-struct State {
-    listeners: Vec<Box<dyn PropagationListener>>,
-    /// The database that the log last selected.
+struct Listening {
+    listener: Box<dyn PropagationListener>,
+    /// The database that was last selected of what it got.
     selected: Option<usize>,
+}
+
+impl Listening {
+    /// Hands a unit over; answers whether the listener goes on.
+    fn take(&mut self, unit: &Unit) -> bool {
+        let is_selected = self.selected == Some(unit.first_database);
+        self.selected = Some(unit.last_database);
+        self.listener.append(unit.bytes(is_selected))
+    }
 }
 
 /// The log of an engine.
 #[derive(Default)]
 pub(crate) struct Propagation {
     is_heard: AtomicBool,
-    state: Mutex<State>,
+    listening: Mutex<Vec<Listening>>,
 }
 
 impl Propagation {
@@ -77,16 +85,18 @@ impl Propagation {
     /// Adds a listener. Call it with every stripe locked, so that it misses nothing of what follows
     /// and hears nothing of what came before.
     pub(crate) fn listen(&self, listener: Box<dyn PropagationListener>) {
-        let mut state = self.state.lock();
-        state.listeners.push(listener);
-        // The new listener knows of no SELECT so far.
-        state.selected = None;
+        self.listening.lock().push(Listening {
+            listener,
+            selected: None,
+        });
         self.is_heard.store(true, Ordering::Relaxed);
     }
 
     /// Forgets which database is selected, so that the next unit says it: a new file begins.
     pub(crate) fn forget_selected(&self) {
-        self.state.lock().selected = None;
+        for listening in self.listening.lock().iter_mut() {
+            listening.selected = None;
+        }
     }
 
     /// Sends the log to a session from now on.
@@ -96,41 +106,80 @@ impl Propagation {
 
     /// Appends one unit. Call it with the locks of its keys held.
     pub(crate) fn append(&self, unit: &[Propagated], is_transaction: bool) {
-        let mut state = self.state.lock();
-        let mut bytes = Vec::new();
-        let mut out = Writer::new(&mut bytes, Protocol::Resp2);
-        let is_wrapped = is_transaction && unit.len() > 1;
-        let are_messages = unit.iter().all(|command| command.is_message);
-        for (index, command) in unit.iter().enumerate() {
-            // Messages belong to no database.
-            if !command.is_message && state.selected != Some(command.database) {
-                state.selected = Some(command.database);
-                write_command(
-                    &mut out,
-                    &[b"SELECT", command.database.to_string().as_bytes()],
-                );
-            }
-            if is_wrapped && index == 0 {
-                write_command(&mut out, &[b"MULTI"]);
-            }
-            let arguments: Vec<&[u8]> = command.arguments.iter().map(Vec::as_slice).collect();
-            write_command(&mut out, &arguments);
-        }
-        if is_wrapped {
-            write_command(&mut out, &[b"EXEC"]);
-        }
-        let unit: Arc<[u8]> = bytes.into();
-        state.listeners.retain(|listener| {
-            let is_wanted = !are_messages || listener.wants_messages();
-            !is_wanted || listener.append(&unit)
+        let mut listening = self.listening.lock();
+        let changes = || unit.iter().filter(|command| !command.is_message);
+        let (mut whole, mut without_messages) = (None, None);
+        listening.retain_mut(|listening| {
+            let encoded = if listening.listener.wants_messages() {
+                whole.get_or_insert_with(|| Unit::encode(unit.iter(), is_transaction))
+            } else {
+                without_messages.get_or_insert_with(|| Unit::encode(changes(), is_transaction))
+            };
+            encoded.as_ref().is_none_or(|unit| listening.take(unit))
         });
-        if state.listeners.is_empty() {
+        if listening.is_empty() {
             self.is_heard.store(false, Ordering::Relaxed);
         }
     }
 }
 
-fn write_command(out: &mut Writer<'_>, arguments: &[&[u8]]) {
+/// A unit as listeners get it.
+struct Unit {
+    /// With a SELECT of the first database at the front.
+    bytes: Vec<u8>,
+    /// How long that SELECT is.
+    select_len: usize,
+    first_database: usize,
+    last_database: usize,
+}
+
+impl Unit {
+    /// Writes commands down; `None` if there are none.
+    fn encode<'p>(
+        commands: impl Iterator<Item = &'p Propagated>,
+        is_transaction: bool,
+    ) -> Option<Unit> {
+        let commands: Vec<&Propagated> = commands.collect();
+        let first_database = commands.first()?.database;
+        let mut bytes = Vec::new();
+        select(&mut bytes, first_database);
+        let select_len = bytes.len();
+        let is_wrapped = is_transaction && commands.len() > 1;
+        if is_wrapped {
+            write_command(&mut bytes, &[b"MULTI"]);
+        }
+        let mut last_database = first_database;
+        for command in commands {
+            if command.database != last_database {
+                last_database = command.database;
+                select(&mut bytes, last_database);
+            }
+            let arguments: Vec<&[u8]> = command.arguments.iter().map(Vec::as_slice).collect();
+            write_command(&mut bytes, &arguments);
+        }
+        if is_wrapped {
+            write_command(&mut bytes, &[b"EXEC"]);
+        }
+        Some(Unit {
+            bytes,
+            select_len,
+            first_database,
+            last_database,
+        })
+    }
+
+    fn bytes(&self, is_selected: bool) -> &[u8] {
+        let start = if is_selected { self.select_len } else { 0 };
+        &self.bytes[start..]
+    }
+}
+
+fn select(bytes: &mut Vec<u8>, database: usize) {
+    write_command(bytes, &[b"SELECT", database.to_string().as_bytes()]);
+}
+
+fn write_command(bytes: &mut Vec<u8>, arguments: &[&[u8]]) {
+    let mut out = Writer::new(bytes, Protocol::Resp2);
     out.array(arguments.len());
     arguments.iter().for_each(|argument| out.bulk(argument));
 }

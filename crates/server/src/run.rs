@@ -51,6 +51,9 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
     let pid_file = PidFile::write(&config, is_background);
     log_initialized(&config);
     if let Err(error) = server.load() {
+        // Why it ends is the last that it says.
+        drop(server);
+        drop(pid_file);
         log_failure(&error);
         return Ok(ExitCode::FAILURE);
     }

@@ -209,6 +209,13 @@ fn gates(
     registered: &Registered,
     args: Args<'_>,
 ) -> Result<(), CommandError> {
+    if worker.is_replaying {
+        // What is in the log was permitted when it was done.
+        return match registered.command.accepts(args.len()) {
+            true => Ok(()),
+            false => Err(CommandError::WrongArity(registered_name(registered))),
+        };
+    }
     identity_gates(worker, client, registered, args)?;
     let context = match client.transaction.is_open {
         true => DenialContext::Transaction,
@@ -244,9 +251,6 @@ fn identity_gates(
     let command = registered.command;
     if !command.accepts(args.len()) {
         return Err(CommandError::WrongArity(registered_name(registered)));
-    }
-    if worker.is_replaying {
-        return Ok(());
     }
     if command.flags.contains(Flags::PROTECTED) {
         protected(worker, client, registered)?;

@@ -161,7 +161,7 @@ impl<'a> Output<'a> {
                 self.parts(&[
                     Part::Bytes(b"HPEXPIREAT"),
                     Part::Bytes(key),
-                    Part::Integer(at_ms as i64),
+                    Part::Integer(at_ms),
                     Part::Bytes(b"FIELDS"),
                     Part::Integer(1),
                     field.into(),
@@ -183,7 +183,7 @@ impl<'a> Output<'a> {
                 self.part(value.into());
             }
         }
-        if stream.len() == 0 {
+        if stream.is_empty() {
             // An entry that is gone at once leaves an empty stream behind.
             let parts: [&[u8]; 5] = [b"MAXLEN", b"0", b"0-1", b"x", b"y"];
             self.0.array(2 + parts.len());

@@ -269,7 +269,7 @@ impl AppendFiles for AppendDirectory {
                     .shared
                     .storage
                     .read(&path)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
+                    .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
                 let name = part.name.clone();
                 Ok(LogSource { name, bytes, len })
             })
