@@ -82,11 +82,12 @@ fn logs_go_to_redis_and_come_from_it() {
                 for n in 1..40 {
                     execute(&mut client, 0, n);
                 }
-                (digest(&mut client), functions(&mut client))
+                (digest(&mut client), functions(&mut server.client()))
             };
             assert_has_log(folder.path());
             let server = start(to, folder.path());
-            let found = digest(&mut server.client());
+            let mut client = server.client();
+            let found = (digest(&mut client), functions(&mut client));
             assert_eq!(
                 found, expected,
                 "ours first: {ours_first}, preamble {preamble}"

@@ -322,6 +322,7 @@ impl Worker {
         }
         engine.persistence.end();
         if engine.append_log.flush_and_sync(&engine).is_err() && !options.force {
+            engine.persistence.set_gate(ENDED, false);
             return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
         }
         engine.host.shut_down(options)

@@ -316,6 +316,9 @@ fn load_log(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         super::databases::empty(cx.worker, database);
     }
     let engine = cx.worker.engine.clone();
+    if let Some(interpreter) = engine.scripting.interpreter() {
+        engine.scripting.functions.flush(&**interpreter);
+    }
     if let Err(reason) = cx.worker.reload_log() {
         engine.host.log(LogLevel::Warning, &reason);
         return Err(CommandError::text(
