@@ -79,6 +79,14 @@ fn logs_go_to_redis_and_come_from_it() {
                 client.run("EXPIRE key4 100000000");
                 client.run("SELECT 15");
                 client.run("FLUSHDB");
+                for name in ["third", "fourth"] {
+                    let code = format!(
+                        "#!lua name={name}\nredis.register_function('{name}', function() return 1 end)"
+                    );
+                    let loaded = client.command(&["FUNCTION", "LOAD", &code]);
+                    assert!(loaded.is_ok_and(|reply| !reply.is_error()));
+                }
+                client.run("FUNCTION DELETE third");
                 for n in 1..40 {
                     execute(&mut client, 0, n);
                 }

@@ -186,7 +186,14 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// Commands that write and are none of the above.
-const ELSEWHERE: &[(&str, &str)] = &[("migrate", "it wants another server, and is logged as DEL")];
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("migrate", "it wants another server, and is logged as DEL"),
+    ("function|delete", FUNCTIONS),
+    ("function|flush", FUNCTIONS),
+    ("function|load", FUNCTIONS),
+    ("function|restore", FUNCTIONS),
+];
+const FUNCTIONS: &str = "it wants an interpreter; tests/integration/append_only.rs has one";
 
 const NAMES: &[&str] = &["a", "b", "c", "d", "e"];
 const VALUES: &[&str] = &["1", "7", "-3", "text", "a", "3.0e3", "0.1"];
