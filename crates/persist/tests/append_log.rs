@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use harness::{START_MS, Server, command};
+use oxidis_engine::random::Random;
 use oxidis_persist::storage::Storage;
 use oxidis_testkit::storage::{FaultyStorage, Survives};
 use proptest::prelude::*;
@@ -113,18 +114,68 @@ const WORKLOAD: &[&str] = &[
     "SET last value",
 ];
 
+/// The lines above, and workloads by chance, in which a snapshot is made now and then, too.
+fn workloads(count: u64) -> Vec<Vec<String>> {
+    let fixed = WORKLOAD.iter().map(|&line| line.to_owned()).collect();
+    let by_chance = (0..count).map(|seed| {
+        let mut random = Random::new(seed);
+        (0..30).flat_map(|_| some_lines(&mut random)).collect()
+    });
+    std::iter::once(fixed).chain(by_chance).collect()
+}
+
+fn some_lines(random: &mut Random) -> Vec<String> {
+    let n = random.below(9);
+    let change = |kind: u64| match kind {
+        0 => format!("SET s{n} {n}{n}"),
+        1 => format!("RPUSH list {n} x"),
+        2 => format!("HSET hash f{n} v"),
+        3 => format!("ZADD zset {n} m{n}"),
+        4 => "INCRBYFLOAT float 0.1".to_owned(),
+        5 => format!("SADD set {n}"),
+        6 => "XADD stream * f v".to_owned(),
+        7 => "SPOP set".to_owned(),
+        8 => format!("DEL s{n}"),
+        9 => format!("PEXPIRE s{n} 100000"),
+        _ => "LPOP list".to_owned(),
+    };
+    let kind = random.below(18);
+    let other = random.below(11);
+    match kind {
+        11 => vec!["BGREWRITEAOF".to_owned()],
+        12 => vec!["BGSAVE".to_owned()],
+        13 => vec!["step".to_owned()],
+        14 => vec!["finish".to_owned()],
+        15 => vec![format!("SELECT {}", n % 3)],
+        16 => vec!["SWAPDB 0 1".to_owned()],
+        17 => [
+            "MULTI".to_owned(),
+            change(other),
+            change(0),
+            "EXEC".to_owned(),
+        ]
+        .into(),
+        _ => vec![change(kind)],
+    }
+}
+
 /// Runs the workload until a reply is withheld; answers how many lines were done, and gives the digest after each
 /// to `look`.
-fn work(server: &mut Server, look: &mut dyn FnMut(&mut Server, usize)) -> usize {
-    for (index, line) in WORKLOAD.iter().enumerate() {
-        match *line {
+fn work(
+    server: &mut Server,
+    workload: &[String],
+    look: &mut dyn FnMut(&mut Server, usize),
+) -> usize {
+    for (index, line) in workload.iter().enumerate() {
+        match line.as_str() {
             "step" => {
                 server.step();
             }
             "finish" => server.finish_save(),
             command => {
                 let reply = server.run(command);
-                let is_rewrite = command == "BGREWRITEAOF";
+                // One that is refused while another is under way changes nothing, nor does one that fails.
+                let is_rewrite = matches!(command, "BGREWRITEAOF" | "BGSAVE");
                 if !is_rewrite && (reply.is_empty() || reply.starts_with('-')) {
                     return index;
                 }
@@ -132,18 +183,18 @@ fn work(server: &mut Server, look: &mut dyn FnMut(&mut Server, usize)) -> usize 
         }
         look(server, index);
     }
-    WORKLOAD.len()
+    workload.len()
 }
 
 /// The digests before the first line and after each, and how many calls the storage gets.
-fn digests() -> (Vec<String>, usize) {
+fn digests(workload: &[String]) -> (Vec<String>, usize) {
     let storage = FaultyStorage::new();
     let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
     let before = storage.calls();
     let mut digests = vec![digest(&mut server)];
     let mut is_in_transaction = false;
-    let done = work(&mut server, &mut |server, index| {
-        match WORKLOAD[index] {
+    let done = work(&mut server, workload, &mut |server, index| {
+        match workload[index].as_str() {
             "MULTI" => is_in_transaction = true,
             "EXEC" => is_in_transaction = false,
             _ => {}
@@ -155,35 +206,40 @@ fn digests() -> (Vec<String>, usize) {
         };
         digests.push(now);
     });
-    assert_eq!(done, WORKLOAD.len());
+    assert_eq!(done, workload.len(), "{:?}", workload.get(done));
     (digests, storage.calls() - before)
 }
 
+/// Every point of every workload at which the machine can go off, with more or less of what was not synced.
 #[test]
 fn no_crash_loses_what_was_acknowledged() {
-    let (digests, calls) = digests();
-    assert!(calls > 60, "{calls}");
-    for call in 0..=calls {
-        let storage = FaultyStorage::new();
-        let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
-        storage.crash_at(call);
-        let done = work(&mut server, &mut |_, _| {});
-        for survives in [
-            Survives::Nothing,
-            Survives::Everything,
-            Survives::Percent(0),
-            Survives::Percent(37),
-            Survives::Percent(99),
-        ] {
-            let found = loaded_digest(storage.after_crash(survives));
-            let found = found.unwrap_or_else(|error| panic!("{call} {survives:?}: {error}"));
+    let mut points = 0;
+    for (number, workload) in workloads(14).iter().enumerate() {
+        let (digests, calls) = digests(workload);
+        assert!(calls > 30, "{number}: {calls}");
+        for call in 0..=calls {
+            let storage = FaultyStorage::new();
+            let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
+            storage.crash_at(call);
+            let done = work(&mut server, workload, &mut |_, _| {});
             let may_be = &digests[done..(done + 2).min(digests.len())];
-            assert!(
-                may_be.contains(&found),
-                "call {call}, {survives:?}, after {done}"
-            );
+            let parts = (0..10).map(|n| Survives::Percent(n * 11));
+            for survives in [Survives::Nothing, Survives::Everything]
+                .into_iter()
+                .chain(parts)
+            {
+                let found = loaded_digest(storage.after_crash(survives));
+                let found =
+                    found.unwrap_or_else(|error| panic!("{number}, {call} {survives:?}: {error}"));
+                assert!(
+                    may_be.contains(&found),
+                    "{number}, call {call}, {survives:?}, after {done}"
+                );
+                points += 1;
+            }
         }
     }
+    assert!(points > 10_000, "{points}");
 }
 
 /// A crash while the log is made for the first time, or turned on.
@@ -211,12 +267,13 @@ fn no_crash_at_the_start_keeps_the_next_start_from_succeeding() {
 /// A call that fails stops writes until writing succeeds again, and nothing that was acknowledged is lost.
 #[test]
 fn a_call_that_fails_is_made_good() {
-    let (_, calls) = digests();
+    let workload = &workloads(0)[0];
+    let (_, calls) = digests(workload);
     for call in 0..calls {
         let storage = FaultyStorage::new();
         let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
         storage.fail_at(Some(call));
-        work(&mut server, &mut |_, _| {});
+        work(&mut server, workload, &mut |_, _| {});
         storage.fail_at(None);
         server.run("DISCARD");
         // What cannot be written is tried again, in another file if need be.
