@@ -78,6 +78,15 @@ pub enum Mode {
     HotKeys,
     /// Samples the time of a round trip; with `history`, in spans of time.
     Latency { history: bool },
+    /// Shows how round trip times are distributed, in colours or, with `grey`, without.
+    LatencySpectrum { grey: bool },
+    /// Prints every change that the server makes, as a replica sees it.
+    Follow,
+    /// Writes the server's data into a file, `-` being standard output; perhaps only its
+    /// functions.
+    Rdb { file: PathBuf, functions_only: bool },
+    /// Reads and writes so many keys as users of a cache do.
+    CacheWorkload { key_count: u64 },
     /// Prints a line of server statistics again and again.
     Statistics,
     /// Measures for so many seconds how long the system withholds the processor.
@@ -185,6 +194,9 @@ fn read(matches: &ArgMatches, terminal: bool) -> Result<Options, ArgumentsError>
     if follow_redirects && target.unix_socket.is_some() {
         return Err(ArgumentsError::Exclusive("-c", "-s"));
     }
+    if matches.contains_id("rdb") && matches.contains_id("functions-rdb") {
+        return Err(ArgumentsError::Exclusive("--functions-rdb", "--rdb"));
+    }
     let pattern = match text(matches, "quoted-pattern") {
         Some(quoted) => Some(unquote(quoted.as_bytes()).ok_or(ArgumentsError::QuotedPattern)?),
         None => bytes(matches, "pattern"),
@@ -221,6 +233,17 @@ fn read_mode(matches: &ArgMatches) -> Mode {
         Mode::Latency {
             history: is_given(matches, "latency-history"),
         }
+    } else if is_given(matches, "latency-dist") {
+        Mode::LatencySpectrum {
+            grey: is_given(matches, "mono"),
+        }
+    } else if is_given(matches, "replica") {
+        Mode::Follow
+    } else if let Some((file, functions_only)) = read_rdb_file(matches) {
+        Mode::Rdb {
+            file,
+            functions_only,
+        }
     } else if is_given(matches, "pipe") {
         Mode::Pipe {
             timeout_seconds: number("pipe-timeout").unwrap_or(30),
@@ -237,6 +260,8 @@ fn read_mode(matches: &ArgMatches) -> Mode {
         Mode::Statistics
     } else if is_given(matches, "scan") {
         Mode::Scan
+    } else if let Some(key_count) = number("lru-test") {
+        Mode::CacheWorkload { key_count }
     } else if let Some(seconds) = number("intrinsic-latency") {
         Mode::IntrinsicLatency { seconds }
     } else if let Some(file) = matches.get_one::<OsString>("eval") {
@@ -244,6 +269,13 @@ fn read_mode(matches: &ArgMatches) -> Mode {
     } else {
         Mode::Command
     }
+}
+
+/// Where the data of the server goes, if it is asked for, and whether only its functions are.
+fn read_rdb_file(matches: &ArgMatches) -> Option<(PathBuf, bool)> {
+    let file = |id| matches.get_one::<OsString>(id).map(PathBuf::from);
+    let all = file("rdb").map(|file| (file, false));
+    all.or_else(|| file("functions-rdb").map(|file| (file, true)))
 }
 
 fn read_output(matches: &ArgMatches, terminal: bool) -> Output {
@@ -348,7 +380,13 @@ fn command() -> Command {
             switch("stat", "Print memory, clients and requests, line by line").long("stat"),
             switch("latency", "Sample the time of a round trip").long("latency"),
             switch("latency-history", "The same, a line for each span of time [default: 15 seconds, see -i]").long("latency-history"),
+            switch("latency-dist", "Show how the times of round trips are distributed, in colours").long("latency-dist"),
+            switch("mono", "The same in shades of grey").long("mono"),
             value("intrinsic-latency", "SECONDS", "Measure how long this system withholds the processor").long("intrinsic-latency"),
+            value("lru-test", "KEYS", "Read and write so many keys as users of a cache do, and count the hits").long("lru-test"),
+            switch("replica", "Print every change that the server makes").long("replica").alias("slave"),
+            value("rdb", "FILE", "Write the server's data into an RDB file, - for standard output").long("rdb"),
+            value("functions-rdb", "FILE", "The same with the server's functions alone").long("functions-rdb"),
             switch("pipe", "Send raw protocol from standard input, and count the replies").long("pipe"),
             value("pipe-timeout", "SECONDS", "How long --pipe waits for the last reply, 0 for ever [default: 30]").long("pipe-timeout"),
         ])

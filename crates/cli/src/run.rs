@@ -66,6 +66,13 @@ fn start(mut options: Options) -> Result<(), Exit> {
                 }
                 Mode::HotKeys => modes::find_hot_keys(&mut client),
                 Mode::Latency { history } => modes::sample_latency(&mut client, history),
+                Mode::LatencySpectrum { grey } => modes::show_latency_spectrum(&mut client, grey),
+                Mode::Follow => modes::follow(&mut client),
+                Mode::Rdb {
+                    file,
+                    functions_only,
+                } => modes::fetch_rdb(&mut client, &file, functions_only),
+                Mode::CacheWorkload { key_count } => modes::imitate_cache(&mut client, key_count),
                 Mode::Statistics => modes::print_statistics(&mut client),
                 Mode::Command | Mode::IntrinsicLatency { .. } => unreachable!("handled above"),
             }
