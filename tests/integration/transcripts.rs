@@ -166,6 +166,7 @@ transcripts! {
         pubsub
         keyspace_events
         cluster
+        standalone
         hyperloglog
         redis_8
         valkey_9

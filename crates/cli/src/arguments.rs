@@ -144,6 +144,9 @@ pub enum ArgumentsError {
     /// Two flags that exclude each other.
     #[error("Options {0} and {1} are mutually exclusive.")]
     Exclusive(&'static str, &'static str),
+    /// Both the whole data and the functions alone are asked for.
+    #[error("Option --functions-rdb and --rdb are mutually exclusive.")]
+    ExclusiveFiles,
     /// `--quoted-pattern` with unbalanced quotes.
     #[error("Invalid quoted string specified for --quoted-pattern.")]
     QuotedPattern,
@@ -195,7 +198,7 @@ fn read(matches: &ArgMatches, terminal: bool) -> Result<Options, ArgumentsError>
         return Err(ArgumentsError::Exclusive("-c", "-s"));
     }
     if matches.contains_id("rdb") && matches.contains_id("functions-rdb") {
-        return Err(ArgumentsError::Exclusive("--functions-rdb", "--rdb"));
+        return Err(ArgumentsError::ExclusiveFiles);
     }
     let pattern = match text(matches, "quoted-pattern") {
         Some(quoted) => Some(unquote(quoted.as_bytes()).ok_or(ArgumentsError::QuotedPattern)?),

@@ -32,7 +32,10 @@ use crate::config::{AppendFsync, Config, LogLevel};
 use crate::engine::{Clock, Engine};
 use crate::propagation::PropagationListener;
 use crate::session::Session;
-use crate::snapshot::{Purpose, SaveRefused, SnapshotFile, log_base_encoder, start_log_rewrite};
+use crate::snapshot::{
+    Purpose, SaveRefused, SnapshotContents, SnapshotFile, log_base_encoder, start_log_rewrite,
+    write_all,
+};
 use crate::worker::Worker;
 
 /// Makes what a file holds durable, on any thread.
@@ -622,7 +625,8 @@ impl Worker {
             .lock_all(&|| false)
             .expect("it waits as long as it takes");
         let encoder = log_base_encoder(&engine, codec);
-        let bytes = crate::snapshot::write_all(self, &*encoder, Purpose::LogBase);
+        let everything = SnapshotContents::default();
+        let bytes = write_all(self, &*encoder, Purpose::LogBase, everything);
         self.view.unlock();
         base.append(&bytes)?;
         base.commit()?;

@@ -17,6 +17,7 @@ use crate::blocking::Blocked;
 use crate::client_memory::{ClientMemory, ClientsMemory};
 use crate::mailbox::{Mailbox, Message};
 use crate::pubsub::Subscriptions;
+use crate::snapshot::SnapshotContents;
 use crate::tracking::TrackingFlags;
 use crate::transaction::Transaction;
 
@@ -66,6 +67,17 @@ pub struct Client {
     pub(crate) is_caching_said: bool,
     /// Whether the keys of reading commands are remembered.
     pub(crate) tracks_reads: bool,
+    /// What it wants to be sent when it asks for the data set.
+    pub(crate) replica: ReplicaOptions,
+}
+
+/// What a client said with REPLCONF.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ReplicaOptions {
+    /// Whether it wants the data set only, and not the changes that follow.
+    pub(crate) data_only: bool,
+    /// Which part of the data set it wants.
+    pub(crate) contents: SnapshotContents,
 }
 
 impl Client {
@@ -90,6 +102,7 @@ impl Client {
             tracked_prefixes: BTreeSet::new(),
             is_caching_said: false,
             tracks_reads: false,
+            replica: ReplicaOptions::default(),
         }
     }
 

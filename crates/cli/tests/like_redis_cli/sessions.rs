@@ -1,6 +1,9 @@
 //! Commands, scripts and whole-server modes against a real server, by both programs.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use oxidis_testkit::server::redis_server;
 use oxidis_testkit::{ServerBuilder, TestServer};
@@ -334,5 +337,135 @@ fn latency_is_one_line_where_nobody_watches() {
             (words, outcome.output.lines().count(), outcome.code)
         });
         assert_eq!(shapes[0], shapes[1], "{flags:?}");
+    }
+}
+
+#[test]
+fn data_sets_are_fetched_alike() {
+    let Some(pair) = Pair::start(&["--repl-diskless-sync-delay", "0"]) else {
+        return;
+    };
+    pair.compare(&Run::new(&[]).input(KEYS));
+    let library = "#!lua name=l\nredis.register_function('f', function() return 1 end)";
+    pair.compare(&Run::new(&["FUNCTION", "LOAD", library]));
+    let file = std::env::temp_dir().join(format!("oxidis-cli-{}.rdb", std::process::id()));
+    let path = file.to_str().expect("a plain path");
+    let without_digits = |mut outcome: Outcome| {
+        outcome
+            .errors
+            .retain(|character| !character.is_ascii_digit());
+        outcome
+    };
+    // Redis sends a data set in one way or in the other.
+    for diskless in ["no", "yes"] {
+        pair.compare(&Run::new(&[
+            "CONFIG",
+            "SET",
+            "repl-diskless-sync",
+            diskless,
+        ]));
+        let mut sizes = Vec::new();
+        for flag in ["--rdb", "--functions-rdb"] {
+            let [ours, theirs] = pair.outcomes(&Run::new(&[flag, path])).map(without_digits);
+            assert_eq!(ours, theirs, "{flag}");
+            let data = fs::read(&file).expect("it was written");
+            assert!(data.starts_with(b"REDIS"));
+            sizes.push(data.len());
+            fs::remove_file(&file).expect("it was written");
+            let [ours, theirs] = pair.outcomes(&Run::new(&[flag, "-"]));
+            assert!(ours.output.starts_with("REDIS"), "{ours:?}");
+            assert_eq!(without_digits(ours).errors, without_digits(theirs).errors);
+        }
+        assert!(sizes[1] < sizes[0], "{sizes:?}");
+    }
+    pair.compare(&Run::new(&["--rdb", path, "--functions-rdb", path]));
+    for flag in ["--rdb", "--functions-rdb"] {
+        let run = Run::new(&[flag, "/nothing/at/all"]);
+        let [ours, theirs] = pair.outcomes(&run).map(without_digits);
+        assert_eq!(ours, theirs, "{flag}");
+    }
+}
+
+/// What a program that follows the server prints of what happens then.
+fn followed(program: &Path, server: &TestServer) -> Vec<String> {
+    let port = server.port().to_string();
+    let mut child = Command::new(program)
+        .args(["-p", &port, "--replica"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut client = server.client();
+    // Changes are sent from the moment on at which it says where the data end.
+    let errors = BufReader::new(child.stderr.take().expect("it was piped"));
+    let mut errors = errors.lines().map_while(Result::ok);
+    assert!(errors.any(|line| line.starts_with("SYNC with master")));
+    let commands = [
+        r#"SET a"b value"#,
+        r#"MSET a "\x00\xff" b "two words" c """#,
+        "EVAL \"redis.call('set', 'x', '1') redis.call('incr', 'x')\" 0",
+        "SET end 1",
+    ];
+    for command in commands {
+        client.run(command);
+    }
+    // It does not hang when the program writes more there.
+    let rest = std::thread::spawn(move || errors.count());
+    let output = BufReader::new(child.stdout.take().expect("it was piped"));
+    let mut lines = Vec::new();
+    for line in output.lines().map_while(Result::ok) {
+        let is_last = line.contains("end");
+        // Where the stream selects its database is the server's choice.
+        if !line.contains("SELECT") {
+            lines.push(line);
+        }
+        if is_last {
+            break;
+        }
+    }
+    child.kill().expect("it runs until it is told");
+    child.wait().expect("it was started");
+    rest.join().expect("counting does not panic");
+    lines
+}
+
+#[test]
+fn a_server_is_followed_alike() {
+    let Some(pair) = Pair::start(&["--repl-diskless-sync-delay", "0"]) else {
+        return;
+    };
+    let lines = [ours(), pair.theirs.clone()].map(|program| followed(&program, &pair.servers[0]));
+    assert_eq!(lines[0], lines[1]);
+    assert!(lines[0].len() >= 7, "{lines:?}");
+}
+
+/// The modes that go on until they are ended: the lines that each program prints of a second or so.
+#[test]
+fn endless_modes_print_and_go_on() {
+    let Some(program) = redis_server() else {
+        return;
+    };
+    let server = ServerBuilder::new(&program).start().expect("it starts");
+    let port = server.port().to_string();
+    for (flags, expected) in [
+        (&["--lru-test", "100"][..], "Gets/sec | Hits: "),
+        (&["--latency-dist", "-i", "0.1"], "\x1b[38;5;0m\x1b[48;5;"),
+        (
+            &["--latency-dist", "--mono", "-i", "0.1"],
+            "\x1b[38;5;0m\x1b[48;5;",
+        ),
+    ] {
+        let mut child = Command::new(ours())
+            .args(["-p", &port])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let output = BufReader::new(child.stdout.take().expect("it was piped"));
+        let lines = output.lines().map_while(Result::ok);
+        let found = lines.filter(|line| line.contains(expected)).take(2).count();
+        assert_eq!(found, 2, "{flags:?}");
+        child.kill().expect("it runs until it is told");
+        child.wait().expect("it was started");
     }
 }

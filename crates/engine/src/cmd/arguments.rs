@@ -1,7 +1,12 @@
 //! Arguments that commands of several families take: counts, positive numbers, timeouts.
 
-use crate::command::CommandError;
+use crate::command::{CommandError, Context};
 use crate::text::{LongDouble, parse_double, parse_integer};
+
+/// The argument at `index` as a number whose opposite is a number too.
+pub(super) fn symmetric_integer(cx: &Context<'_>, index: usize) -> Result<i64, CommandError> {
+    cx.integer_between(index, -i64::MAX..=i64::MAX)
+}
 
 /// A number that is not negative, or `error`.
 pub(super) fn positive_or(argument: &[u8], error: CommandError) -> Result<usize, CommandError> {

@@ -12,7 +12,7 @@ use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group
 use crate::config::LogLevel;
 use crate::keyspace::{element_count, encoding};
 use crate::mailbox::Message;
-use crate::snapshot::{self, FileOptions};
+use crate::snapshot::{self, FileOptions, SnapshotContents};
 use crate::text::{parse_integer, parse_memory_size};
 use crate::value::ValueType;
 
@@ -290,7 +290,9 @@ fn reload(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             return Err(CommandError::text("ERR DEBUG RELOAD is for servers"));
         };
         if !engine.host.keeps_files() {
-            let bytes = snapshot::write_all(cx.worker, &**codec, snapshot::Purpose::Snapshot);
+            let everything = SnapshotContents::default();
+            let purpose = snapshot::Purpose::Snapshot;
+            let bytes = snapshot::write_all(cx.worker, &**codec, purpose, everything);
             snapshot::replace(cx.worker, &**codec, &bytes).map_err(not_loaded)?;
             out.ok();
             return Ok(());

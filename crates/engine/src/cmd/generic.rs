@@ -358,12 +358,7 @@ fn wait(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn waitaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let local = cx.integer(1)?;
-    if !(0..=1).contains(&local) {
-        return Err(CommandError::text(
-            "ERR value is out of range, value must between 0 and 1",
-        ));
-    }
+    let local = cx.integer_between(1, 0..=1)?;
     let replicas = positive_or(cx.arg(2), CommandError::MustBePositive)?;
     let deadline_ms = wait_deadline_ms(cx, 3)?;
     if local > 0 && !cx.engine().config.appendonly() {

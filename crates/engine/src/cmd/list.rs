@@ -1,6 +1,6 @@
 //! The list commands that answer at once. Those that may wait are in `list_blocking`.
 
-use super::arguments::{count_or, positive_or};
+use super::arguments::{count_or, positive_or, symmetric_integer};
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group, KeyFlags,
     KeySpec, Reply,
@@ -472,13 +472,7 @@ fn linsert(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn lrem(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let count = cx.integer(2)?;
-    if count == i64::MIN {
-        // Its opposite is no number.
-        return Err(CommandError::text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
-    }
+    let count = symmetric_integer(cx, 2)?;
     let (most, from) = match count {
         0 => (usize::MAX, End::Front),
         _ => (
@@ -558,7 +552,7 @@ impl PositionOptions {
                 return Err(CommandError::Syntax);
             }
             if cx.arg_is(index, "rank") {
-                options.rank = parse_rank(cx.integer(value)?)?;
+                options.rank = parse_rank(cx, value)?;
             } else if cx.arg_is(index, "count") {
                 let error = CommandError::text("ERR COUNT can't be negative");
                 options.count = Some(positive_or(cx.arg(value), error)?);
@@ -574,14 +568,11 @@ impl PositionOptions {
     }
 }
 
-fn parse_rank(rank: i64) -> Result<i64, CommandError> {
-    match rank {
+fn parse_rank(cx: &Context<'_>, index: usize) -> Result<i64, CommandError> {
+    match symmetric_integer(cx, index)? {
         0 => Err(CommandError::text(
             "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... \
              or use negative to start from the end of the list",
-        )),
-        i64::MIN => Err(CommandError::text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
         )),
         rank => Ok(rank),
     }

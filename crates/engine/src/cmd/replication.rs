@@ -1,8 +1,13 @@
 //! Replication, as far as a server that stands alone has it: SYNC sends the data and then every
 //! change to whoever asks (`redis-cli --replica`, a backup); nobody is a replica, and nobody can be made one.
 
+use oxidis_resp::inline;
+
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
-use crate::snapshot;
+use crate::snapshot::{self, SnapshotContents};
+
+/// The longest name of a host that a follower may give, and one.
+const HOST_BYTES_END: usize = 256;
 
 const ADMIN: Flags = Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE);
 
@@ -100,17 +105,10 @@ fn failover(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
     }))
 }
 
-/// What followers say of themselves makes no difference to what they are sent.
+/// Takes what a follower says of itself. Only what it wants to be sent makes a difference here.
 fn replconf(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    const OPTIONS: [&str; 7] = [
-        "listening-port",
-        "ip-address",
-        "capa",
-        "rdb-only",
-        "rdb-filter-only",
-        "version",
-        "rdb-channel",
-    ];
+    /// What makes no difference, and is a word of its own.
+    const IGNORED: [&str; 3] = ["capa", "version", "rdb-channel"];
     if cx.argc().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
@@ -119,13 +117,43 @@ fn replconf(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             // Between masters and replicas these have no reply.
             return Ok(());
         }
-        if !OPTIONS.iter().any(|option| cx.arg_is(index, option)) {
+        if cx.arg_is(index, "listening-port") {
+            cx.integer(index + 1)?;
+        } else if cx.arg_is(index, "ip-address") {
+            let length = cx.arg(index + 1).len();
+            if length >= HOST_BYTES_END {
+                let text = "ERR REPLCONF ip-address provided by replica instance is too long";
+                return Err(format!("{text}: {length} bytes").into());
+            }
+        } else if cx.arg_is(index, "rdb-only") {
+            cx.client.replica.data_only = cx.integer_between(index + 1, 0..=1)? == 1;
+        } else if cx.arg_is(index, "rdb-filter-only") {
+            cx.client.replica.contents = parse_filter(cx.arg(index + 1))?;
+        } else if !IGNORED.iter().any(|option| cx.arg_is(index, option)) {
             let before = "ERR Unrecognized REPLCONF option: ";
             return Err(CommandError::quoting(before, cx.arg(index), ""));
         }
     }
     out.ok();
     Ok(())
+}
+
+/// The words of `rdb-filter-only`: what is sent of a data set; nothing without a word.
+fn parse_filter(text: &[u8]) -> Result<SnapshotContents, CommandError> {
+    let words = inline::split(text)
+        .map_err(|_| CommandError::text("ERR Missing rdb-filter-only values"))?;
+    let mut contents = SnapshotContents {
+        keys: false,
+        functions: false,
+    };
+    for word in &words {
+        if !word.eq_ignore_ascii_case(b"functions") {
+            let before = "ERR Unsupported rdb-filter-only option: ";
+            return Err(CommandError::quoting(before, word, ""));
+        }
+        contents.functions = true;
+    }
+    Ok(contents)
 }
 
 fn replicaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
@@ -141,10 +169,16 @@ fn sync(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let Some(codec) = &engine.snapshot_codec else {
         return Err(CommandError::text("ERR SYNC is for servers"));
     };
-    let bytes = snapshot::write_all(cx.worker, &**codec, snapshot::Purpose::Snapshot);
+    let replica = cx.client.replica;
+    let purpose = snapshot::Purpose::Snapshot;
+    let bytes = snapshot::write_all(cx.worker, &**codec, purpose, replica.contents);
     // A bulk string without the line end behind it.
     out.raw(format!("${}\r\n", bytes.len()).as_bytes());
     out.raw(&bytes);
-    engine.propagation.follow(cx.client.shared.clone());
+    if replica.data_only {
+        cx.client.close_after_reply = true;
+    } else {
+        engine.propagation.follow(cx.client.shared.clone());
+    }
     Ok(())
 }

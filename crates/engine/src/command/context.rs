@@ -3,6 +3,7 @@
 //! The context is where expiry, key statistics, keyspace events and the signals to watchers and
 //! waiters meet the bare key space; a handler thinks of none of them.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 
 use oxidis_resp::Span;
@@ -211,14 +212,23 @@ impl<'a> Context<'a> {
         parse_integer(self.arg(index)).ok_or(CommandError::NotInteger)
     }
 
+    /// The argument at `index` as an integer of this range.
+    pub(crate) fn integer_between(
+        &self,
+        index: usize,
+        range: RangeInclusive<i64>,
+    ) -> Result<i64, CommandError> {
+        let number = self.integer(index)?;
+        if range.contains(&number) {
+            return Ok(number);
+        }
+        let (least, most) = range.into_inner();
+        Err(format!("ERR value is out of range, value must between {least} and {most}").into())
+    }
+
     /// The argument at `index` as the number of a database.
     pub(crate) fn database_argument(&self, index: usize) -> Result<usize, CommandError> {
-        let number = self.integer(index)?;
-        if i32::try_from(number).is_err() {
-            return Err(CommandError::text(
-                "ERR value is out of range, value must between -2147483648 and 2147483647",
-            ));
-        }
+        let number = self.integer_between(index, i32::MIN.into()..=i32::MAX.into())?;
         usize::try_from(number)
             .ok()
             .filter(|&number| number < self.worker.engine.databases)

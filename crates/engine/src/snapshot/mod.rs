@@ -19,6 +19,6 @@ pub use load::LoadReport;
 pub(crate) use load::{FileOptions, load_file, replace};
 pub use save::{BackgroundWork, SnapshotFile, SnapshotSource};
 pub(crate) use save::{
-    Purpose, SaveRefused, log_base_encoder, save_if_due, save_now, start_background_save,
-    start_log_rewrite, write_all,
+    Purpose, SaveRefused, SnapshotContents, log_base_encoder, save_if_due, save_now,
+    start_background_save, start_log_rewrite, write_all,
 };

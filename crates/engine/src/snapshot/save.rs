@@ -214,16 +214,37 @@ fn walk_all(
     Ok(())
 }
 
-/// The whole data set as bytes, for whoever wants them at once. Every stripe must be locked.
+/// Which parts of a data set are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SnapshotContents {
+    pub(crate) keys: bool,
+    pub(crate) functions: bool,
+}
+
+impl Default for SnapshotContents {
+    fn default() -> Self {
+        SnapshotContents {
+            keys: true,
+            functions: true,
+        }
+    }
+}
+
+/// These parts of the data set as bytes, for whoever wants them at once. Every stripe must be locked.
 pub(crate) fn write_all(
     worker: &Worker,
     encoder: &dyn SnapshotEncoder,
     purpose: Purpose,
+    contents: SnapshotContents,
 ) -> Vec<u8> {
     let mut out = Vec::new();
     encoder.begin(&facts(&worker.engine, purpose), &mut out);
-    write_functions(&worker.engine, encoder, &mut out);
-    walk_all(worker, encoder, &mut out, &mut |_| Ok(())).expect("nothing is flushed");
+    if contents.functions {
+        write_functions(&worker.engine, encoder, &mut out);
+    }
+    if contents.keys {
+        walk_all(worker, encoder, &mut out, &mut |_| Ok(())).expect("nothing is flushed");
+    }
     let sum = worker.engine.config.rdbchecksum();
     let sum = sum.then(|| encoder.checksum(0, &out));
     encoder.end(sum, &mut out);
