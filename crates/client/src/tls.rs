@@ -224,19 +224,23 @@ fn client_config(options: &TlsOptions) -> io::Result<ClientConfig> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
-    let verifier: Arc<dyn ServerCertVerifier> = if options.insecure {
-        Arc::new(Anybody(provider))
-    } else {
-        let roots = Arc::new(authorities(options)?);
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider);
-        Arc::new(Trusted {
-            verifier: verifier.build().map_err(io::Error::other)?,
-            checks_name: options.sni.is_some(),
-        })
+    let authorities = match options.insecure {
+        true => None,
+        false => {
+            let roots = Arc::new(authorities(options)?);
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+            Some(verifier.build().map_err(io::Error::other)?)
+        }
+    };
+    let verifier = Verifier {
+        authorities,
+        checks_name: options.sni.is_some(),
+        provider,
     };
     let builder = builder
         .dangerous()
-        .with_custom_certificate_verifier(verifier);
+        .with_custom_certificate_verifier(Arc::new(verifier));
     match (&options.certificate, &options.key) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(certificate), Some(key)) => {
@@ -289,14 +293,16 @@ fn authorities(options: &TlsOptions) -> io::Result<RootCertStore> {
     Ok(roots)
 }
 
-/// Trusts whom the authorities have certified.
+/// Trusts whom the authorities have certified, or, without authorities, anybody who has the key to
+/// his own certificate (`--insecure`).
 #[derive(Debug)]
-struct Trusted {
-    verifier: Arc<WebPkiServerVerifier>,
+struct Verifier {
+    authorities: Option<Arc<WebPkiServerVerifier>>,
     checks_name: bool,
+    provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Trusted {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -305,9 +311,11 @@ impl ServerCertVerifier for Trusted {
         status: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let Some(authorities) = &self.authorities else {
+            return Ok(ServerCertVerified::assertion());
+        };
         let verified =
-            self.verifier
-                .verify_server_cert(certificate, intermediates, name, status, now);
+            authorities.verify_server_cert(certificate, intermediates, name, status, now);
         match verified {
             // The name is looked at last.
             Err(Error::InvalidCertificate(
@@ -323,48 +331,7 @@ impl ServerCertVerifier for Trusted {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
-}
-
-/// Trusts anybody who has the key to his own certificate (`--insecure`).
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -374,11 +341,13 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
