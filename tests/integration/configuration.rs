@@ -76,6 +76,12 @@ fn the_command_line_answers_and_refuses() {
     );
     let stdin = run(dir.path(), &["-"], "hz 1\nport nowhere\n");
     assert!(text(&stdin.stderr).contains("at line 2\n>>> 'port nowhere'\n"));
+    let module = run(dir.path(), &["--loadmodule", "/some.so", "argument"], "");
+    assert_eq!(module.status.code(), Some(1));
+    assert!(text(&module.stderr).starts_with("Can't load module from /some.so: "));
+    let of_module = run(dir.path(), &["--some.directive", "1"], "");
+    assert_eq!(of_module.status.code(), Some(1));
+    assert!(text(&of_module.stderr).starts_with("'some.directive' belongs to a module"));
     let missing = run(dir.path(), &["missing.conf"], "");
     assert!(text(&missing.stderr).starts_with("Fatal error, can't open config file '"));
     assert_eq!(missing.status.code(), Some(1));

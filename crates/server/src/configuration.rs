@@ -24,6 +24,12 @@ pub enum ConfigurationError {
     /// The standard input cannot be read.
     #[error("Fatal error, can't read the configuration from the standard input: {0}")]
     StandardInput(String),
+    /// A module is to be loaded, and there are none.
+    #[error("Can't load module from {0}: Oxidis has no modules; server aborting")]
+    Module(String),
+    /// A directive of a module that nothing loads.
+    #[error("'{0}' belongs to a module, and Oxidis has no modules; server aborting")]
+    ModuleDirective(String),
     /// The text is wrong.
     #[error("\n{0}")]
     Text(#[from] ConfigFileError),
@@ -64,6 +70,14 @@ pub fn load(config: &Config, line: &CommandLine) -> Result<(), ConfigurationErro
         .expect("any text is a directory to the configuration");
     config.load(&line.assemble(&text, &stdin), &mut files)?;
     config.set_file(path.as_deref().map(bytes_of));
+    let file_only = config.file_only();
+    let printable = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if let Some(words) = file_only.modules.first() {
+        return Err(ConfigurationError::Module(printable(&words[0])));
+    }
+    if let Some((name, _)) = file_only.module_values.first() {
+        return Err(ConfigurationError::ModuleDirective(printable(name)));
+    }
     Ok(())
 }
 
