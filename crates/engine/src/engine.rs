@@ -12,6 +12,7 @@ use crate::client_limits::ClientLimits;
 use crate::command::CommandNames;
 use crate::config::{Config, LogLevel, RewriteScope};
 use crate::eviction::EvictionTimes;
+use crate::expire::ExpiredShare;
 use crate::keyspace::{Keyspace, Meters};
 use crate::lazy_free::{Garbage, LazyFree};
 use crate::migration::{Migration, MigrationError, MigrationOutcome, MigrationRequest, Migrations};
@@ -243,6 +244,8 @@ pub struct Engine {
     pub(crate) run_id: String,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub(crate) is_active_expire_off: AtomicBool,
+    /// How many of the volatile keys were expired when the expiry cycle came by.
+    pub(crate) expired_share: ExpiredShare,
     /// DEBUG PAUSE-CRON.
     pub(crate) is_cron_paused: AtomicBool,
     pub(crate) pause: Pause,
@@ -309,6 +312,7 @@ impl Engine {
             snapshot_codec: options.snapshot_codec,
             run_id,
             is_active_expire_off: AtomicBool::new(false),
+            expired_share: ExpiredShare::default(),
             is_cron_paused: AtomicBool::new(false),
             pause: Pause::default(),
             monitors: Monitors::default(),
@@ -377,6 +381,7 @@ impl Engine {
     /// CONFIG RESETSTAT.
     pub(crate) fn reset_statistics(&self) {
         self.stats.reset();
+        self.expired_share.reset();
         self.lazy_free.reset();
         self.eviction_times.reset();
         self.rejected_connections.store(0, Ordering::Relaxed);

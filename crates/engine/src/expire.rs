@@ -11,6 +11,8 @@
 //! over (`value::hash_expiring` says how). A big one is worked off a part at a time; until that is
 //! done, every pass goes on with it first.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::command::context::delete_expired;
 use crate::command::dispatch::serve_left;
 use crate::command::field_expiry::delete_fields;
@@ -33,6 +35,33 @@ const SLICE_US: i64 = 500;
 /// The share of the time between two cycles that a cycle may take, in percent, as in Redis.
 const TIME_SHARE_PERCENT: i64 = 25;
 
+/// How much the newest cycle counts in the average, in which older ones fade.
+const NEWEST_SHARE: f64 = 0.05;
+
+/// The running average of the share of expired keys among those that cycles look at.
+#[derive(Debug, Default)]
+pub(crate) struct ExpiredShare {
+    /// The bits of a double between 0 and 1.
+    bits: AtomicU64,
+}
+
+impl ExpiredShare {
+    fn add(&self, share: f64) {
+        // Cycles of two workers may overlap: then one of both does not count.
+        let average = f64::from_bits(self.bits.load(Ordering::Relaxed));
+        let average = share * NEWEST_SHARE + average * (1.0 - NEWEST_SHARE);
+        self.bits.store(average.to_bits(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn percent(&self) -> f64 {
+        f64::from_bits(self.bits.load(Ordering::Relaxed)) * 100.0
+    }
+
+    pub(crate) fn reset(&self) {
+        self.bits.store(0, Ordering::Relaxed);
+    }
+}
+
 /// One cycle, in slices.
 #[derive(Debug, Default)]
 pub(crate) struct ExpireCycle {
@@ -41,6 +70,9 @@ pub(crate) struct ExpireCycle {
     next_stripe: usize,
     looked_at: u64,
     expired: u64,
+    /// The same for the whole cycle, not only for one pass.
+    looked_at_all: u64,
+    expired_all: u64,
     /// Hashes that the pass is to go on with.
     resumed: Vec<Target>,
     /// Hashes in which there may be more fields to delete, for the next pass.
@@ -51,9 +83,18 @@ impl ExpireCycle {
     /// Begins another pass.
     fn begin_pass(&mut self) {
         self.next_stripe = 0;
-        self.looked_at = 0;
-        self.expired = 0;
+        self.looked_at_all += std::mem::take(&mut self.looked_at);
+        self.expired_all += std::mem::take(&mut self.expired);
         self.resumed = std::mem::take(&mut self.unfinished);
+    }
+
+    fn end(&mut self, expired_share: &ExpiredShare) {
+        self.ends_us = 0;
+        self.unfinished.append(&mut self.resumed);
+        let looked_at =
+            std::mem::take(&mut self.looked_at_all) + std::mem::take(&mut self.looked_at);
+        let expired = std::mem::take(&mut self.expired_all) + std::mem::take(&mut self.expired);
+        expired_share.add(expired as f64 / looked_at.max(1) as f64);
     }
 }
 
@@ -85,7 +126,6 @@ impl Worker {
     }
 
     fn run_cron_slice(&mut self) -> bool {
-        use std::sync::atomic::Ordering;
         self.refresh();
         if self.engine.is_cron_paused.load(Ordering::Relaxed) {
             return false;
@@ -110,6 +150,7 @@ impl Worker {
             cycle.ends_us = self.now_us + period_us * TIME_SHARE_PERCENT / 100;
             cycle.begin_pass();
         }
+        let slice_begins_us = self.engine.clock.now_us();
         let slice_ends_us = self.now_us + SLICE_US;
         let is_over = loop {
             if let Some(target) = cycle.resumed.pop() {
@@ -131,15 +172,17 @@ impl Worker {
             }
             let now_us = self.engine.clock.now_us();
             if now_us >= cycle.ends_us {
+                self.counters.expire_cycles_cut.add(1);
                 break true;
             }
             if now_us >= slice_ends_us {
                 break false;
             }
         };
+        let slice_us = self.engine.clock.now_us() - slice_begins_us;
+        self.counters.expire_cycle_us.add(slice_us.max(0) as u64);
         if is_over {
-            cycle.ends_us = 0;
-            cycle.unfinished.append(&mut cycle.resumed);
+            cycle.end(&self.engine.expired_share);
         }
         self.expire_cycle = cycle;
         self.free_garbage();

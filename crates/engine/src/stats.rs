@@ -88,6 +88,10 @@ counters! {
     keyspace_misses,
     /// Keys deleted because their time was over.
     expired_keys,
+    /// Expiry cycles that ended because their time was over, and not their work.
+    expire_cycles_cut,
+    /// How long expiry cycles took, in microseconds.
+    expire_cycle_us,
     /// Fields of hashes deleted because their time was over.
     expired_subkeys,
     /// Keys deleted to free memory.

@@ -45,8 +45,6 @@ enum Shown {
     Default,
     /// With `all` and `everything`.
     All,
-    /// By default and with `everything`, but not with `all`.
-    DefaultNotAll,
 }
 
 struct Section {
@@ -103,7 +101,7 @@ const SECTIONS: &[Section] = &[
     Section {
         name: "module_list",
         title: "Modules",
-        shown: Shown::DefaultNotAll,
+        shown: Shown::Default,
         write: nothing,
     },
     Section {
@@ -139,7 +137,7 @@ impl Section {
             || words.iter().any(|word| {
                 is(word, self.name)
                     || is(word, "everything")
-                    || is(word, "all") && self.shown != Shown::DefaultNotAll
+                    || is(word, "all")
                     || is(word, "default") && self.shown != Shown::All
                     || is(word, "modules") && self.name == "module_list"
             })
@@ -539,6 +537,15 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     page.field("expired_subkeys", totals.expired_subkeys);
     page.field("expired_keys", totals.expired_keys);
+    page.field(
+        "expired_stale_perc",
+        format_args!("{:.2}", engine.expired_share.percent()),
+    );
+    page.field("expired_time_cap_reached_count", totals.expire_cycles_cut);
+    page.field(
+        "expire_cycle_cpu_milliseconds",
+        totals.expire_cycle_us / 1000,
+    );
     page.field("evicted_keys", totals.evicted_keys);
     page.field("evicted_clients", engine.clients.memory.evicted());
     page.field("evicted_scripts", engine.scripting.evicted());
