@@ -38,7 +38,6 @@ const VALKEY: &[(&str, &str, &str)] = &[
         "names the member in the error",
         "`ERR could not decode requested zset member`",
     ),
-    ("`GEOSEARCH ... BYPOLYGON`", "has it", "a syntax error"),
     (
         "`GETEX` with a time that cannot be, of a key that is missing or no string",
         "looks at the time first",
@@ -63,6 +62,34 @@ const VALKEY: &[(&str, &str, &str)] = &[
         "`LSET` with an index beyond 2^31",
         "takes its lower 32 bits (so does Redis)",
         "Oxidis: `ERR index out of range`",
+    ),
+];
+
+/// What the programs of Redis do and ours do not: what, and why.
+const PROGRAMS: &[(&str, &str)] = &[
+    (
+        "`redis-cli --cluster`",
+        "Oxidis is no cluster; `oxidis cli -c` follows the redirections of one",
+    ),
+    (
+        "`redis-cli --ldb`, `--ldb-sync-mode`",
+        "scripts cannot be stopped at a line",
+    ),
+    (
+        "`redis-cli --verbose`",
+        "taken, and changes nothing: errors are always told",
+    ),
+    (
+        "`redis-server --sentinel`, a link called `redis-sentinel`",
+        "there is no Sentinel; the program says so and ends",
+    ),
+    (
+        "`loadmodule`, directives with a dot in their name",
+        "there are no modules; the program says so and ends",
+    ),
+    (
+        "`set-proc-title`, `proc-title-template`",
+        "kept, and change nothing: the process list shows the command line",
     ),
 ];
 
@@ -110,6 +137,12 @@ pub fn page() -> String {
     line("|---|---|---|");
     for (what, valkey, redis) in VALKEY {
         line(&format!("| {what} | {valkey} | {redis} |"));
+    }
+    line("\n## What the programs do not do\n");
+    line("| what | why |");
+    line("|---|---|");
+    for (what, why) in PROGRAMS {
+        line(&format!("| {what} | {why} |"));
     }
     line("\n## How the servers are started\n");
     line("| which | option | why |");

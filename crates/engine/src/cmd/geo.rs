@@ -6,7 +6,7 @@ use crate::command::{
     Locks, Reply,
 };
 use crate::text::parse_double;
-use crate::value::geo::{Found, Position, Shape};
+use crate::value::geo::{Found, Position, Shape, centroid};
 use crate::value::{SortedSet, SortedSetRef};
 
 const ROW: Command = Command {
@@ -32,7 +32,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
         complexity: "O(log(N)) for each position, N being the size of the set",
         summary: "Adds positions to a sorted set, or changes them.",
-        syntax: "key [NX|XX] [CH] (longitude:double latitude:double member) ...",
+        syntax: "key [condition= NX|XX] [change= CH] data= (longitude:double latitude:double member) \
+                 [(longitude:double latitude:double member) ...]",
         handler: geoadd,
         ..ROW
     },
@@ -41,7 +42,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         arity: -4,
         complexity: "O(1)",
         summary: "Answers how far two positions are from each other.",
-        syntax: "key member1 member2 [M|KM|FT|MI]",
+        syntax: "key member1 member2 [unit= M|KM|FT|MI]",
         handler: geodist,
         ..ROW
     },
@@ -76,9 +77,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         locks: Locks::All,
         complexity: SEARCH,
         summary: "Answers or stores what is near a position.",
-        syntax: "key longitude:double latitude:double radius:double (M|KM|FT|MI) [WITHCOORD] \
-                 [WITHDIST] [WITHHASH] [COUNT count:integer [ANY]] [ASC|DESC] \
-                 [STORE key|STOREDIST key]",
+        syntax: "key longitude:double latitude:double radius:double unit= (M|KM|FT|MI) [WITHCOORD] [WITHDIST] \
+                 [WITHHASH] [count-block= COUNT count:integer [ANY]] [order= ASC|DESC] [store= (storekey= STORE \
+                 key)|(storedistkey= STOREDIST key)]",
         replaced_by: Some("`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"),
         deprecated_since: Some("6.2.0"),
         handler: |cx, out| search(cx, out, Form::Radius { may_store: true }),
@@ -90,8 +91,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "3.2.10",
         complexity: SEARCH,
         summary: "Answers what is near a position.",
-        syntax: "key longitude:double latitude:double radius:double (M|KM|FT|MI) [WITHCOORD] \
-                 [WITHDIST] [WITHHASH] [COUNT count:integer [ANY]] [ASC|DESC]",
+        syntax: "key longitude:double latitude:double radius:double unit= (M|KM|FT|MI) [WITHCOORD] [WITHDIST] \
+                 [WITHHASH] [count-block= COUNT count:integer [ANY]] [order= ASC|DESC]",
         replaced_by: Some("`GEOSEARCH` with the `BYRADIUS` argument"),
         deprecated_since: Some("6.2.0"),
         handler: |cx, out| search(cx, out, Form::Radius { may_store: false }),
@@ -109,8 +110,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         locks: Locks::All,
         complexity: SEARCH,
         summary: "Answers or stores what is near a member.",
-        syntax: "key member radius:double (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
-                 [COUNT count:integer [ANY]] [ASC|DESC] [STORE key|STOREDIST key]",
+        syntax: "key member radius:double unit= (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count-block= COUNT \
+                 count:integer [ANY]] [order= ASC|DESC] [store= (storekey= STORE key)|(storedistkey= STOREDIST key)]",
         replaced_by: Some(
             "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
         ),
@@ -124,8 +125,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "3.2.10",
         complexity: SEARCH,
         summary: "Answers what is near a member.",
-        syntax: "key member radius:double (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] \
-                 [COUNT count:integer [ANY]] [ASC|DESC]",
+        syntax: "key member radius:double unit= (M|KM|FT|MI) [WITHCOORD] [WITHDIST] [WITHHASH] [count-block= COUNT \
+                 count:integer [ANY]] [order= ASC|DESC]",
         replaced_by: Some("`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"),
         deprecated_since: Some("6.2.0"),
         handler: |cx, out| search(cx, out, Form::RadiusByMember { may_store: false }),
@@ -136,11 +137,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         arity: -7,
         since: "6.2.0",
         complexity: SEARCH,
-        summary: "Answers the positions in a circle or a box.",
-        syntax: "key (FROMMEMBER member|FROMLONLAT longitude:double latitude:double) \
-                 ((BYRADIUS radius:double) (M|KM|FT|MI)|\
-                 (BYBOX width:double) height:double (M|KM|FT|MI)) \
-                 [ASC|DESC] [COUNT count:integer [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
+        summary: "Answers the positions in a circle, a box or a polygon.",
+        syntax: "key [from= FROMMEMBER member|FROMLONLAT longitude:double latitude:double] by= ((circle= (BYRADIUS \
+                 radius:double) unit= (M|KM|FT|MI))| (box= (BYBOX width:double) height:double unit= (M|KM|FT|MI))| \
+                 (polygon= (BYPOLYGON num-vertices:integer) vertices= (longitude:double latitude:double) \
+                 [(longitude:double latitude:double) ...])) \
+                 [order= ASC|DESC] [count-block= COUNT count:integer [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
         handler: |cx, out| search(cx, out, Form::Search),
         ..ROW
     },
@@ -151,12 +153,12 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(STORE_KEY), KeySpec::at(2, READ_KEY)],
         since: "6.2.0",
         complexity: SEARCH,
-        summary: "Stores the positions in a circle or a box.",
-        syntax: "destination:key source:key \
-                 (FROMMEMBER member|FROMLONLAT longitude:double latitude:double) \
-                 ((BYRADIUS radius:double) (M|KM|FT|MI)|\
-                 (BYBOX width:double) height:double (M|KM|FT|MI)) \
-                 [ASC|DESC] [COUNT count:integer [ANY]] [STOREDIST]",
+        summary: "Stores the positions in a circle, a box or a polygon.",
+        syntax: "destination:key source:key [from= FROMMEMBER member|FROMLONLAT longitude:double latitude:double] by= \
+                 ((circle= (BYRADIUS radius:double) unit= (M|KM|FT|MI))| (box= (BYBOX width:double) height:double \
+                 unit= (M|KM|FT|MI))| \
+                 (polygon= (BYPOLYGON num-vertices:integer) vertices= (longitude:double latitude:double) \
+                 [(longitude:double latitude:double) ...])) [order= ASC|DESC] [count-block= COUNT count:integer [ANY]] [STOREDIST]",
         handler: |cx, out| search(cx, out, Form::SearchStore),
         ..ROW
     },
@@ -212,6 +214,25 @@ fn rectangle(cx: &Context<'_>, index: usize) -> Result<(Shape, f64), CommandErro
         height: height * unit_meters,
     };
     Ok((shape, unit_meters))
+}
+
+/// A polygon given at `index` by the number of its corners and their positions.
+fn polygon(cx: &Context<'_>, index: usize) -> Result<Vec<Position>, CommandError> {
+    const CORNERS_MIN: i64 = 3;
+    let count = cx
+        .integer(index)
+        .ok()
+        .filter(|&count| i32::try_from(count).is_ok())
+        .ok_or(CommandError::text("ERR invalid number of vertices"))?;
+    let possible = (cx.argc() - index - 1) / 2;
+    if count < CORNERS_MIN || count as usize > possible {
+        return Err(CommandError::text(
+            "ERR GEOSEARCH BYPOLYGON must have at least 3 vertices",
+        ));
+    }
+    (0..count as usize)
+        .map(|corner| position(cx, index + 1 + corner * 2))
+        .collect()
 }
 
 fn geoadd(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
@@ -427,7 +448,7 @@ impl Query {
     ) -> Result<(), CommandError> {
         // The shape and the centre may be given again in the same way, but not in the other.
         let (mut from_member, mut from_position) = (false, false);
-        let (mut by_radius, mut by_box) = (false, false);
+        let (mut by_radius, mut by_box, mut by_polygon) = (false, false, false);
         let mut index = form.options();
         while index < cx.argc() {
             let behind = cx.argc() - index - 1;
@@ -452,25 +473,38 @@ impl Query {
                     index += 1;
                 }
                 b"storedist" if form == Form::SearchStore => self.stores_distances = true,
-                b"frommember" if behind >= 1 && form.is_search() && !from_position => {
+                b"frommember"
+                    if behind >= 1 && form.is_search() && !from_position && !by_polygon =>
+                {
                     self.set_center(center_at_member(cx, set, index + 1)?);
                     from_member = true;
                     index += 1;
                 }
-                b"fromlonlat" if behind >= 2 && form.is_search() && !from_member => {
+                b"fromlonlat" if behind >= 2 && form.is_search() && !from_member && !by_polygon => {
                     self.set_center(Some(position(cx, index + 1)?));
                     from_position = true;
                     index += 2;
                 }
-                b"byradius" if behind >= 2 && form.is_search() && !by_box => {
+                b"byradius" if behind >= 2 && form.is_search() && !by_box && !by_polygon => {
                     self.set_shape(circle(cx, index + 1)?);
                     by_radius = true;
                     index += 2;
                 }
-                b"bybox" if behind >= 3 && form.is_search() && !by_radius => {
+                b"bybox" if behind >= 3 && form.is_search() && !by_radius && !by_polygon => {
                     self.set_shape(rectangle(cx, index + 1)?);
                     by_box = true;
                     index += 3;
+                }
+                b"bypolygon"
+                    if behind >= 2
+                        && form.is_search()
+                        && !(by_radius || by_box || from_member || from_position) =>
+                {
+                    let corners = polygon(cx, index + 1)?;
+                    index += 1 + corners.len() * 2;
+                    self.set_center(Some(centroid(&corners)));
+                    self.set_shape((Shape::Polygon(corners), 1.0));
+                    by_polygon = true;
                 }
                 _ => return Err(CommandError::Syntax),
             }
@@ -516,7 +550,7 @@ impl Query {
 
     /// What is found, in the order asked for, and no more of it than that.
     fn run<'a>(&self, set: SortedSetRef<'a>) -> Vec<Found<'a>> {
-        let (Some(shape), Some(center)) = (self.shape, self.center) else {
+        let (Some(shape), Some(center)) = (&self.shape, self.center) else {
             return Vec::new();
         };
         let mut found = shape.search(center, set, self.count.filter(|_| self.any));

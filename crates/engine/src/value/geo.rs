@@ -203,7 +203,7 @@ impl Cell {
 }
 
 /// What is searched around a centre, in metres.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
     /// Everything that is so near.
     Circle {
@@ -217,6 +217,50 @@ pub enum Shape {
         /// From south to north.
         height: f64,
     },
+    /// Everything inside a polygon on the map, whose sides are straight there. Its corners are in their order,
+    /// and its centre is to be the [`centroid`].
+    Polygon(Vec<Position>),
+}
+
+/// The middle of some positions on the ball: the direction of the sum of their vectors.
+pub fn centroid(positions: &[Position]) -> Position {
+    let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
+    for position in positions {
+        let (longitude, latitude) = (
+            position.longitude.to_radians(),
+            position.latitude.to_radians(),
+        );
+        x += latitude.cos() * longitude.cos();
+        y += latitude.cos() * longitude.sin();
+        z += latitude.sin();
+    }
+    let from_axis = f64::sqrt(x * x + y * y);
+    Position {
+        longitude: degrees(f64::atan2(y, x)),
+        latitude: degrees(f64::atan2(z, from_axis)),
+    }
+}
+
+/// Whether a position is inside a polygon: whether a ray from it to the east crosses an odd number of sides
+/// (W. Randolph Franklin's PNPOLY).
+fn is_inside(position: Position, corners: &[Position]) -> bool {
+    let Some(&last) = corners.last() else {
+        return false;
+    };
+    let mut is_inside = false;
+    let mut before = last;
+    for &corner in corners {
+        let crosses_latitude =
+            (corner.latitude > position.latitude) != (before.latitude > position.latitude);
+        if crosses_latitude {
+            let share = (before.longitude - corner.longitude)
+                * (position.latitude - corner.latitude)
+                / (before.latitude - corner.latitude);
+            is_inside ^= position.longitude < share + corner.longitude;
+        }
+        before = corner;
+    }
+    is_inside
 }
 
 /// A position that was found.
@@ -234,8 +278,8 @@ pub struct Found<'a> {
 
 impl Shape {
     /// The distance of a position from the centre, if it is in the shape.
-    fn measure(self, center: Position, position: Position) -> Option<f64> {
-        match self {
+    fn measure(&self, center: Position, position: Position) -> Option<f64> {
+        match *self {
             Shape::Circle { radius } => {
                 let distance = center.distance_meters(position);
                 (distance <= radius).then_some(distance)
@@ -253,24 +297,54 @@ impl Shape {
                 }
                 Some(center.distance_meters(position))
             }
+            Shape::Polygon(ref corners) => {
+                is_inside(position, corners).then(|| center.distance_meters(position))
+            }
         }
     }
 
     /// How far the shape reaches from its centre, in metres.
-    fn reach(self) -> f64 {
-        match self {
+    fn reach(&self, center: Position) -> f64 {
+        match *self {
             Shape::Circle { radius } => radius,
             Shape::Box { width, height } => {
                 (width / 2.0 * (width / 2.0) + height / 2.0 * (height / 2.0)).sqrt()
+            }
+            Shape::Polygon(_) => {
+                let bounds = self.bounds(center);
+                let (west, east) = bounds.longitude;
+                let (south, north) = bounds.latitude;
+                let distance = |longitude, latitude| {
+                    center.distance_meters(Position {
+                        longitude,
+                        latitude,
+                    })
+                };
+                [(west, north), (east, north), (west, south), (east, south)]
+                    .into_iter()
+                    .map(|(longitude, latitude)| distance(longitude, latitude))
+                    .fold(0.0, f64::max)
             }
         }
     }
 
     /// The longitudes and latitudes between which the shape is.
-    fn bounds(self, center: Position) -> Area {
-        let (half_width, half_height) = match self {
+    fn bounds(&self, center: Position) -> Area {
+        let (half_width, half_height) = match *self {
             Shape::Circle { radius } => (radius, radius),
             Shape::Box { width, height } => (width / 2.0, height / 2.0),
+            Shape::Polygon(ref corners) => {
+                let ends = |of: fn(&Position) -> f64| {
+                    corners.iter().map(of).fold(
+                        (f64::INFINITY, f64::NEG_INFINITY),
+                        |(least, most), value| (least.min(value), most.max(value)),
+                    )
+                };
+                return Area {
+                    longitude: ends(|corner| corner.longitude),
+                    latitude: ends(|corner| corner.latitude),
+                };
+            }
         };
         let latitude_delta = degrees(half_height / EARTH_RADIUS_METERS);
         // The meridians are nearest to each other at the end that is farther from the equator.
@@ -293,8 +367,8 @@ impl Shape {
     }
 
     /// How often the ranges are halved for cells that are as big as the shape reaches.
-    fn step(self, center: Position) -> u32 {
-        let mut reach = self.reach();
+    fn step(&self, center: Position) -> u32 {
+        let mut reach = self.reach(center);
         if reach == 0.0 {
             return STEP_MAX;
         }
@@ -315,7 +389,7 @@ impl Shape {
     }
 
     /// The cells that together contain the shape, in the order in which they are searched.
-    fn cells(self, center: Position) -> Vec<Cell> {
+    fn cells(&self, center: Position) -> Vec<Cell> {
         /// East and north of each cell, the centre first.
         const AROUND: [(i32, i32); 9] = [
             (0, 0),
@@ -364,7 +438,7 @@ impl Shape {
 
     /// Searches a sorted set of positions; ends early when `limit` were found.
     pub fn search<'a>(
-        self,
+        &self,
         center: Position,
         set: SortedSetRef<'a>,
         limit: Option<usize>,
@@ -447,6 +521,54 @@ mod tests {
                 found.iter().map(|found| found.member.to_vec()).collect();
             members.sort_by_key(|member| String::from_utf8_lossy(member).parse::<usize>().ok());
             prop_assert_eq!(members, expected);
+        }
+
+        /// The same for polygons, which may cross themselves.
+        #[test]
+        fn what_is_in_the_polygon_is_found(
+            center in (-100.0..=100.0, -60.0..=60.0),
+            offsets in proptest::collection::vec((-10.0..=10.0, -10.0..=10.0), 1..60),
+            corners in proptest::collection::vec((-9.0..=9.0, -9.0..=9.0), 3..7),
+        ) {
+            let at = |(east, north): (f64, f64)| {
+                Position::new(center.0 + east, center.1 + north).expect("on the map")
+            };
+            let corners: Vec<Position> = corners.into_iter().map(at).collect();
+            let mut set = SortedSet::new();
+            let mut expected = Vec::new();
+            for (index, offset) in offsets.into_iter().enumerate() {
+                let score = at(offset).score();
+                let member = format!("{index:02}").into_bytes();
+                set.insert(&member, score, &EncodingLimits::default());
+                if is_inside(Position::from_score(score), &corners) {
+                    expected.push(member);
+                }
+            }
+            let center = centroid(&corners);
+            let found = Shape::Polygon(corners).search(center, set.as_ref(), None);
+            let mut members: Vec<Vec<u8>> =
+                found.iter().map(|found| found.member.to_vec()).collect();
+            members.sort();
+            prop_assert_eq!(members, expected);
+        }
+
+        /// In a triangle is what lies on the same side of all its sides.
+        #[test]
+        fn triangles_contain_what_is_on_one_side_of_their_sides(
+            corners in proptest::array::uniform3((-9.0..=9.0, -9.0..=9.0)),
+            point in (-9.0..=9.0, -9.0..=9.0),
+        ) {
+            let of = |(longitude, latitude)| Position { longitude, latitude };
+            let side = |from: (f64, f64), to: (f64, f64)| {
+                (to.0 - from.0) * (point.1 - from.1) - (to.1 - from.1) * (point.0 - from.0)
+            };
+            let [a, b, c] = corners;
+            let sides = [side(a, b), side(b, c), side(c, a)];
+            // On a side either answer is right.
+            prop_assume!(sides.iter().all(|side| side.abs() > 1e-6));
+            let is_left = sides.map(|side| side > 0.0);
+            let expected = is_left == [true; 3] || is_left == [false; 3];
+            prop_assert_eq!(is_inside(of(point), &corners.map(of)), expected);
         }
 
         #[test]
