@@ -1,6 +1,6 @@
 //! The command table against the real server's: for every command and subcommand that both have,
-//! arity, flags, key positions, key specifications and ACL categories are the same. Needs
-//! redis-server, and says so when it is not installed.
+//! arity, flags, key positions, key specifications, ACL categories and the form of the arguments are
+//! the same. Needs redis-server, and says so when it is not installed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,5 +140,129 @@ fn the_command_table_is_that_of_redis() {
             excused.contains(&(command, field)),
             "{command} needs no exception for its {field} ({reason}) any more"
         );
+    }
+}
+
+/// Commands whose arguments have another form than in redis-server 7.0.15, and why.
+const OTHER_ARGUMENTS: &[(&str, &str)] = &[
+    (
+        "bitop",
+        "since 8.0 the operations are tokens, and there are more",
+    ),
+    ("client|kill", MORE_FILTERS),
+    ("client|list", MORE_FILTERS),
+    ("command|getkeys", "since 7.2 its arguments are described"),
+    (
+        "command|getkeysandflags",
+        "since 7.2 its arguments are described",
+    ),
+    ("config|get", REPEATED),
+    (
+        "geohash",
+        "since 7.2 members may be left out, as they always might",
+    ),
+    (
+        "geopos",
+        "since 7.2 members may be left out, as they always might",
+    ),
+    ("georadius", "since 7.2 STORE and STOREDIST are a choice"),
+    (
+        "georadiusbymember",
+        "since 7.2 STORE and STOREDIST are a choice",
+    ),
+    ("geosearch", "BYPOLYGON is Valkey's"),
+    ("geosearchstore", "BYPOLYGON is Valkey's"),
+    ("hscan", "since 7.4 there is NOVALUES"),
+    (
+        "migrate",
+        "since 7.2 AUTH and AUTH2 are no longer said to be optional twice",
+    ),
+    ("module|loadex", REPEATED),
+    (
+        "pfmerge",
+        "since 7.2 sources may be left out, as they always might",
+    ),
+    ("psubscribe", REPEATED),
+    ("set", "IFEQ is Valkey's"),
+    ("xinfo|stream", "since 7.2 FULL is a token of its own"),
+    ("zrank", "since 7.2 there is WITHSCORE"),
+    ("zrevrank", "since 7.2 there is WITHSCORE"),
+    ("zscan", "NOSCORES is Valkey's"),
+];
+
+const MORE_FILTERS: &str = "there are more filters, of later versions and Valkey's";
+const REPEATED: &str = "since 7.2 what is repeated is no block of one argument";
+
+/// What COMMAND DOCS says of arguments but for their names, which changed with the versions.
+fn form(arguments: &Reply) -> String {
+    let forms = arguments.elements().expect("arguments are an array").iter();
+    let forms = forms.map(|argument| {
+        let Reply::Map(pairs) = argument else {
+            panic!("an argument is described by a map");
+        };
+        let facts: BTreeMap<String, String> = pairs
+            .iter()
+            .map(|(key, value)| (key.text(), value))
+            .filter(|(key, _)| !["name", "display_text", "summary", "since"].contains(&&**key))
+            .map(|(key, value)| match &*key {
+                "arguments" => (key, form(value)),
+                _ => (key, canonical(value)),
+            })
+            .collect();
+        format!("{facts:?}")
+    });
+    forms.collect::<Vec<_>>().join(", ")
+}
+
+fn add_forms(table: &mut BTreeMap<String, String>, docs: &Reply) {
+    let Reply::Map(commands) = docs else {
+        panic!("COMMAND DOCS answers a map");
+    };
+    for (name, facts) in commands {
+        let Reply::Map(facts) = facts else {
+            panic!("a command is described by a map");
+        };
+        let fact = |wanted: &str| {
+            let mut found = facts.iter().filter(|(key, _)| key.text() == wanted);
+            found.next().map(|(_, value)| value)
+        };
+        let arguments = fact("arguments").map(form).unwrap_or_default();
+        table.insert(name.text(), arguments);
+        if let Some(subcommands) = fact("subcommands") {
+            add_forms(table, subcommands);
+        }
+    }
+}
+
+#[test]
+fn the_arguments_of_commands_have_the_form_that_they_have_in_redis() {
+    let Some(redis) = redis_server() else {
+        eprintln!("redis-server is not installed: nothing was compared");
+        return;
+    };
+    let reference = ServerBuilder::new(redis).start().unwrap();
+    let subject = ServerBuilder::oxidis().start().unwrap();
+    let [expected, found] = [reference.client(), subject.client()].map(|mut client| {
+        client.run("HELLO 3");
+        let mut table = BTreeMap::new();
+        add_forms(&mut table, &client.run("COMMAND DOCS"));
+        table
+    });
+    let different: BTreeMap<&str, String> = found
+        .iter()
+        .filter_map(|(name, form)| {
+            let expected = expected.get(name).filter(|expected| *expected != form)?;
+            Some((&**name, format!("{name}: {form}, but in Redis {expected}")))
+        })
+        .collect();
+    let excused: BTreeSet<&str> = OTHER_ARGUMENTS.iter().map(|(name, _)| *name).collect();
+    let strange: Vec<&str> = different
+        .iter()
+        .filter(|(name, _)| !excused.contains(*name))
+        .map(|(_, difference)| &**difference)
+        .collect();
+    assert!(strange.is_empty(), "\n{}", strange.join("\n"));
+    for name in excused {
+        assert!(different.contains_key(name), "{name} is not different");
     }
 }

@@ -180,11 +180,31 @@ const TYPES: [&str; 8] = [
 ];
 
 /// What people read of a syntax in the command table: names without their types, groups
-/// without the parentheses that hold them together.
+/// without their names and the parentheses that hold them together.
 fn parameters(syntax: &str) -> String {
+    let words = syntax.split(' ').map(|word| {
+        let name_start = word.rfind(['(', '[', '|']).map_or(0, |at| at + 1);
+        let is_group_name = word.ends_with('=') && word.len() - name_start > 1;
+        let shown = if is_group_name {
+            &word[..name_start]
+        } else {
+            word
+        };
+        (without_types(shown), is_group_name)
+    });
+    let mut out = String::with_capacity(syntax.len());
+    for (word, is_joined) in words {
+        out.push_str(&word);
+        out.push_str(if is_joined { "" } else { " " });
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn without_types(syntax: &str) -> String {
     let mut out = String::with_capacity(syntax.len());
     let mut rest = syntax;
-    while let Some(at) = rest.find([':', '(', ')']) {
+    while let Some(at) = rest.find([':', '(', ')', '@']) {
         out.push_str(&rest[..at]);
         let (mark, after) = rest[at..].split_at(1);
         let word_end = after
@@ -196,6 +216,7 @@ fn parameters(syntax: &str) -> String {
                 out.push(':');
                 after
             }
+            "@" => after.trim_start_matches(|c: char| c.is_ascii_digit()),
             _ => after,
         };
     }
@@ -436,6 +457,11 @@ mod tests {
         );
         assert_eq!(parameters("[ADDR ip:port:string]"), "[ADDR ip:port]");
         assert_eq!(parameters("(a b) [(a b) ...]"), "a b [a b ...]");
+        assert_eq!(
+            parameters("where= LEFT|RIGHT [condition= NX|XX] by= ((circle= R r)|(box= W w:key@2))"),
+            "LEFT|RIGHT [NX|XX] R r|W w"
+        );
+        assert_eq!(parameters("(data= a b) [=|~]"), "a b [=|~]");
     }
 
     #[test]

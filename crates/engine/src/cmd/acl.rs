@@ -74,14 +74,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             handler: acl_getuser,
             ..ROW
         },
-        Command {
-            name: "help",
-            arity: 2,
-            flags: Flags::LOADING.union(Flags::STALE),
-            summary: "Explains the subcommands.",
-            handler: acl_help,
-            ..ROW
-        },
+        ROW.help(ROW.since, acl_help),
         Command {
             name: "list",
             arity: 2,
@@ -106,7 +99,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ADMINISTRATION,
             complexity: "O(N) in the number of entries",
             summary: "Answers what was refused lately, or forgets it.",
-            syntax: "[count:integer|RESET]",
+            syntax: "[operation= count:integer|RESET]",
             handler: acl_log,
             ..ROW
         },

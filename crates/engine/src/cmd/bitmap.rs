@@ -37,7 +37,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "2.6.0",
         complexity: "O(N) in the length of the range",
         summary: "Counts the bits that are set in a string or a part of it.",
-        syntax: "key [start:integer end:integer [BYTE|BIT]]",
+        syntax: "key [range= start:integer end:integer [unit= BYTE|BIT]]",
         handler: bitcount,
         ..ROW
     },
@@ -49,9 +49,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "3.2.0",
         complexity: "O(1) for each operation",
         summary: "Reads and writes integers of any width at any bit of a string.",
-        syntax: "key [GET encoding offset:integer|([OVERFLOW (WRAP|SAT|FAIL)] \
-                 (SET encoding offset:integer value:integer|\
-                 INCRBY encoding offset:integer increment:integer))] ...",
+        syntax: "key [operation= (get-block= GET encoding offset:integer)| (write= [overflow-block= OVERFLOW \
+                 (WRAP|SAT|FAIL)] write-operation= ((set-block= SET encoding offset:integer value:integer)| \
+                 (incrby-block= INCRBY encoding offset:integer increment:integer)))] ...",
         handler: field::bitfield,
         ..ROW
     },
@@ -63,7 +63,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "6.0.0",
         complexity: "O(1) for each operation",
         summary: "Reads integers of any width at any bit of a string.",
-        syntax: "key [GET encoding offset:integer [GET encoding offset:integer ...]]",
+        syntax: "key [get-block= GET encoding offset:integer] ...",
         handler: field::bitfield_ro,
         ..ROW
     },
@@ -78,7 +78,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "2.6.0",
         complexity: "O(N) in the length of all strings",
         summary: "Combines strings bit by bit and stores the result.",
-        syntax: "(AND|OR|XOR|NOT|DIFF|DIFF1|ANDOR|ONE) destkey:key key [key ...]",
+        syntax: "(operation= AND|OR|XOR|NOT|DIFF|DIFF1|ANDOR|ONE) destkey:key key [key ...]",
         handler: bitop,
         ..ROW
     },
@@ -90,7 +90,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "2.8.7",
         complexity: "O(N) in the length of the range",
         summary: "Finds the first bit that is set, or clear, in a string or a part of it.",
-        syntax: "key bit:integer [start:integer [end:integer [BYTE|BIT]]]",
+        syntax: "key bit:integer [range= start:integer [end-unit-block= end:integer [unit= BYTE|BIT]]]",
         handler: bitpos,
         ..ROW
     },

@@ -38,7 +38,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ANYONE,
             since: "6.0.0",
             summary: "Says whether the keys of the next command are tracked.",
-            syntax: "YES|NO",
+            syntax: "mode= YES|NO",
             handler: client_caching,
             ..ROW
         },
@@ -70,15 +70,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             handler: client_getredir,
             ..ROW
         },
-        Command {
-            name: "help",
-            arity: 2,
-            flags: Flags::LOADING.union(Flags::STALE),
-            since: "5.0.0",
-            summary: "Explains the subcommands.",
-            handler: client_help,
-            ..ROW
-        },
+        ROW.help("5.0.0", client_help),
         Command {
             name: "id",
             arity: 2,
@@ -115,7 +107,11 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             since: "2.4.0",
             complexity: "O(N) in the number of connections",
             summary: "Closes connections.",
-            syntax: "old-format:string|[ID client-id:integer [client-id:integer ...]|TYPE (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)|USER username|ADDR ip:port:string|LADDR ip:port:string|SKIPME (YES|NO)|MAXAGE maxage:integer|NAME name|IDLE idle:integer|FLAGS flags|LIB-NAME lib-name|LIB-VER lib-ver|DB database-id:integer|CAPA capability|IP ip] ...",
+            syntax: "filter= (old-format:string|(new-format= [ID client-id:integer [client-id:integer ...]]| \
+                     [TYPE client-type= (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)]|[USER username]|[ADDR addr]| \
+                     [LADDR laddr]|[SKIPME skipme= (YES|NO)]|[MAXAGE maxage:integer]|[NAME name]| \
+                     [IDLE idle:integer]|[FLAGS flags]|[LIB-NAME lib-name]|[LIB-VER lib-ver]| \
+                     [DB database-id:integer]|[CAPA capability]|[IP ip]) ...)",
             handler: client_kill,
             ..ROW
         },
@@ -126,8 +122,8 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             since: "2.4.0",
             complexity: "O(N) in the number of connections",
             summary: "Lists the connections.",
-            syntax: "[TYPE (NORMAL|MASTER|REPLICA|PUBSUB)] [ID client-id:integer [client-id:integer ...]] [USER username] \
-                     [ADDR ip:port:string] [LADDR ip:port:string] [SKIPME (YES|NO)] [MAXAGE maxage:integer] [NAME name] \
+            syntax: "[TYPE client-type= (NORMAL|MASTER|REPLICA|PUBSUB)] [ID client-id:integer [client-id:integer ...]] [USER username] \
+                     [ADDR addr] [LADDR laddr] [SKIPME skipme= (YES|NO)] [MAXAGE maxage:integer] [NAME name] \
                      [IDLE idle:integer] [FLAGS flags] [LIB-NAME lib-name] [LIB-VER lib-ver] [DB database-id:integer] \
                      [CAPA capability] [IP ip]",
             tips: &["nondeterministic_output"],
@@ -140,7 +136,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ADMIN,
             since: "7.0.0",
             summary: "Protects the connection from being evicted when clients take too much memory.",
-            syntax: "ON|OFF",
+            syntax: "enabled= ON|OFF",
             handler: client_no_evict,
             ..ROW
         },
@@ -150,7 +146,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ANYONE,
             since: "7.2.0",
             summary: "Lets the connection read keys without making them look used.",
-            syntax: "ON|OFF",
+            syntax: "enabled= ON|OFF",
             handler: client_no_touch,
             ..ROW
         },
@@ -160,7 +156,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ADMIN,
             since: "3.0.0",
             summary: "Keeps commands of clients waiting for some time.",
-            syntax: "timeout:integer [WRITE|ALL]",
+            syntax: "timeout:integer [mode= WRITE|ALL]",
             handler: client_pause,
             ..ROW
         },
@@ -170,7 +166,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ANYONE,
             since: "3.2.0",
             summary: "Says whether the connection wants replies.",
-            syntax: "ON|OFF|SKIP",
+            syntax: "action= ON|OFF|SKIP",
             handler: client_reply,
             ..ROW
         },
@@ -180,7 +176,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ANYONE,
             since: "7.2.0",
             summary: "Tells which client library the connection uses.",
-            syntax: "(LIB-NAME libname|LIB-VER libver)",
+            syntax: "(attr= LIB-NAME libname|LIB-VER libver)",
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             handler: client_setinfo,
             ..ROW
@@ -202,7 +198,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ANYONE,
             since: "6.0.0",
             summary: "Tracks the keys that the connection reads, to tell it when they change.",
-            syntax: "ON|OFF [REDIRECT client-id:integer] [PREFIX prefix] ... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+            syntax: "status= ON|OFF [REDIRECT client-id:integer] [PREFIX prefix] ... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
             handler: client_tracking,
             ..ROW
         },
@@ -222,7 +218,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             since: "5.0.0",
             complexity: "O(log N) in the number of connections",
             summary: "Ends the wait of a blocked connection.",
-            syntax: "client-id:integer [TIMEOUT|ERROR]",
+            syntax: "client-id:integer [unblock-type= TIMEOUT|ERROR]",
             handler: client_unblock,
             ..ROW
         },

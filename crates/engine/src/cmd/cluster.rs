@@ -71,7 +71,7 @@ const SUBCOMMANDS: &[Command] = &[
         since: "7.0.0",
         complexity: "O(N) in the number of slots",
         summary: "Gives ranges of slots to this node.",
-        syntax: "(start-slot:integer end-slot:integer) [(start-slot:integer end-slot:integer) ...]",
+        syntax: "range= (start-slot:integer end-slot:integer) [(start-slot:integer end-slot:integer) ...]",
         ..ROW
     },
     Command {
@@ -116,7 +116,7 @@ const SUBCOMMANDS: &[Command] = &[
         since: "7.0.0",
         complexity: "O(N) in the number of slots",
         summary: "Takes ranges of slots from this node.",
-        syntax: "(start-slot:integer end-slot:integer) [(start-slot:integer end-slot:integer) ...]",
+        syntax: "range= (start-slot:integer end-slot:integer) [(start-slot:integer end-slot:integer) ...]",
         ..ROW
     },
     Command {
@@ -124,7 +124,7 @@ const SUBCOMMANDS: &[Command] = &[
         arity: -2,
         flags: CHANGING,
         summary: "Makes a replica take its master's place.",
-        syntax: "[FORCE|TAKEOVER]",
+        syntax: "[options= FORCE|TAKEOVER]",
         ..ROW
     },
     Command {
@@ -152,14 +152,7 @@ const SUBCOMMANDS: &[Command] = &[
         tips: VARYING,
         ..ROW
     },
-    Command {
-        name: "help",
-        arity: 2,
-        flags: Flags::LOADING.union(STALE),
-        since: "5.0.0",
-        summary: "Explains the subcommands.",
-        ..ROW
-    },
+    ROW.help("5.0.0", ROW.handler),
     Command {
         name: "info",
         arity: 2,
@@ -227,8 +220,6 @@ const SUBCOMMANDS: &[Command] = &[
         since: "5.0.0",
         complexity: "O(N) in the number of replicas",
         summary: "Lists the replicas of a master.",
-        replaced_by: Some("`CLUSTER REPLICAS`"),
-        deprecated_since: Some("5.0.0"),
         syntax: "node-id:string",
         tips: VARYING,
         ..ROW
@@ -247,7 +238,7 @@ const SUBCOMMANDS: &[Command] = &[
         flags: Flags::NOSCRIPT.union(ADMIN),
         complexity: "O(N) in the number of nodes",
         summary: "Makes this node forget the cluster.",
-        syntax: "[HARD|SOFT]",
+        syntax: "[reset-type= HARD|SOFT]",
         ..ROW
     },
     Command {
@@ -270,7 +261,8 @@ const SUBCOMMANDS: &[Command] = &[
         arity: -4,
         flags: CHANGING,
         summary: "Says to which node a slot belongs, or moves.",
-        syntax: "slot:integer (IMPORTING node-id:string|MIGRATING node-id:string|NODE node-id:string|STABLE)",
+        syntax: "slot:integer subcommand= ((importing= IMPORTING node-id:string)|(migrating= MIGRATING \
+                 node-id:string)|(node= NODE node-id:string)|STABLE)",
         ..ROW
     },
     Command {

@@ -67,15 +67,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             handler: command_getkeysandflags,
             ..ROW
         },
-        Command {
-            name: "help",
-            arity: 2,
-            flags: ALWAYS,
-            since: "5.0.0",
-            summary: "Explains the subcommands.",
-            handler: command_help,
-            ..ROW
-        },
+        ROW.help("5.0.0", command_help),
         Command {
             name: "info",
             arity: -2,
@@ -95,7 +87,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             since: "7.0.0",
             complexity: "O(N) in the number of commands",
             summary: "Lists the names of commands.",
-            syntax: "[FILTERBY (MODULE module-name:string|ACLCAT category:string|PATTERN pattern)]",
+            syntax: "[FILTERBY filterby= (MODULE module-name:string|ACLCAT category:string|PATTERN pattern)]",
             tips: &["nondeterministic_output_order"],
             handler: command_list,
             ..ROW
@@ -440,12 +432,17 @@ fn keys_of_command<'a>(cx: &Context<'a>) -> Result<Vec<(&'a [u8], KeyFlags)>, Co
         ));
     }
     let mut found = Vec::new();
-    let fits = match command.keys_by_options(inner) {
-        Some(keys) => {
+    // What a specification says of itself is that it does not find all keys.
+    let is_incomplete = |spec: &KeySpec| spec.flags.contains(KeyFlags::INCOMPLETE);
+    let fits = match (command.keys_by_options(inner), command.key_finder) {
+        (Some(keys), _) => {
             found = keys;
             true
         }
-        None => command
+        (None, Some(find)) if command.keys.iter().any(is_incomplete) => find(inner, &mut |index| {
+            found.push((index, command.keys[0].flags))
+        }),
+        _ => command
             .keys
             .iter()
             .all(|spec| spec.find(inner, &mut |index| found.push((index, spec.flags)))),

@@ -33,15 +33,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             handler: config_get,
             ..ROW
         },
-        Command {
-            name: "help",
-            arity: 2,
-            flags: Flags::LOADING.union(Flags::STALE),
-            since: "5.0.0",
-            summary: "Explains the subcommands.",
-            handler: config_help,
-            ..ROW
-        },
+        ROW.help("5.0.0", config_help),
         Command {
             name: "resetstat",
             arity: 2,
@@ -67,7 +59,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ADMINISTRATION,
             complexity: "O(N) in the number of directives",
             summary: "Changes directives, all of them or none.",
-            syntax: "(parameter:string value:string) [(parameter:string value:string) ...]",
+            syntax: "data= (parameter:string value:string) [(parameter:string value:string) ...]",
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             handler: config_set,
             ..ROW

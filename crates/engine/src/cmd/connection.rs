@@ -54,7 +54,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: GREETING,
         since: "6.0.0",
         summary: "Says who is talking to whom, and chooses the protocol.",
-        syntax: "[protover:integer [AUTH (username password)] [SETNAME clientname]]",
+        syntax: "[arguments= protover:integer [auth= AUTH (username password)] [SETNAME clientname]]",
         handler: hello,
         ..ROW
     },

@@ -21,7 +21,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         keys: &[KeySpec::first(UPDATE_KEY)],
         summary: "Lets a key live for so many seconds.",
-        syntax: "key seconds:integer [NX|XX|GT|LT]",
+        syntax: "key seconds:integer [condition= NX|XX|GT|LT]",
         handler: expire,
         ..ROW
     },
@@ -32,7 +32,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(UPDATE_KEY)],
         since: "1.2.0",
         summary: "Lets a key live until a time in seconds since 1970.",
-        syntax: "key unix-time-seconds:unix-time [NX|XX|GT|LT]",
+        syntax: "key unix-time-seconds:unix-time [condition= NX|XX|GT|LT]",
         handler: expireat,
         ..ROW
     },
@@ -65,7 +65,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(UPDATE_KEY)],
         since: "2.6.0",
         summary: "Lets a key live for so many milliseconds.",
-        syntax: "key milliseconds:integer [NX|XX|GT|LT]",
+        syntax: "key milliseconds:integer [condition= NX|XX|GT|LT]",
         handler: pexpire,
         ..ROW
     },
@@ -76,7 +76,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(UPDATE_KEY)],
         since: "2.6.0",
         summary: "Lets a key live until a time in milliseconds since 1970.",
-        syntax: "key unix-time-milliseconds:unix-time [NX|XX|GT|LT]",
+        syntax: "key unix-time-milliseconds:unix-time [condition= NX|XX|GT|LT]",
         handler: pexpireat,
         ..ROW
     },

@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
         element: 2,
         complexity: "O(N) for N fields.",
         summary: "Sets fields of a hash to values and answers how many of the fields are new; a missing hash is made.",
-        syntax: "key (field value) [(field value) ...]",
+        syntax: "key data= (field value) [(field value) ...]",
         handler: |cx, out| hset(cx, out, SetReply::NewFields),
         ..HASH
     },
@@ -57,7 +57,7 @@ pub const COMMANDS: &[Command] = &[
         element: 2,
         complexity: "O(N) for N fields.",
         summary: "Sets fields of a hash to values; a missing hash is made.",
-        syntax: "key (field value) [(field value) ...]",
+        syntax: "key data= (field value) [(field value) ...]",
         replaced_by: Some("`HSET` with several fields"),
         deprecated_since: Some("4.0.0"),
         handler: |cx, out| hset(cx, out, SetReply::Ok),
@@ -227,7 +227,7 @@ pub const COMMANDS: &[Command] = &[
         since: "6.2.0",
         complexity: "O(N) for N fields answered.",
         summary: "Answers fields of a hash that are chosen at random: different ones, or with a negative count any so many times.",
-        syntax: "key [count:integer [WITHVALUES]]",
+        syntax: "key [options= count:integer [WITHVALUES]]",
         tips: &["nondeterministic_output"],
         handler: hrandfield,
         ..HASH

@@ -150,7 +150,7 @@ pub const COMMANDS: &[Command] = &[
         since: "2.2.0",
         complexity: "O(N) where N is the number of elements before the pivot.",
         summary: "Puts an element before or behind the first one that equals the pivot.",
-        syntax: "key BEFORE|AFTER pivot element",
+        syntax: "key where= BEFORE|AFTER pivot element",
         handler: linsert,
         ..LIST
     },
@@ -196,7 +196,7 @@ pub const COMMANDS: &[Command] = &[
         since: "6.2.0",
         complexity: "O(1)",
         summary: "Takes an element off one end of a list and puts it to an end of another or the same list.",
-        syntax: "source:key destination:key LEFT|RIGHT LEFT|RIGHT",
+        syntax: "source:key destination:key wherefrom= LEFT|RIGHT whereto= LEFT|RIGHT",
         handler: lmove,
         ..LIST
     },
@@ -222,7 +222,7 @@ pub const COMMANDS: &[Command] = &[
         since: "7.0.0",
         complexity: "O(N+M) for N keys and M elements taken.",
         summary: "Takes elements off an end of the first list of several that is there.",
-        syntax: "numkeys:integer key [key ...] LEFT|RIGHT [COUNT count:integer]",
+        syntax: "numkeys:integer key [key ...] where= LEFT|RIGHT [COUNT count:integer]",
         handler: lmpop,
         ..LIST
     },

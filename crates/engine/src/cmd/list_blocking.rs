@@ -49,7 +49,7 @@ pub const COMMANDS: &[Command] = &[
         since: "6.2.0",
         complexity: "O(1)",
         summary: "Moves an element as LMOVE does, or waits for one.",
-        syntax: "source:key destination:key LEFT|RIGHT LEFT|RIGHT timeout:double",
+        syntax: "source:key destination:key wherefrom= LEFT|RIGHT whereto= LEFT|RIGHT timeout:double",
         handler: blmove,
         ..LIST
     },
@@ -78,7 +78,7 @@ pub const COMMANDS: &[Command] = &[
         since: "7.0.0",
         complexity: "O(N+M) for N keys and M elements taken.",
         summary: "Takes elements as LMPOP does, or waits for some.",
-        syntax: "timeout:double numkeys:integer key [key ...] LEFT|RIGHT [COUNT count:integer]",
+        syntax: "timeout:double numkeys:integer key [key ...] where= LEFT|RIGHT [COUNT count:integer]",
         handler: blmpop,
         ..LIST
     },

@@ -33,15 +33,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             handler: memory_doctor,
             ..ROW
         },
-        Command {
-            name: "help",
-            arity: 2,
-            flags: Flags::LOADING.union(Flags::STALE),
-            since: "4.0.0",
-            summary: "Explains the subcommands.",
-            handler: memory_help,
-            ..ROW
-        },
+        ROW.help("4.0.0", memory_help),
         Command {
             name: "malloc-stats",
             arity: 2,

@@ -45,7 +45,9 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
     since: "2.6.0",
     complexity: "O(N) in the elements of the values, which is done here and at the other server",
     summary: "Moves keys to another server.",
-    syntax: "host:string port:string key|\"\" destination-db:integer timeout:integer [COPY] [REPLACE] [AUTH password:string|AUTH2 (username password:string)] [KEYS key [key ...]]",
+    syntax: "host:string port:integer key-selector= key|(empty-string= \"\") destination-db:integer \
+                 timeout:integer [COPY] [REPLACE] [authentication= (auth= AUTH password:string)|(auth2= AUTH2 \
+                 username password:string)] [keys= KEYS key [key ...]]",
     tips: &["nondeterministic_output"],
     handler: migrate,
     ..Command::DEFAULT

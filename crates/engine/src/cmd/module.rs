@@ -21,15 +21,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
     complexity: "That of the subcommand",
     summary: "Looks at modules, of which there are none.",
     subcommands: &[
-        Command {
-            name: "help",
-            arity: 2,
-            flags: Flags::LOADING.union(Flags::STALE),
-            since: "5.0.0",
-            summary: "Explains the subcommands.",
-            handler: module_help,
-            ..ROW
-        },
+        ROW.help("5.0.0", module_help),
         Command {
             name: "list",
             arity: 2,
@@ -57,7 +49,8 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: LOADING,
             since: "7.0.0",
             summary: "Refuses to load a module.",
-            syntax: "path [CONFIG name value [CONFIG name value ...]] [ARGS arg [arg ...]]",
+            syntax: "path [configs= CONFIG name value [CONFIG name value ...]] \
+                     [ARGS args:string [args:string ...]]",
             handler: module_load,
             ..ROW
         },

@@ -45,15 +45,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             handler: object_freq,
             ..ROW
         },
-        Command {
-            name: "help",
-            arity: 2,
-            flags: Flags::LOADING.union(Flags::STALE),
-            since: "6.2.0",
-            summary: "Explains the subcommands.",
-            handler: object_help,
-            ..ROW
-        },
+        ROW.help("6.2.0", object_help),
         Command {
             name: "idletime",
             arity: 3,

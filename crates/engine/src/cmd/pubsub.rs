@@ -72,15 +72,7 @@ pub(crate) const COMMANDS: &[Command] = &[
                 handler: pubsub_channels,
                 ..ROW
             },
-            Command {
-                name: "help",
-                arity: 2,
-                flags: Flags::LOADING.union(Flags::STALE),
-                since: "6.2.0",
-                summary: "Explains the subcommands.",
-                handler: pubsub_help,
-                ..ROW
-            },
+            ROW.help("6.2.0", pubsub_help),
             Command {
                 name: "numpat",
                 arity: 2,

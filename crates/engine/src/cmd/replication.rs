@@ -24,7 +24,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: ADMIN,
         since: "6.2.0",
         summary: "Refuses to hand over to a replica, since there is none.",
-        syntax: "[TO host port:integer [FORCE]] [ABORT] [TIMEOUT milliseconds:integer]",
+        syntax: "[target= TO (host port:integer [FORCE])] [ABORT] [TIMEOUT milliseconds:integer]",
         handler: failover,
         ..ROW
     },
@@ -44,7 +44,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: ADMIN.union(Flags::NO_ASYNC_LOADING),
         since: "5.0.0",
         summary: "Leaves the server a master; it cannot be made a replica.",
-        syntax: "(host port:integer)|(NO ONE)",
+        syntax: "args= (host port:integer)|(NO ONE)",
         handler: replicaof,
         ..ROW
     },
@@ -53,7 +53,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         arity: 3,
         flags: ADMIN.union(Flags::NO_ASYNC_LOADING),
         summary: "Leaves the server a master; it cannot be made a replica.",
-        syntax: "(host port:integer)|(NO ONE)",
+        syntax: "args= (host port:integer)|(NO ONE)",
         replaced_by: Some("`REPLICAOF`"),
         deprecated_since: Some("5.0.0"),
         handler: replicaof,

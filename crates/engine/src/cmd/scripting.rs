@@ -102,7 +102,7 @@ const SCRIPT: &[Command] = &[
         flags: Flags::NOSCRIPT,
         since: "3.2.0",
         summary: "Says whether the session's scripts are debugged.",
-        syntax: "(YES|SYNC|NO)",
+        syntax: "(mode= YES|SYNC|NO)",
         handler: script_debug,
         ..ROW
     },
@@ -129,7 +129,7 @@ const SCRIPT: &[Command] = &[
         since: "2.6.0",
         complexity: "O(N) in the number of scripts",
         summary: "Forgets every script.",
-        syntax: "[ASYNC|SYNC]",
+        syntax: "[flush-type= ASYNC|SYNC]",
         tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         handler: script_flush,
         ..ROW

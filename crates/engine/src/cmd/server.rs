@@ -60,7 +60,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             .union(Flags::ALLOW_BUSY),
         complexity: "O(1) when nothing is saved",
         summary: "Ends the server.",
-        syntax: "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",
+        syntax: "[save-selector= NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",
         handler: shutdown,
         ..ROW
     },

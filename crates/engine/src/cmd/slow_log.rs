@@ -31,15 +31,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             handler: slowlog_get,
             ..ROW
         },
-        Command {
-            name: "help",
-            arity: 2,
-            flags: ALWAYS,
-            since: "6.2.0",
-            summary: "Explains the subcommands.",
-            handler: slowlog_help,
-            ..ROW
-        },
+        ROW.help("6.2.0", slowlog_help),
         Command {
             name: "len",
             arity: 2,

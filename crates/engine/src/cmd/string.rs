@@ -104,8 +104,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(EXCHANGE)],
         since: "6.2.0",
         summary: "Answers the string under a key and sets or removes the key's expiry.",
-        syntax: "key [EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|\
-                 PXAT unix-time-milliseconds:unix-time|PERSIST]",
+        syntax: "key [expiration= EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT \
+                 unix-time-milliseconds:unix-time|PERSIST]",
         handler: getex,
         ..ROW
     },
@@ -128,7 +128,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(EXCHANGE)],
         summary: "Sets a string and answers the one that was there.",
         syntax: "key value",
-        replaced_by: Some("`SET` with the `GET` argument"),
+        replaced_by: Some("`SET` with the `!GET` argument"),
         deprecated_since: Some("6.2.0"),
         handler: getset,
         ..ROW
@@ -196,7 +196,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "1.0.1",
         complexity: "O(N) in the number of keys",
         summary: "Sets several strings at once.",
-        syntax: "(key value) [(key value) ...]",
+        syntax: "data= (key value) [(key value) ...]",
         tips: &[
             "request_policy:multi_shard",
             "response_policy:all_succeeded",
@@ -220,8 +220,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "9.1.0",
         complexity: "O(N) in the number of keys",
         summary: "Sets several strings at once, under a condition and with an expiry (from Valkey).",
-        syntax: "numkeys:integer (key value) [(key value) ...] [NX|XX] [EX seconds:integer|PX milliseconds:integer|\
-                 EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL]",
+        syntax: "numkeys:integer data= (key value) [(key value) ...] [condition= NX|XX] [expiration= EX \
+                 seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT \
+                 unix-time-milliseconds:unix-time|KEEPTTL]",
         tips: &[
             "request_policy:multi_shard",
             "response_policy:all_succeeded",
@@ -242,7 +243,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "1.0.1",
         complexity: "O(N) in the number of keys",
         summary: "Sets several strings at once, if none of the keys is there.",
-        syntax: "(key value) [(key value) ...]",
+        syntax: "data= (key value) [(key value) ...]",
         handler: msetnx,
         ..ROW
     },
@@ -270,8 +271,9 @@ pub(crate) const COMMANDS: &[Command] = &[
                 .union(KeyFlags::VARIABLE_FLAGS),
         )],
         summary: "Sets a string, whatever type of value was there.",
-        syntax: "key value [NX|XX|IFEQ comparison-value:string] [GET] [EX seconds:integer|PX milliseconds:integer|\
-                 EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL]",
+        syntax: "key value [condition= NX|XX|IFEQ comparison-value:string] [GET] [expiration= EX seconds:integer|PX \
+                 milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT \
+                 unix-time-milliseconds:unix-time|KEEPTTL]",
         handler: set,
         ..ROW
     },

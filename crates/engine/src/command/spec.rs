@@ -585,6 +585,20 @@ impl Command {
         handler: container,
     };
 
+    /// The row of the subcommand HELP, which every container has, made from the row that its family's
+    /// rows have in common.
+    pub(crate) const fn help(self, since: &'static str, handler: Handler) -> Command {
+        Command {
+            name: "help",
+            arity: 2,
+            flags: Flags::LOADING.union(Flags::STALE),
+            since,
+            summary: "Explains the subcommands.",
+            handler,
+            ..self
+        }
+    }
+
     /// Whether so many arguments, the name included, fit.
     #[inline]
     pub fn accepts(&self, count: usize) -> bool {

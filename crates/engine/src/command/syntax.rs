@@ -11,6 +11,9 @@
 //!   `LEFT|RIGHT LEFT|RIGHT`.
 //! * `x ...` and `x [x ...]` are one or more of x.
 //! * A token owns what follows it up to the next token or optional part: `LIMIT offset count`.
+//! * `name=` before a part, or first in brackets, is what the part, or all that stands there, is called:
+//!   `where= LEFT|RIGHT`, `[condition= NX|XX]`. Without it a group is called after what is in it.
+//! * `key@1` says which of the command's key specifications is meant, where it is not the next.
 
 use super::KeySpec;
 
@@ -173,18 +176,27 @@ enum Part<'a> {
     Together(Vec<Part<'a>>),
     Optional(Vec<Part<'a>>),
     OneOf(Vec<Part<'a>>),
+    Named(&'a str, Box<Part<'a>>),
     Repeated,
 }
 
 impl Part<'_> {
+    /// The part without the name that it was given.
+    fn unnamed(&self) -> &Self {
+        match self {
+            Part::Named(_, part) => part,
+            other => other,
+        }
+    }
+
     fn is_token(&self) -> bool {
-        matches!(self, Part::Word(word) if is_token(word))
+        matches!(self.unnamed(), Part::Word(word) if is_token(word))
     }
 
     /// Whether a token before it leaves it alone: another token, a choice of tokens, or something
     /// optional.
     fn is_free(&self) -> bool {
-        match self {
+        match self.unnamed() {
             Part::OneOf(choices) => choices.iter().all(Part::is_token),
             Part::Optional(_) => true,
             other => other.is_token(),
@@ -194,6 +206,14 @@ impl Part<'_> {
 
 fn is_token(word: &str) -> bool {
     !word.contains(|letter: char| letter.is_ascii_lowercase())
+}
+
+/// How an empty word is written.
+const EMPTY: &str = "\"\"";
+
+/// The name that a word gives to what follows.
+fn given_name(word: &str) -> Option<&str> {
+    word.strip_suffix('=').filter(|name| !name.is_empty())
 }
 
 /// Reads the whole syntax: choices are between neighbours.
@@ -208,14 +228,22 @@ fn whole<'a>(words: &mut std::vec::IntoIter<&'a str>) -> Result<Vec<Part<'a>>, S
         let next = words.next().ok_or(SyntaxError::Nothing)?;
         let second = part(next, words)?;
         parts.push(match first {
-            Part::OneOf(mut choices) => {
-                choices.push(second);
-                Part::OneOf(choices)
-            }
-            first => Part::OneOf(vec![first, second]),
+            Part::Named(name, first) => Part::Named(name, Box::new(choice(*first, second))),
+            first => choice(first, second),
         });
     }
     Ok(parts)
+}
+
+/// What came before a bar, and one more to choose from.
+fn choice<'a>(first: Part<'a>, second: Part<'a>) -> Part<'a> {
+    match first {
+        Part::OneOf(mut choices) => {
+            choices.push(second);
+            Part::OneOf(choices)
+        }
+        first => Part::OneOf(vec![first, second]),
+    }
 }
 
 /// Reads what stands in brackets, up to the closing one: choices are between all of it.
@@ -223,6 +251,15 @@ fn bracketed<'a>(
     words: &mut std::vec::IntoIter<&'a str>,
     end: &str,
 ) -> Result<Vec<Part<'a>>, SyntaxError> {
+    if let Some(name) = words.as_slice().first().and_then(|word| given_name(word)) {
+        words.next();
+        let mut parts = bracketed(words, end)?;
+        let all = match parts.len() {
+            1 => parts.remove(0),
+            _ => Part::Together(parts),
+        };
+        return Ok(vec![Part::Named(name, Box::new(all))]);
+    }
     let mut choices = Vec::new();
     let mut parts = Vec::new();
     loop {
@@ -259,7 +296,13 @@ fn part<'a>(
         ")" | "]" => Err(SyntaxError::Unbalanced),
         "|" => Err(SyntaxError::Nothing),
         "..." => Ok(Part::Repeated),
-        word => Ok(Part::Word(word)),
+        word => match given_name(word) {
+            Some(name) => {
+                let named = words.next().ok_or(SyntaxError::Nothing)?;
+                Ok(Part::Named(name, Box::new(part(named, words)?)))
+            }
+            None => Ok(Part::Word(word)),
+        },
     }
 }
 
@@ -292,6 +335,11 @@ fn lower(parts: &[Part<'_>]) -> Result<Vec<Argument>, SyntaxError> {
                 let choices = choices.collect::<Result<_, _>>()?;
                 arguments.push(Argument::nested(ArgumentKind::OneOf, choices));
             }
+            Part::Named(name, part) => {
+                let mut argument = together(std::slice::from_ref(&**part))?;
+                argument.name = (*name).to_owned();
+                arguments.push(argument);
+            }
             Part::Word(word) if is_token(word) => {
                 let owned = owned_by_token(&parts[index + 1..]);
                 arguments.push(with_token(word, owned)?);
@@ -307,7 +355,10 @@ fn lower(parts: &[Part<'_>]) -> Result<Vec<Argument>, SyntaxError> {
 /// Whether `[inner]` says that what stands before it may be repeated.
 fn repeats(before: &[Part<'_>], inner: &[Part<'_>]) -> bool {
     match inner {
-        [repeated @ .., Part::Repeated] => before.ends_with(repeated),
+        [repeated @ .., Part::Repeated] => {
+            let start = before.len().checked_sub(repeated.len());
+            start.is_some_and(|start| before[start..].iter().map(Part::unnamed).eq(repeated))
+        }
         _ => false,
     }
 }
@@ -334,7 +385,8 @@ fn with_token(word: &str, owned: &[Part<'_>]) -> Result<Argument, SyntaxError> {
         },
     };
     Ok(Argument {
-        token: Some(word.to_owned()),
+        // What stands for no word at all is written with its quotes.
+        token: Some(if word == EMPTY { "" } else { word }.to_owned()),
         ..argument
     })
 }
@@ -350,6 +402,12 @@ fn together(parts: &[Part<'_>]) -> Result<Argument, SyntaxError> {
 }
 
 fn value(word: &str) -> Argument {
+    if let Some((word, index)) = word.split_once('@') {
+        return Argument {
+            key_spec_index: index.parse().ok(),
+            ..value(word)
+        };
+    }
     if let Some((name, kind)) = word.rsplit_once(':') {
         let kinds = ArgumentKind::VALUES.into_iter();
         for known in kinds {
@@ -364,7 +422,8 @@ fn value(word: &str) -> Argument {
 /// Says of each key which specification finds it: the first of the first, and so on.
 fn number_keys(arguments: &mut [Argument], spec_count: usize, next: &mut usize) {
     for argument in arguments {
-        if argument.kind == ArgumentKind::Key && spec_count > 0 {
+        if argument.kind == ArgumentKind::Key && argument.key_spec_index.is_none() && spec_count > 0
+        {
             argument.key_spec_index = Some((*next).min(spec_count - 1));
             *next += 1;
         }
@@ -476,9 +535,54 @@ mod tests {
     }
 
     #[test]
+    fn groups_have_the_names_that_they_are_given() {
+        check(
+            "where= LEFT|RIGHT key",
+            "oneof:where(pure-token:left LEFT, pure-token:right RIGHT), key:key",
+        );
+        check(
+            "[condition= NX|XX]",
+            "oneof:condition?(pure-token:nx NX, pure-token:xx XX)",
+        );
+        check(
+            "data= (key value) [(key value) ...]",
+            "block:data*(key:key, string:value)",
+        );
+        check(
+            "[target= TO (host [FORCE])]",
+            "block:target TO?(string:host, pure-token:force FORCE?)",
+        );
+        check("[change= CH]", "pure-token:change CH?");
+        check(
+            "by= ((circle= R r)|(box= R w))",
+            "oneof:by(string:circle R, string:box R)",
+        );
+        check(
+            "[=|~] x",
+            "oneof:=-~?(pure-token:= =, pure-token:~ ~), string:x",
+        );
+    }
+
+    #[test]
+    fn keys_are_numbered() {
+        let keys = [KeySpec::first(crate::command::KeyFlags::RO); 3];
+        let indices = |syntax| {
+            let arguments = parse_syntax(syntax, &keys).unwrap();
+            let indices = arguments.iter().map(|argument| argument.key_spec_index);
+            indices.collect::<Vec<_>>()
+        };
+        assert_eq!(indices("key x key"), [Some(0), None, Some(1)]);
+        assert_eq!(
+            indices("key x:pattern@1 y:key@2"),
+            [Some(0), Some(1), Some(2)]
+        );
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for syntax in [
             "(a", "a)", "[a", "a]", "|a", "a|", "...", "()", "[]", "a||b", "[...]", "[a|]", "[|a]",
+            "a=", "[a=]",
         ] {
             assert!(parse_syntax(syntax, &[]).is_err(), "{syntax}");
         }

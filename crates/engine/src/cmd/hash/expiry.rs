@@ -44,28 +44,29 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "hexpire",
         summary: "Lets fields of a hash live for so many seconds.",
-        syntax: "key seconds:integer [NX|XX|GT|LT] FIELDS numfields:integer field [field ...]",
+        syntax: "key seconds:integer [condition= NX|XX|GT|LT] FIELDS numfields:integer field [field ...]",
         handler: |cx, out| hexpire(cx, out, Unit::Seconds, cx.now_ms()),
         ..SETS_EXPIRY
     },
     Command {
         name: "hpexpire",
         summary: "Lets fields of a hash live for so many milliseconds.",
-        syntax: "key milliseconds:integer [NX|XX|GT|LT] FIELDS numfields:integer field [field ...]",
+        syntax: "key milliseconds:integer [condition= NX|XX|GT|LT] FIELDS numfields:integer field [field ...]",
         handler: |cx, out| hexpire(cx, out, Unit::Milliseconds, cx.now_ms()),
         ..SETS_EXPIRY
     },
     Command {
         name: "hexpireat",
         summary: "Lets fields of a hash live until a time in seconds since 1970.",
-        syntax: "key unix-time-seconds:unix-time [NX|XX|GT|LT] FIELDS numfields:integer field [field ...]",
+        syntax: "key unix-time-seconds:unix-time [condition= NX|XX|GT|LT] FIELDS numfields:integer field [field ...]",
         handler: |cx, out| hexpire(cx, out, Unit::Seconds, 0),
         ..SETS_EXPIRY
     },
     Command {
         name: "hpexpireat",
         summary: "Lets fields of a hash live until a time in milliseconds since 1970.",
-        syntax: "key unix-time-milliseconds:unix-time [NX|XX|GT|LT] FIELDS numfields:integer field [field ...]",
+        syntax: "key unix-time-milliseconds:unix-time [condition= NX|XX|GT|LT] FIELDS numfields:integer field [field \
+                 ...]",
         handler: |cx, out| hexpire(cx, out, Unit::Milliseconds, 0),
         ..SETS_EXPIRY
     },
@@ -111,7 +112,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_COUNT)],
         since: "8.0.0",
         summary: "Answers the values of fields, null for those that are missing, and sets or removes when the fields expire.",
-        syntax: "key [EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|PERSIST] FIELDS numfields:integer field [field ...]",
+        syntax: "key [expiration= EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT \
+                 unix-time-milliseconds:unix-time|PERSIST] FIELDS numfields:integer field [field ...]",
         handler: hgetex,
         ..EXPIRY
     },
@@ -121,7 +123,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: FAST_GROWING_WRITE,
         since: "8.0.0",
         summary: "Sets fields of a hash to values and sets when the fields expire, perhaps only if the key, or none or all of the fields, are there.",
-        syntax: "key [NX|XX] [FNX|FXX] [EX seconds:integer|PX milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL] FIELDS numfields:integer (field value) [(field value) ...]",
+        syntax: "key [key-condition= NX|XX] [condition= FNX|FXX] [expiration= EX seconds:integer|PX \
+                 milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT unix-time-milliseconds:unix-time|KEEPTTL] \
+                 FIELDS numfields:integer data= (field value) [(field value) ...]",
         handler: hsetex,
         ..EXPIRY
     },

@@ -56,8 +56,8 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "6.2.0",
         complexity: INTERSECTION_COMPLEXITY,
         summary: "Answers the members that are in all of several sets.",
-        syntax: "numkeys:integer key [key ...] [WEIGHTS weight:integer [weight:integer ...]] \
-                 [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]",
+        syntax: "numkeys:integer key [key ...] [WEIGHTS weight:integer [weight:integer ...]] [AGGREGATE aggregate= \
+                 (SUM|MIN|MAX)] [WITHSCORES]",
         handler: |cx, out| answer(cx, out, Operation::Intersection),
         ..ROW
     },
@@ -81,8 +81,8 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "2.0.0",
         complexity: INTERSECTION_COMPLEXITY,
         summary: "Stores the members that are in all of several sets.",
-        syntax: "destination:key numkeys:integer key [key ...] \
-                 [WEIGHTS weight:integer [weight:integer ...]] [AGGREGATE (SUM|MIN|MAX)]",
+        syntax: "destination:key numkeys:integer key [key ...] [WEIGHTS weight:integer [weight:integer ...]] \
+                 [AGGREGATE aggregate= (SUM|MIN|MAX)]",
         handler: |cx, out| store(cx, out, Operation::Intersection, "zinterstore"),
         ..ROW
     },
@@ -94,8 +94,8 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "6.2.0",
         complexity: UNION_COMPLEXITY,
         summary: "Answers the members that are in any of several sets.",
-        syntax: "numkeys:integer key [key ...] [WEIGHTS weight:integer [weight:integer ...]] \
-                 [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]",
+        syntax: "numkeys:integer key [key ...] [WEIGHTS weight:integer [weight:integer ...]] [AGGREGATE aggregate= \
+                 (SUM|MIN|MAX)] [WITHSCORES]",
         handler: |cx, out| answer(cx, out, Operation::Union),
         ..ROW
     },
@@ -107,8 +107,8 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "2.0.0",
         complexity: UNION_COMPLEXITY,
         summary: "Stores the members that are in any of several sets.",
-        syntax: "destination:key numkeys:integer key [key ...] \
-                 [WEIGHTS weight:integer [weight:integer ...]] [AGGREGATE (SUM|MIN|MAX)]",
+        syntax: "destination:key numkeys:integer key [key ...] [WEIGHTS weight:integer [weight:integer ...]] \
+                 [AGGREGATE aggregate= (SUM|MIN|MAX)]",
         handler: |cx, out| store(cx, out, Operation::Union, "zunionstore"),
         ..ROW
     },

@@ -67,7 +67,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "6.2.0",
         complexity: "O(N) in the number of members answered.",
         summary: "Answers members chosen at random: different ones, or with a negative count any so many times.",
-        syntax: "key [count:integer [WITHSCORES]]",
+        syntax: "key [options= count:integer [WITHSCORES]]",
         tips: &["nondeterministic_output"],
         handler: zrandmember,
         ..ROW

@@ -26,7 +26,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "7.0.0",
         complexity: "O(K)+O(M*log(N)) for K keys and M members taken, N being the size of the set.",
         summary: "Takes members as ZMPOP does, or waits for some.",
-        syntax: "timeout:double numkeys:integer key [key ...] MIN|MAX [COUNT count:integer]",
+        syntax: "timeout:double numkeys:integer key [key ...] where= MIN|MAX [COUNT count:integer]",
         handler: bzmpop,
         ..ROW
     },
@@ -62,7 +62,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "7.0.0",
         complexity: "O(K)+O(M*log(N)) for K keys and M members taken, N being the size of the set.",
         summary: "Takes the members with the lowest or highest scores of the first set of several that is there.",
-        syntax: "numkeys:integer key [key ...] MIN|MAX [COUNT count:integer]",
+        syntax: "numkeys:integer key [key ...] where= MIN|MAX [COUNT count:integer]",
         handler: zmpop,
         ..ROW
     },

@@ -22,8 +22,8 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "1.2.0",
         complexity: COMPLEXITY,
         summary: "Answers the members within a range of ranks, scores or names, in either direction.",
-        syntax: "key start:string stop:string [BYSCORE|BYLEX] [REV] \
-                 [LIMIT offset:integer count:integer] [WITHSCORES]",
+        syntax: "key start:string stop:string [sortby= BYSCORE|BYLEX] [REV] [LIMIT offset:integer count:integer] \
+                 [WITHSCORES]",
         handler: |cx, out| answer(cx, out, Form::Any),
         ..ROW
     },
@@ -63,8 +63,8 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "6.2.0",
         complexity: "O(log(N)+M), N being the size of the set and M the number of members stored.",
         summary: "Stores the members within a range of ranks, scores or names under another key.",
-        syntax: "dst:key src:key min:string max:string [BYSCORE|BYLEX] [REV] \
-                 [LIMIT offset:integer count:integer]",
+        syntax: "dst:key src:key min:string max:string [sortby= BYSCORE|BYLEX] [REV] [LIMIT offset:integer \
+                 count:integer]",
         handler: zrangestore,
         ..ROW
     },

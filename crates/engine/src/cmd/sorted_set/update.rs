@@ -23,7 +23,8 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "1.2.0",
         complexity: "O(log(N)) a member, N being the size of the set.",
         summary: "Adds members to a sorted set, or gives members of it other scores.",
-        syntax: "key [NX|XX] [GT|LT] [CH] [INCR] (score:double member) [(score:double member) ...]",
+        syntax: "key [condition= NX|XX] [comparison= GT|LT] [change= CH] [increment= INCR] data= (score:double \
+                 member) [(score:double member) ...]",
         handler: zadd,
         ..ROW
     },
@@ -38,7 +39,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "1.2.0",
         complexity: "O(log(N)), N being the size of the set.",
         summary: "Adds a number to the score of a member, which is added if it is missing.",
-        syntax: "key increment:double member",
+        syntax: "key increment:integer member",
         handler: zincrby,
         ..ROW
     },

@@ -20,7 +20,8 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_UPDATE)],
         complexity: "O(1), and O(N) for N entries that are trimmed away.",
         summary: "Adds an entry to a stream and answers its ID; a missing stream is made.",
-        syntax: "key [NOMKSTREAM] [(MAXLEN|MINID) [=|~] threshold [LIMIT count:integer]] *|id (field value) [(field value) ...]",
+        syntax: "key [NOMKSTREAM] [trim= (strategy= MAXLEN|MINID) [operator= (equal= =)|(approximately= ~)] threshold [LIMIT count:integer]] \
+                 id-selector= (auto-id= *)|id data= (field value) [(field value) ...]",
         tips: &["nondeterministic_output"],
         handler: xadd,
         ..ROW
@@ -53,7 +54,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_CUT)],
         complexity: "O(N) for N entries that are trimmed away; they go in blocks.",
         summary: "Drops the oldest entries of a stream and answers how many.",
-        syntax: "key ((MAXLEN|MINID) [=|~] threshold [LIMIT count:integer])",
+        syntax: "key (trim= (strategy= MAXLEN|MINID) [operator= (equal= =)|(approximately= ~)] threshold [LIMIT count:integer])",
         tips: &["nondeterministic_output"],
         handler: xtrim,
         ..ROW

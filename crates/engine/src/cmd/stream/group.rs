@@ -37,7 +37,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
                 flags: WRITE.union(Flags::DENYOOM),
                 keys: KEY_TO_GROW,
                 summary: "Makes a group that is given the entries behind an ID.",
-                syntax: "key group id|$ [MKSTREAM] [ENTRIESREAD entries-read:integer]",
+                syntax: "key group id-selector= id|(new-id= $) [MKSTREAM] [ENTRIESREAD entriesread:integer]",
                 handler: create,
                 ..ROW
             },
@@ -74,21 +74,14 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
                 handler: destroy,
                 ..ROW
             },
-            Command {
-                name: "help",
-                arity: 2,
-                flags: Flags::LOADING.union(Flags::STALE),
-                summary: "Explains the subcommands.",
-                handler: help,
-                ..ROW
-            },
+            ROW.help(ROW.since, help),
             Command {
                 name: "setid",
                 arity: -5,
                 flags: WRITE,
                 keys: &[KeySpec::at(2, KEY_TO_UPDATE)],
                 summary: "Sets the ID behind which a group is given entries.",
-                syntax: "key group id|$ [ENTRIESREAD entries-read:integer]",
+                syntax: "key group id-selector= id|(new-id= $) [ENTRIESREAD entriesread:integer]",
                 handler: set_id,
                 ..ROW
             },

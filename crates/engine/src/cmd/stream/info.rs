@@ -4,9 +4,7 @@ use super::super::reply_help;
 use super::arguments::count;
 use super::reply::{reply_entries, reply_entry, reply_id};
 use super::rows::{KEY_TO_READ, READ, ROW, no_group};
-use crate::command::{
-    Categories, Command, CommandError, CommandResult, Context, Flags, KeySpec, Reply,
-};
+use crate::command::{Categories, Command, CommandError, CommandResult, Context, KeySpec, Reply};
 use crate::value::stream::{Consumer, Group, StreamRange};
 use crate::value::{Stream, StreamId};
 
@@ -41,21 +39,14 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[Command {
             handler: groups,
             ..ROW
         },
-        Command {
-            name: "help",
-            arity: 2,
-            flags: Flags::LOADING.union(Flags::STALE),
-            summary: "Explains the subcommands.",
-            handler: help,
-            ..ROW
-        },
+        ROW.help(ROW.since, help),
         Command {
             name: "stream",
             arity: -3,
             flags: READ,
             keys: KEY,
             summary: "Answers what a stream is like, with FULL its groups and first entries too.",
-            syntax: "key [FULL [COUNT count:integer]]",
+            syntax: "key [full-block= FULL [COUNT count:integer]]",
             handler: stream,
             ..ROW
         },

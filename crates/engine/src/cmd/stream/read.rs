@@ -30,7 +30,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         key_finder: Some(find_keys),
         complexity: "O(log(M)+N) for each stream of M entries, N of which are answered.",
         summary: "Answers the entries of several streams behind an ID each, or waits for one.",
-        syntax: "[COUNT count:integer] [BLOCK milliseconds:integer] STREAMS (key [key ...] id [id ...])",
+        syntax: "[COUNT count:integer] [BLOCK milliseconds:integer] streams= (STREAMS key [key ...] id [id ...])",
         handler: xread,
         ..ROW
     },
@@ -42,7 +42,8 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         key_finder: Some(find_keys),
         complexity: "O(log(M)+N) for each stream of M entries, N of which are answered.",
         summary: "Gives a consumer entries of several streams that its group was not given yet, or waits for one.",
-        syntax: "GROUP (group consumer) [COUNT count:integer] [BLOCK milliseconds:integer] [NOACK] STREAMS (key [key ...] id [id ...])",
+        syntax: "group-block= (GROUP group consumer) [COUNT count:integer] [BLOCK milliseconds:integer] [NOACK] \
+                 streams= (STREAMS key [key ...] id [id ...])",
         handler: xreadgroup,
         ..ROW
     },
