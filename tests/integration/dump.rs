@@ -38,6 +38,33 @@ fn restore(client: &mut Client, key: &str, ttl: &str, payload: &[u8], options: &
     }
 }
 
+/// DEBUG OBJECT says how long a value is in a file, which is what Redis says of the same value.
+#[test]
+fn debug_object_says_how_long_a_value_is_in_a_file() {
+    let Some(redis) = redis() else { return };
+    let servers = [redis, oxidis()];
+    let lengths = servers.each_ref().map(|server| {
+        let mut client = server.client();
+        for command in [
+            "SET text abc",
+            "SET number 12345",
+            "SET long aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "SADD numbers 1 2 3",
+            "HSET hash a 1 b 2",
+            "ZADD scores 1 a 2 b",
+        ] {
+            client.run(command);
+        }
+        ["text", "number", "long", "numbers", "hash", "scores"].map(|key| {
+            let text = client.run(&format!("DEBUG OBJECT {key}")).text();
+            let mut words = text.split(' ').map(str::to_owned);
+            let length = words.find(|word| word.starts_with("serializedlength:"));
+            length.unwrap_or_else(|| panic!("{text}"))
+        })
+    });
+    assert_eq!(lengths[0], lengths[1]);
+}
+
 /// Every value of one server is carried to the other; then both have the same digest.
 #[test]
 fn values_go_to_redis_and_come_from_it() {

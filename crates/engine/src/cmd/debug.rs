@@ -10,11 +10,10 @@ use super::databases::count_keys;
 use super::object::{idle_seconds, reference_count};
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
 use crate::config::LogLevel;
-use crate::keyspace::{element_count, encoding};
+use crate::keyspace::{EntryRef, element_count, encoding, value_of};
 use crate::mailbox::Message;
-use crate::snapshot::{self, FileOptions, SnapshotContents};
+use crate::snapshot::{self, FileOptions, SaveOptions, SnapshotContents};
 use crate::text::{parse_integer, parse_memory_size};
-use crate::value::ValueType;
 
 mod digest;
 
@@ -383,16 +382,29 @@ fn object(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         entry.address(),
         reference_count(cx, entry),
         encoding(entry),
-        entry.block_size(),
+        serialized_bytes(cx, entry),
         entry.access(),
         idle_seconds(cx, entry),
     );
-    if entry.value_type() == ValueType::List {
+    if encoding(entry) == "quicklist" {
         let limit = cx.limits().list_max_listpack_size;
         text.push_str(&format!(" ql_listpack_max:{limit}"));
     }
     out.simple(&text);
     Ok(())
+}
+
+/// How many bytes a value is in a file: what DUMP answers without the type before it, and the version and
+/// the checksum behind it. The size of its block where there is no format.
+fn serialized_bytes(cx: &Context<'_>, entry: EntryRef<'_>) -> usize {
+    const FRAME_BYTES: usize = 1 + 2 + 8;
+    let options = SaveOptions {
+        compresses: cx.engine().config.rdbcompression(),
+    };
+    match &cx.engine().snapshot_codec {
+        Some(codec) => codec.dump(value_of(entry), options).len() - FRAME_BYTES,
+        None => entry.block_size(),
+    }
 }
 
 fn populate(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {

@@ -559,11 +559,11 @@ mod tests {
             point in (-9.0..=9.0, -9.0..=9.0),
         ) {
             let of = |(longitude, latitude)| Position { longitude, latitude };
-            let side = |from: (f64, f64), to: (f64, f64)| {
+            let side = |from: (f64, f64), to: (f64, f64)| -> f64 {
                 (to.0 - from.0) * (point.1 - from.1) - (to.1 - from.1) * (point.0 - from.0)
             };
             let [a, b, c] = corners;
-            let sides = [side(a, b), side(b, c), side(c, a)];
+            let sides: [f64; 3] = [side(a, b), side(b, c), side(c, a)];
             // On a side either answer is right.
             prop_assume!(sides.iter().all(|side| side.abs() > 1e-6));
             let is_left = sides.map(|side| side > 0.0);
