@@ -48,7 +48,7 @@ fn debug_object_says_how_long_a_value_is_in_a_file() {
         for command in [
             "SET text abc",
             "SET number 12345",
-            "SET long aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "SET long abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ",
             "SADD numbers 1 2 3",
             "HSET hash a 1 b 2",
             "ZADD scores 1 a 2 b",

@@ -9,6 +9,7 @@ mod concurrency;
 mod configuration;
 mod differential;
 mod dump;
+mod followers;
 mod limits;
 mod matrix;
 mod migrate;

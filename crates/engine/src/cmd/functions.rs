@@ -89,20 +89,12 @@ const FUNCTION: &[Command] = &[
         locks: Locks::All,
         complexity: "O(N) in the number of functions",
         summary: "Forgets every library.",
-        syntax: "[ASYNC|SYNC]",
+        syntax: "[flush-type= ASYNC|SYNC]",
         tips: EVERYWHERE,
         handler: function_flush,
         ..ROW
     },
-    Command {
-        name: "help",
-        arity: 2,
-        flags: Flags::LOADING.union(Flags::STALE),
-        complexity: "O(1)",
-        summary: "Tells of the subcommands.",
-        handler: function_help,
-        ..ROW
-    },
+    ROW.help(ROW.since, function_help),
     Command {
         name: "kill",
         arity: 2,
@@ -143,7 +135,7 @@ const FUNCTION: &[Command] = &[
         locks: Locks::All,
         complexity: "O(N) in the length of the libraries",
         summary: "Keeps the libraries that FUNCTION DUMP has answered.",
-        syntax: "serialized-value:string [FLUSH|APPEND|REPLACE]",
+        syntax: "serialized-value:string [policy= FLUSH|APPEND|REPLACE]",
         tips: EVERYWHERE,
         handler: function_restore,
         ..ROW

@@ -1,0 +1,63 @@
+//! REPLCONF and SYNC: who asks for the data gets the parts that it wants, and then the changes.
+
+use oxidis_testkit::{RawClient, ServerBuilder, TestServer};
+
+fn server_with_data() -> TestServer {
+    let server = ServerBuilder::oxidis().start().expect("the server starts");
+    let mut client = server.client();
+    client.run("SET a-key a-value");
+    let library: &[&[u8]] = &[
+        b"FUNCTION",
+        b"LOAD",
+        b"#!lua name=a_library\nredis.register_function('f', function() return 1 end)",
+    ];
+    client.command(library).expect("the server answers");
+    server
+}
+
+/// Says these things and asks for the data, which it answers.
+fn synchronize(client: &mut RawClient, said: &[&str]) -> Vec<u8> {
+    for said in said {
+        client.expect(format!("REPLCONF {said}\r\n"), "+OK\r\n");
+    }
+    client.send("SYNC\r\n").expect("sent");
+    let line = String::from_utf8(client.read_line().expect("announced")).expect("ASCII");
+    let length = line.trim().trim_start_matches('$').parse();
+    let data = client.read_exactly(length.unwrap_or_else(|_| panic!("{line}")));
+    data.expect("the data come")
+}
+
+fn contains(data: &[u8], part: &str) -> bool {
+    data.windows(part.len())
+        .any(|window| window == part.as_bytes())
+}
+
+#[test]
+fn the_data_come_in_the_parts_that_are_wanted() {
+    let server = server_with_data();
+    for (said, has_keys, has_functions) in [
+        (&[][..], true, true),
+        (&["rdb-filter-only functions"], false, true),
+        (&["rdb-filter-only \"\""], false, false),
+    ] {
+        let mut client = server.raw_client();
+        let data = synchronize(&mut client, said);
+        assert!(data.starts_with(b"REDIS"), "{said:?}");
+        assert_eq!(contains(&data, "a-key"), has_keys, "{said:?}");
+        assert_eq!(contains(&data, "a_library"), has_functions, "{said:?}");
+    }
+}
+
+#[test]
+fn changes_follow_unless_only_the_data_are_wanted() {
+    let server = server_with_data();
+    let mut follower = server.raw_client();
+    synchronize(&mut follower, &[]);
+    server.client().run("SET b 1");
+    let change = "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$1\r\n1\r\n";
+    let followed = follower.read_exactly(change.len()).expect("it follows");
+    assert_eq!(String::from_utf8_lossy(&followed), change);
+    let mut client = server.raw_client();
+    synchronize(&mut client, &["rdb-only 1"]);
+    assert_eq!(client.read_to_close().expect("it is closed"), b"");
+}
