@@ -122,10 +122,8 @@ fn ended_by_others(case: &mut Case<'_>) {
         }
         case.expect(&format!("CLIENT UNBLOCK {id}"), 0);
     }
-    let mut waiter = case.block("BLPOP none 0.01");
-    waiter.receive(NIL_ARRAY);
-    let mut waiter = case.block("BLMOVE none to LEFT LEFT 0.01");
-    waiter.receive(NIL_ARRAY);
+    case.expect("BLPOP none 0.01", NIL_ARRAY);
+    case.expect("BLMOVE none to LEFT LEFT 0.01", NIL_ARRAY);
 }
 
 fn served_by_an_addition(case: &mut Case<'_>) {
