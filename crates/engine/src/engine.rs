@@ -10,13 +10,15 @@ use crate::append_log::{AppendFiles, AppendLog};
 use crate::client::Clients;
 use crate::client_limits::ClientLimits;
 use crate::command::CommandNames;
+use crate::command_log::CommandLogs;
 use crate::config::{Config, LogLevel, RewriteScope};
 use crate::eviction::EvictionTimes;
 use crate::expire::ExpiredShare;
 use crate::keyspace::{Keyspace, Meters};
+use crate::latency::LatencyMonitor;
 use crate::lazy_free::{Garbage, LazyFree};
 use crate::migration::{Migration, MigrationError, MigrationOutcome, MigrationRequest, Migrations};
-use crate::observe::{Monitors, SlowLog};
+use crate::observe::Monitors;
 use crate::pause::Pause;
 use crate::persistence::Persistence;
 use crate::propagation::Propagation;
@@ -252,7 +254,8 @@ pub struct Engine {
     pub(crate) persistence: Persistence,
     pub(crate) append_log: Arc<AppendLog>,
     pub(crate) monitors: Monitors,
-    pub(crate) slow_log: SlowLog,
+    pub(crate) command_logs: CommandLogs,
+    pub(crate) latency: LatencyMonitor,
     pub(crate) scripting: Scripting,
     pub(crate) rejected_connections: AtomicU64,
     pub(crate) client_limits: ClientLimits,
@@ -316,7 +319,8 @@ impl Engine {
             is_cron_paused: AtomicBool::new(false),
             pause: Pause::default(),
             monitors: Monitors::default(),
-            slow_log: SlowLog::default(),
+            command_logs: CommandLogs::default(),
+            latency: LatencyMonitor::default(),
             scripting: Scripting::new(options.interpreter),
             rejected_connections: AtomicU64::new(0),
             client_limits: ClientLimits::default(),

@@ -25,6 +25,7 @@ use crate::config::{Config, MaxmemoryPolicy};
 use crate::engine::Engine;
 use crate::keyspace::access::{AccessRules, idle_seconds};
 use crate::keyspace::{Database, EntryRef, Key};
+use crate::latency::Event;
 use crate::table::hash_bytes;
 use crate::worker::Worker;
 
@@ -251,7 +252,10 @@ impl Worker {
             // Nothing may be deleted now; the request may go on.
             return Outcome::Enough;
         } else {
-            self.evict()
+            let started_us = self.engine.clock.now_us();
+            let outcome = self.evict();
+            self.note_latency(Event::EvictionCycle, started_us);
+            outcome
         };
         self.engine.eviction_times.note(outcome, self.now_us);
         outcome

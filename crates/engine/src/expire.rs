@@ -17,6 +17,7 @@ use crate::command::context::delete_expired;
 use crate::command::dispatch::serve_left;
 use crate::command::field_expiry::delete_fields;
 use crate::keyspace::{Key, expiring_hash};
+use crate::latency::Event;
 use crate::snapshot::save_if_due;
 use crate::worker::Worker;
 
@@ -144,6 +145,7 @@ impl Worker {
         if is_paused || self.engine.is_active_expire_off.load(Ordering::Relaxed) {
             return has_too_much;
         }
+        let started_us = self.engine.clock.now_us();
         let mut cycle = std::mem::take(&mut self.expire_cycle);
         if cycle.ends_us == 0 {
             let period_us = 1_000_000 / i64::from(self.engine.config.hz().clamp(1, 500));
@@ -185,6 +187,7 @@ impl Worker {
             cycle.end(&self.engine.expired_share);
         }
         self.expire_cycle = cycle;
+        self.note_latency(Event::ExpireCycle, started_us);
         self.free_garbage();
         !is_over || has_too_much
     }

@@ -1,9 +1,7 @@
-//! Commands as others watch them: MONITOR's feed and the slow log.
+//! Commands as others watch them: MONITOR's feed, and what is shown of a command there and in logs.
 //!
-//! Both see a command after it has run. While nobody monitors and commands are quick, they cost one
-//! relaxed load each.
+//! A command is seen after it has run. While nobody monitors, that costs one relaxed load.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,7 +16,7 @@ use crate::mailbox::Message;
 const REDACTED: &[u8] = b"(redacted)";
 
 /// Arguments of a command, its secrets left out.
-fn shown<'a>(command: &Command, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn shown<'a>(command: &Command, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> {
     let is = |index: usize, word: &str| args.get(index).eq_ignore_ascii_case(word.as_bytes());
     let auth_at = (command.name == "hello")
         .then(|| (2..args.len()).find(|&index| is(index, "AUTH")))
@@ -128,93 +126,6 @@ pub(crate) fn push_quoted(line: &mut Vec<u8>, bytes: &[u8]) {
     line.push(b'"');
 }
 
-/// A command that took long.
-pub(crate) struct SlowEntry {
-    pub(crate) id: u64,
-    /// When it ended, in seconds since 1970.
-    pub(crate) ended_seconds: i64,
-    pub(crate) duration_us: i64,
-    /// Its arguments, shortened.
-    pub(crate) arguments: Vec<Vec<u8>>,
-    pub(crate) address: String,
-    pub(crate) client_name: Vec<u8>,
-}
-
-/// The slow log of an engine, the newest entry first.
-#[derive(Default)]
-pub(crate) struct SlowLog {
-    entries: Mutex<VecDeque<SlowEntry>>,
-    last_id: std::sync::atomic::AtomicU64,
-}
-
-/// Arguments that an entry keeps, and the bytes that it keeps of each.
-const ARGUMENTS_MAX: usize = 32;
-const ARGUMENT_MAX_BYTES: usize = 128;
-
-impl SlowLog {
-    /// Adds a command, and drops what is more than `len_max`.
-    #[cold]
-    pub(crate) fn add(
-        &self,
-        len_max: usize,
-        (ended_us, duration_us): (i64, i64),
-        client: &ClientShared,
-        command: &Command,
-        args: Args<'_>,
-    ) {
-        if len_max == 0 {
-            return;
-        }
-        let entry = SlowEntry {
-            id: self.last_id.fetch_add(1, Ordering::Relaxed),
-            ended_seconds: ended_us / 1_000_000,
-            duration_us,
-            arguments: shorten(args.len(), shown(command, args)),
-            address: client.address.clone(),
-            client_name: client.names.lock().name.clone(),
-        };
-        let mut entries = self.entries.lock();
-        entries.push_front(entry);
-        entries.truncate(len_max);
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.entries.lock().len()
-    }
-
-    pub(crate) fn reset(&self) {
-        self.entries.lock().clear();
-    }
-
-    /// Visits the newest `count` entries.
-    pub(crate) fn newest(&self, count: usize, visit: impl FnMut(&SlowEntry)) {
-        self.entries.lock().iter().take(count).for_each(visit);
-    }
-}
-
-fn shorten<'a>(count: usize, arguments: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
-    let is_cut = count > ARGUMENTS_MAX;
-    let kept = if is_cut { ARGUMENTS_MAX - 1 } else { count };
-    let mut shortened: Vec<Vec<u8>> = arguments
-        .take(kept)
-        .map(
-            |argument| match argument.len().checked_sub(ARGUMENT_MAX_BYTES) {
-                None | Some(0) => argument.to_vec(),
-                Some(more) => {
-                    let mut start = argument[..ARGUMENT_MAX_BYTES].to_vec();
-                    start.extend_from_slice(format!("... ({more} more bytes)").as_bytes());
-                    start
-                }
-            },
-        )
-        .collect();
-    if is_cut {
-        let more = count - kept;
-        shortened.push(format!("... ({more} more arguments)").into_bytes());
-    }
-    shortened
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,20 +162,6 @@ mod tests {
         );
         check("ACL SETUSER u on", "ACL SETUSER (redacted) (redacted)");
         check("SET requirepass p", "SET requirepass p");
-    }
-
-    #[test]
-    fn long_commands_are_shortened() {
-        let words: Vec<Vec<u8>> = (0..40).map(|n: i32| n.to_string().into_bytes()).collect();
-        let short = shorten(32, words.iter().take(32).map(Vec::as_slice));
-        assert_eq!(short, words[..32]);
-        let cut = shorten(40, words.iter().map(Vec::as_slice));
-        assert_eq!(cut.len(), 32);
-        assert_eq!(cut[30], b"30");
-        assert_eq!(cut[31], b"... (9 more arguments)");
-        let long = [b'x'; 130];
-        let cut = shorten(1, std::iter::once(&long[..]));
-        assert_eq!(cut[0], [&[b'x'; 128][..], b"... (2 more bytes)"].concat());
     }
 
     #[test]

@@ -15,8 +15,10 @@ use crate::client::{Client, ReplyMode};
 use crate::command::context::OUTPUT_UNLIMITED_BYTES;
 use crate::command::dispatch::{self, Prepared};
 use crate::command::{Args, CommandError, Registered};
+use crate::command_log::{Measured, request_bytes};
 use crate::engine::Engine;
 use crate::keyspace::{Key, PrefetchStep};
+use crate::latency::Event;
 use crate::mailbox::Message;
 use crate::worker::Worker;
 
@@ -87,12 +89,19 @@ fn note_end_of_wait(worker: &Worker, blocked: &Blocked, reply: &[u8]) {
             .stats
             .count_error(&String::from_utf8_lossy(code));
     }
-    dispatch::log_if_slow(
+    let measured = Measured {
+        ended_us: worker.engine.clock.now_us(),
+        duration_us: 0,
+        reply_bytes: reply.len(),
+    };
+    worker.note_duration(blocked.registered, measured.duration_us);
+    dispatch::note_measured(
         &worker.engine,
+        Event::CommandUnblocking,
+        measured,
         &blocked.client,
         blocked.registered.command,
         Args::owned(&blocked.arguments),
-        (worker.engine.clock.now_us(), 0),
     );
 }
 
@@ -216,6 +225,7 @@ impl Session {
     /// session blocks or is to be closed, or when there is much to send.
     pub fn process(&mut self, worker: &mut Worker, input: &[u8], output: &mut Vec<u8>) -> Progress {
         worker.refresh();
+        worker.note_input(input.len());
         if worker.memory_rules.maxmemory_clients_bytes > 0 {
             self.client.shared.note_input_memory(input.len());
             worker.limit_clients();
@@ -481,6 +491,7 @@ impl Session {
     /// Executes one request given as arguments and appends its reply to `output`.
     pub fn execute_arguments(&mut self, worker: &mut Worker, args: Args<'_>, output: &mut Vec<u8>) {
         worker.refresh();
+        worker.note_input(request_bytes(args));
         let prepared = dispatch::prepare(&worker.engine, args, None);
         worker.current_session = self.id();
         let start = output.len();

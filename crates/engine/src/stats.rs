@@ -4,12 +4,13 @@
 //! the blocks up. `CONFIG RESETSTAT` zeroes them all.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
 use crate::command::table;
+use crate::latency::{Durations, Histogram};
 
 /// A counter that one thread adds to and any thread reads.
 #[derive(Default)]
@@ -48,6 +49,8 @@ macro_rules! counters {
         /// The counters of one worker.
         pub(crate) struct WorkerCounters {
             pub(crate) commands: Box<[CommandCounters]>,
+            /// How long each command took; made when it is first called.
+            histograms: Box<[OnceLock<Box<Histogram>>]>,
             /// Changes of the key space. They are no statistic, and never reset: saving goes by them.
             pub(crate) changes: Counter,
             $($(#[$meta])* pub(crate) $name: Counter,)*
@@ -63,6 +66,7 @@ macro_rules! counters {
             fn new() -> Self {
                 WorkerCounters {
                     commands: table().all().iter().map(|_| CommandCounters::default()).collect(),
+                    histograms: table().all().iter().map(|_| OnceLock::new()).collect(),
                     changes: Counter::default(),
                     $($name: Counter::default(),)*
                 }
@@ -108,6 +112,15 @@ counters! {
     writes_processed,
     /// Times a command that needed nothing was rejected with an error while queued.
     unexpected_error_replies,
+}
+
+impl WorkerCounters {
+    /// Counts calls of the command with this place in the table that each took so long.
+    #[inline]
+    pub(crate) fn add_durations(&self, id: usize, duration_ns: u64, count: u64) {
+        let histogram = self.histograms[id].get_or_init(Box::default);
+        histogram.add(duration_ns, count);
+    }
 }
 
 /// The commandstats line of one command.
@@ -162,6 +175,13 @@ impl Stats {
         totals
     }
 
+    /// How long the calls took of the command with this place in the table.
+    pub(crate) fn durations(&self, id: usize) -> Durations {
+        let workers = self.workers.lock();
+        let histograms = workers.iter().filter_map(|it| it.histograms[id].get());
+        Durations::of(histograms.map(|it| &**it))
+    }
+
     /// Counts an error reply under its code word.
     pub(crate) fn count_error(&self, code: &str) {
         let mut errors = self.errors.lock();
@@ -193,6 +213,8 @@ impl Stats {
         self.errors.lock().clear();
         for worker in self.workers.lock().iter() {
             worker.reset();
+            let histograms = worker.histograms.iter().filter_map(OnceLock::get);
+            histograms.for_each(|histogram| histogram.reset());
             for command in &worker.commands {
                 command.calls.reset();
                 command.duration_us.reset();

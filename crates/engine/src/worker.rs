@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use crate::blocking::Blocked;
 use crate::command::{EventClass, Registered};
+use crate::command_log::Thresholds;
 use crate::engine::Engine;
 use crate::eviction::{Evictor, MemoryRules};
 use crate::expire::ExpireCycle;
@@ -26,6 +27,9 @@ use crate::value::EncodingLimits;
 
 /// So many brief commands share one reading of the clock: a reading takes a tenth of a GET's time.
 const UNMEASURED_MAX: usize = 16;
+
+/// A command with a longer reply is timed by itself.
+pub(crate) const BRIEF_REPLY_MAX_BYTES: usize = 512;
 
 /// Who logs commands that take so long, in microseconds, or longer, does not miss those that share
 /// a reading of the clock.
@@ -62,8 +66,14 @@ pub struct Worker {
     pub(crate) now_us: i64,
     /// The clock as it was read last: when a command ended, where the next one starts.
     pub(crate) next_now_us: i64,
+    /// From when on a command is looked at closely, as the configuration was last looked at.
+    pub(crate) thresholds: Thresholds,
+    /// Whether requests of the batch may be so large that they are logged.
+    pub(crate) has_large_input: bool,
     /// Whether brief commands may share a reading of the clock.
     pub(crate) shares_readings: bool,
+    /// Whether histograms of durations are kept.
+    tracks_durations: bool,
     /// The brief commands that ended since the clock was read.
     unmeasured: SmallVec<[usize; UNMEASURED_MAX]>,
     pub(crate) limits: EncodingLimits,
@@ -137,7 +147,10 @@ impl Worker {
             counters: engine.stats.register(),
             now_us: engine.clock.now_us(),
             next_now_us: 0,
+            thresholds: Thresholds::new(&engine.config),
+            has_large_input: false,
             shares_readings: false,
+            tracks_durations: false,
             unmeasured: SmallVec::new(),
             limits,
             config_generation,
@@ -198,8 +211,9 @@ impl Worker {
     /// a batch, or of a transaction that holds some. The next batch notices the rest.
     #[cold]
     pub(crate) fn refresh_rules(&mut self) {
-        let slow_us = self.engine.config.slowlog_log_slower_than_us();
-        self.shares_readings = !(0..SLOW_ENOUGH_US).contains(&slow_us);
+        self.thresholds = Thresholds::new(&self.engine.config);
+        self.tracks_durations = self.engine.config.latency_tracking();
+        self.note_input(0);
         self.limits = *self.engine.config.encoding_limits();
         self.access_rules = self.engine.config.access_rules();
         let memory_rules = MemoryRules::new(&self.engine.config);
@@ -211,19 +225,48 @@ impl Worker {
         }
     }
 
+    /// Notes how long the input of the batch is: a request in it cannot be longer.
+    #[inline]
+    pub(crate) fn note_input(&mut self, input_bytes: usize) {
+        let thresholds = &self.thresholds;
+        self.has_large_input = input_bytes >= thresholds.request_bytes;
+        self.shares_readings = !self.has_large_input
+            && thresholds.duration_us >= SLOW_ENOUGH_US
+            && thresholds.reply_bytes > BRIEF_REPLY_MAX_BYTES;
+    }
+
     /// Reads the clock. What has passed since it was read last is what the brief commands took that
-    /// ended since: each gets the same share.
+    /// ended since: each gets the same share. Commands of the same name mostly come one after
+    /// another, and are counted as one.
     #[inline]
     pub(crate) fn measure(&mut self) {
         let now_us = self.engine.clock.now_us();
         let passed_us = now_us.saturating_sub(self.next_now_us).max(0) as u64;
         self.next_now_us = now_us;
         let count = self.unmeasured.len() as u64;
-        for (index, id) in self.unmeasured.drain(..).enumerate() {
+        let mut start = 0;
+        while let Some(&id) = self.unmeasured.get(start) {
+            let others = &self.unmeasured[start + 1..];
+            let end = start + 1 + others.iter().take_while(|&&other| other == id).count();
             // Whole microseconds, and none of them lost.
-            let index = index as u64;
-            let share = passed_us * (index + 1) / count - passed_us * index / count;
-            self.counters.commands[id].duration_us.add(share);
+            let share_us = passed_us * end as u64 / count - passed_us * start as u64 / count;
+            self.counters.commands[id].duration_us.add(share_us);
+            if self.tracks_durations {
+                let each_ns = passed_us * 1000 / count;
+                self.counters
+                    .add_durations(id, each_ns, (end - start) as u64);
+            }
+            start = end;
+        }
+        self.unmeasured.clear();
+    }
+
+    /// Adds a call that was measured by itself to its command's histogram.
+    #[inline]
+    pub(crate) fn note_duration(&self, registered: &Registered, duration_us: i64) {
+        if self.tracks_durations {
+            let duration_ns = (duration_us as u64).saturating_mul(1000);
+            self.counters.add_durations(registered.id, duration_ns, 1);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::command::Command;
 pub(crate) const FAMILIES: &[&[Command]] = &[
     super::acl::COMMANDS,
     super::bitmap::COMMANDS,
+    super::command_log::COMMANDS,
     super::config::COMMANDS,
     super::client::COMMANDS,
     super::cluster::COMMANDS,
@@ -22,6 +23,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::hash::expiry::COMMANDS,
     super::hyperloglog::COMMANDS,
     super::info::COMMANDS,
+    super::latency::COMMANDS,
     super::list::COMMANDS,
     super::list_blocking::COMMANDS,
     super::memory::COMMANDS,

@@ -117,6 +117,12 @@ const SECTIONS: &[Section] = &[
         write: errorstats,
     },
     Section {
+        name: "latencystats",
+        title: "Latencystats",
+        shown: Shown::All,
+        write: latencystats,
+    },
+    Section {
         name: "cluster",
         title: "Cluster",
         shown: Shown::Default,
@@ -628,6 +634,28 @@ fn commandstats(page: &mut Page, worker: &mut Worker) {
 fn errorstats(page: &mut Page, worker: &mut Worker) {
     for (code, count) in worker.engine.stats.errors() {
         page.line(format_args!("errorstat_{code}:count={count}"));
+    }
+}
+
+fn latencystats(page: &mut Page, worker: &mut Worker) {
+    if !worker.engine.config.latency_tracking() {
+        return;
+    }
+    let percentiles = worker.engine.config.latency_percentiles();
+    for registered in table().all() {
+        let durations = worker.engine.stats.durations(registered.id);
+        if durations.count() == 0 {
+            continue;
+        }
+        let figures = percentiles.iter().map(|&percentile| {
+            let duration_us = durations.percentile_ns(percentile) as f64 / 1000.0;
+            format!("p{percentile}={duration_us:.3}")
+        });
+        page.line(format_args!(
+            "latency_percentiles_usec_{}:{}",
+            registered.full_name,
+            figures.collect::<Vec<_>>().join(",")
+        ));
     }
 }
 

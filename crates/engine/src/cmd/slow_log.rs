@@ -1,6 +1,7 @@
-//! SLOWLOG: the commands that took long. How they get into the log stands in `observe`.
+//! SLOWLOG: the commands that took long. How they get into the log stands in `command_log`.
 
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Reply};
+use crate::command_log::LogKind;
 use crate::text::parse_integer;
 
 const ALWAYS: Flags = Flags::LOADING.union(Flags::STALE);
@@ -67,24 +68,22 @@ const USUAL_COUNT: usize = 10;
 fn slowlog_get(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let count = match cx.argc() {
         2 => USUAL_COUNT,
-        3 => match parse_integer(cx.arg(2)) {
-            Some(-1) => usize::MAX,
-            Some(count @ 0..) => usize::try_from(count).unwrap_or(usize::MAX),
-            _ => {
-                return Err(CommandError::text(
-                    "ERR count should be greater than or equal to -1",
-                ));
-            }
-        },
+        3 => parse_count(cx.arg(2))?,
         _ => return Err(CommandError::unknown_subcommand(cx.arg(1), "SLOWLOG")),
     };
+    reply_entries(cx, LogKind::Slow, count, out);
+    Ok(())
+}
+
+/// The newest entries of a log.
+pub(super) fn reply_entries(cx: &Context<'_>, kind: LogKind, count: usize, out: &mut Reply<'_>) {
     let mark = out.deferred_array();
     let mut sent = 0;
-    cx.engine().slow_log.newest(count, |entry| {
+    cx.engine().command_logs.of(kind).newest(count, |entry| {
         out.array(6);
         out.integer(entry.id as i64);
         out.integer(entry.ended_seconds);
-        out.integer(entry.duration_us);
+        out.integer(entry.value as i64);
         out.array(entry.arguments.len());
         entry
             .arguments
@@ -95,16 +94,26 @@ fn slowlog_get(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         sent += 1;
     });
     out.finish_array(mark, sent);
-    Ok(())
+}
+
+/// How many entries are asked for: -1 is all.
+pub(super) fn parse_count(argument: &[u8]) -> Result<usize, CommandError> {
+    match parse_integer(argument) {
+        Some(-1) => Ok(usize::MAX),
+        Some(count @ 0..) => Ok(usize::try_from(count).unwrap_or(usize::MAX)),
+        _ => Err(CommandError::text(
+            "ERR count should be greater than or equal to -1",
+        )),
+    }
 }
 
 fn slowlog_len(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    out.integer(cx.engine().slow_log.len() as i64);
+    out.integer(cx.engine().command_logs.of(LogKind::Slow).len() as i64);
     Ok(())
 }
 
 fn slowlog_reset(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    cx.engine().slow_log.reset();
+    cx.engine().command_logs.of(LogKind::Slow).reset();
     out.ok();
     Ok(())
 }

@@ -18,14 +18,16 @@ use crate::acl::{self, DenialContext, Denied};
 use crate::blocking::{Blocked, BlockedState};
 use crate::busy::Busy;
 use crate::client::{Client, ClientShared};
+use crate::command_log::Measured;
 use crate::engine::Engine;
 use crate::keyspace::Key;
+use crate::latency::Event;
 use crate::persistence::{MISCONF, refuses_while_loading, refuses_writes};
 use crate::propagation::Propagated;
 use crate::tracking;
 use crate::transaction::Queued;
 use crate::value::ValueType;
-use crate::worker::{ReadyKey, Worker};
+use crate::worker::{BRIEF_REPLY_MAX_BYTES, ReadyKey, Worker};
 
 /// What the caller of [`execute`] may already know of a request.
 #[derive(Clone, Copy)]
@@ -548,9 +550,6 @@ fn lock_transaction(worker: &mut Worker, client: &Client) -> Result<(), Busy> {
 /// A command with more arguments is timed by itself.
 const BRIEF_ARGUMENTS_MAX: usize = 8;
 
-/// A command with a longer reply, in bytes, is timed by itself.
-const BRIEF_REPLY_MAX: usize = 512;
-
 /// Whether the command will take less time than reading the clock costs, as a rule, and nobody wants
 /// to know exactly: it shares a reading with others; see [`Worker::measure`].
 #[inline]
@@ -598,22 +597,32 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     }
     cx.worker.counters.commands_processed.add(1);
     if may_be_brief {
-        let has_short_reply = out.position() <= position + BRIEF_REPLY_MAX;
+        let has_short_reply = out.position() <= position + BRIEF_REPLY_MAX_BYTES;
         if cx.worker.defer_measuring(registered) && has_short_reply {
             return;
         }
     }
     cx.worker.measure();
-    let ended_us = cx.worker.next_now_us;
-    let duration_us = ended_us.saturating_sub(started_us).max(0);
+    let measured = Measured {
+        ended_us: cx.worker.next_now_us,
+        duration_us: cx.worker.next_now_us.saturating_sub(started_us).max(0),
+        reply_bytes: out.position().saturating_sub(position),
+    };
     if !may_be_brief {
         cx.worker.counters.commands[registered.id]
             .duration_us
-            .add(duration_us as u64);
+            .add(measured.duration_us as u64);
+        if cx.client.blocked.is_none() && !matches!(cx.mode, Mode::Serving { .. }) {
+            cx.worker.note_duration(registered, measured.duration_us);
+        }
     }
-    let slow_us = cx.worker.engine.config.slowlog_log_slower_than_us();
-    if cx.worker.engine.monitors.is_on() || slow_us >= 0 && duration_us >= slow_us {
-        observe(cx, ended_us, duration_us);
+    let thresholds = &cx.worker.thresholds;
+    if measured.duration_us >= thresholds.duration_us
+        || measured.reply_bytes >= thresholds.reply_bytes
+        || cx.worker.has_large_input
+        || cx.worker.engine.monitors.is_on()
+    {
+        observe(cx, measured);
     }
 }
 
@@ -629,7 +638,7 @@ fn remember_reads(cx: &mut Context<'_>) {
 
 /// Shows the command that just ran to those who watch commands.
 #[cold]
-fn observe(cx: &Context<'_>, ended_us: i64, duration_us: i64) {
+fn observe(cx: &Context<'_>, measured: Measured) {
     let engine = &cx.worker.engine;
     let command = cx.registered.command;
     if matches!(cx.mode, Mode::Serving { .. }) {
@@ -640,31 +649,42 @@ fn observe(cx: &Context<'_>, ended_us: i64, duration_us: i64) {
         .flags
         .intersects(Flags::ADMIN.union(Flags::SKIP_MONITOR));
     if engine.monitors.is_on() && !is_private {
-        cx.feed_monitors(ended_us);
+        cx.feed_monitors(measured.ended_us);
     }
     // One that waits gets its entry when it waits no more.
     if cx.client.blocked.is_none() {
-        let times = (ended_us, duration_us);
-        log_if_slow(engine, &cx.client.shared, command, cx.args(), times);
+        let event = match command.flags.contains(Flags::FAST) {
+            true => Event::FastCommand,
+            false => Event::Command,
+        };
+        note_measured(
+            engine,
+            event,
+            measured,
+            &cx.client.shared,
+            command,
+            cx.args(),
+        );
     }
 }
 
-/// Adds a command to the slow log if it took long enough. `times` are when it ended and how long it
-/// took, in microseconds.
+/// Adds a command to the logs, and to the moments of an event, as far as it is one for them.
 #[cold]
-pub(crate) fn log_if_slow(
+pub(crate) fn note_measured(
     engine: &Engine,
+    event: Event,
+    measured: Measured,
     client: &ClientShared,
     command: &Command,
     args: Args<'_>,
-    times: (i64, i64),
 ) {
-    let slow_us = engine.config.slowlog_log_slower_than_us();
-    let is_slow = slow_us >= 0 && times.1 >= slow_us;
-    if is_slow && !command.flags.contains(Flags::SKIP_SLOWLOG) {
-        let len_max = engine.config.slowlog_max_len();
-        engine.slow_log.add(len_max, times, client, command, args);
-    }
+    let config = &engine.config;
+    engine
+        .latency
+        .note(config, event, measured.duration_us, measured.ended_us);
+    engine
+        .command_logs
+        .note(config, measured, client, command, args);
 }
 
 /// Notes what the command that just ran has to propagate.
@@ -932,13 +952,19 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
     }
     *state = BlockedState::Served;
     drop(state);
-    let duration_us = worker.next_now_us.saturating_sub(started_us).max(0);
-    log_if_slow(
+    let measured = Measured {
+        ended_us: worker.next_now_us,
+        duration_us: worker.next_now_us.saturating_sub(started_us).max(0),
+        reply_bytes: reply.len(),
+    };
+    worker.note_duration(blocked.registered, measured.duration_us);
+    note_measured(
         &worker.engine,
+        Event::CommandUnblocking,
+        measured,
         &blocked.client,
         blocked.registered.command,
         Args::owned(&blocked.arguments),
-        (worker.next_now_us, duration_us),
     );
     // Before the reply can leave: with what was done for it, and what came before, logged, its session waits
     // until that is safe.

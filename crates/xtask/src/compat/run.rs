@@ -57,6 +57,9 @@ const FURTHER_UNITS: &[&str] = &[
     "unit/dump",
     "unit/acl",
     "unit/acl-v2",
+    "unit/latency-monitor",
+    "unit/slowlog",
+    "unit/info",
 ];
 
 /// What Oxidis is configured with for the suite beside what the suite says itself, and why.
