@@ -99,6 +99,10 @@ fn patterns_that_multiply_are_killed() {
 fn what_has_no_end_is_killed() {
     check(&[
         ("while true do end", KILLED),
+        (
+            "local function f() while true do end end while true do xpcall(f, f) end",
+            KILLED,
+        ),
         ("local function f() return f() end return f()", KILLED),
         (
             "local c = coroutine.wrap(function() while true do end end) c()",

@@ -164,8 +164,9 @@ pub(super) unsafe fn set_guarded(state: *mut ffi::lua_State, guard: c_int) {
 
 /// Puts our functions in the place of those that could see through guards, or load bytecode.
 unsafe fn replace_functions(state: *mut ffi::lua_State, allows_deprecated: bool) {
-    let globals: [(&CStr, ffi::lua_CFunction); 9] = [
+    let globals: [(&CStr, ffi::lua_CFunction); 10] = [
         (c"pcall", pcall),
+        (c"xpcall", xpcall),
         (c"next", next),
         (c"rawget", raw_get),
         (c"rawset", raw_set),
@@ -398,6 +399,38 @@ unsafe extern "C-unwind" fn pcall(state: *mut ffi::lua_State) -> c_int {
             ffi::lua_insert(state, 1);
         }
         ffi::lua_gettop(state)
+    }
+}
+
+/// `xpcall`, whose handler is not asked about the error that stops a script: Lua runs it with the hook
+/// switched off then, so that it might never end.
+unsafe extern "C-unwind" fn xpcall(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: see above.
+    unsafe {
+        ffi::luaL_checkany(state, 2);
+        ffi::lua_settop(state, 2);
+        // What is no function is an error of its own.
+        if ffi::lua_type(state, 2) == ffi::LUA_TFUNCTION {
+            ffi::lua_pushcclosure(state, handle_unless_stopping, 1);
+        }
+        ffi::lua_insert(state, 1);
+        let status = ffi::lua_pcall(state, 0, ffi::LUA_MULTRET, 1);
+        ffi::lua_pushboolean(state, c_int::from(status == 0));
+        ffi::lua_replace(state, 1);
+        ffi::lua_gettop(state)
+    }
+}
+
+/// Gives the error that is its only argument to the handler that is its upvalue.
+unsafe extern "C-unwind" fn handle_unless_stopping(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: see above.
+    unsafe {
+        if Frame::of(state).asks_to_go_on() {
+            ffi::lua_pushvalue(state, Frame::upvalue(1));
+            ffi::lua_insert(state, 1);
+            ffi::lua_call(state, 1, 1);
+        }
+        1
     }
 }
 
