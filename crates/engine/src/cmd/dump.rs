@@ -148,7 +148,8 @@ fn restore(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let expire_ms = match cx.integer(2)? {
         0 => None,
         ttl @ 1.. if options.is_absolute => Some(ttl),
-        ttl @ 1.. => Some(cx.now_ms().saturating_add(ttl)),
+        // What is beyond all time is over, as in Redis, which does not look.
+        ttl @ 1.. => Some(cx.now_ms().wrapping_add(ttl)),
         _ => return Err(CommandError::text("ERR Invalid TTL value, must be >= 0")),
     };
     let verifies_checksum = !cx.engine().persistence.skips_checksum();
@@ -168,6 +169,10 @@ fn restore(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         }
         out.ok();
         return Ok(());
+    }
+    if existed {
+        // So that whoever hears of new keys hears of this one.
+        cx.delete(key);
     }
     cx.store(key, value, expire_ms);
     if let Some(access) = options.access(cx)

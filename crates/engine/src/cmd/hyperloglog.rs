@@ -37,7 +37,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "pfcount",
         arity: -2,
-        flags: Flags::READONLY,
+        flags: Flags::READONLY.union(Flags::MAY_REPLICATE),
         // It writes the estimate down.
         keys: &[KeySpec::range(1, -1, 1, EXCHANGE)],
         complexity: "O(1) for one key whose estimate is known, else O(N) in the keys, each of them slow",
@@ -86,6 +86,9 @@ pub(crate) const COMMANDS: &[Command] = &[
 
 const BROKEN: CommandError = CommandError::text("INVALIDOBJ Corrupted HLL object detected");
 
+const NO_SKETCH: CommandError =
+    CommandError::text("WRONGTYPE Key is not a valid HyperLogLog string value.");
+
 impl From<Invalid> for CommandError {
     fn from(_: Invalid) -> Self {
         BROKEN
@@ -102,9 +105,7 @@ fn sketch<'a>(cx: &'a Context<'_>, key: Key<'_>) -> Result<Option<Cow<'a, [u8]>>
         StringRef::Integer(n) => Cow::Owned(n.to_string().into_bytes()),
     };
     if hyperloglog::representation(&bytes).is_none() {
-        return Err(CommandError::text(
-            "WRONGTYPE Key is not a valid HyperLogLog string value.",
-        ));
+        return Err(NO_SKETCH);
     }
     Ok(Some(bytes))
 }
@@ -118,10 +119,13 @@ fn sketch_or_create<'a>(
     cx: &'a mut Context<'_>,
     key: Key<'_>,
 ) -> Result<(RawStringMut<'a>, bool), CommandError> {
-    let is_new = sketch(cx, key)?.is_none();
+    cx.expire_if_needed(key);
+    let is_new = !cx.exists(key);
     let mut string = cx.raw_string_or_create(key)?;
     if is_new {
         *string = hyperloglog::empty();
+    } else if hyperloglog::representation(&string).is_none() {
+        return Err(NO_SKETCH);
     }
     Ok((string, is_new))
 }

@@ -708,7 +708,7 @@ fn collect(cx: &mut Context<'_>, dirty_before: u64) {
                 arguments,
                 is_message: false,
             }));
-    } else if has_changed || flags.contains(Flags::MAY_REPLICATE) && !is_script(cx.registered) {
+    } else if has_changed || is_always_propagated(cx.registered) {
         let arguments = cx.args().to_owned();
         cx.worker.propagated.push(Propagated {
             database,
@@ -718,12 +718,13 @@ fn collect(cx: &mut Context<'_>, dirty_before: u64) {
     }
 }
 
-/// Scripts are propagated by what they did.
-fn is_script(registered: &Registered) -> bool {
-    registered
-        .command
-        .categories
-        .contains(super::Categories::SCRIPTING)
+/// Whether a command is propagated though it changes no key, as PUBLISH is. Scripts are by what they did, and what
+/// reads says itself when it has written something down.
+fn is_always_propagated(registered: &Registered) -> bool {
+    let command = registered.command;
+    command.flags.contains(Flags::MAY_REPLICATE)
+        && !command.flags.contains(Flags::READONLY)
+        && !command.categories.contains(super::Categories::SCRIPTING)
 }
 
 /// Runs a command inside another (EXEC, scripts, retries), under the locks that are held.

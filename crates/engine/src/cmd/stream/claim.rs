@@ -275,6 +275,8 @@ fn reply_claimed(out: &mut Reply<'_>, stream: &Stream, ids: &[StreamId], ids_onl
 
 fn xautoclaim(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     const COUNT_ERROR: CommandError = CommandError::text("ERR COUNT must be > 0");
+    // A key that is not there is missed whatever the arguments are.
+    let found = find(cx, 1, 2).map(drop);
     let min_idle_ms = parse_integer(cx.arg(4)).ok_or(CommandError::text(
         "ERR Invalid min-idle-time argument for XAUTOCLAIM",
     ))?;
@@ -296,7 +298,7 @@ fn xautoclaim(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         }
         at += 1;
     }
-    find(cx, 1, 2)?;
+    found?;
     let (key, name, consumer, now_ms) = (cx.key(1), cx.arg(2), cx.arg(3), cx.now_ms());
     let mut claims = Claims::new(cx, key.bytes, name);
     if let Some(mut stream) = cx.stream_mut(key)? {
