@@ -140,6 +140,9 @@ pub const RULES: &[RuleRow] = &[
     row("xinfo help", Rule::Shape, WORDS),
     row("xgroup help", Rule::Shape, WORDS),
     row("script help", Rule::Shape, WORDS),
+    row("function help", Rule::Shape, WORDS),
+    row("function list", Rule::Unordered, HASH_ORDER),
+    row("function dump", Rule::Shape, HASH_ORDER),
     row("slowlog help", Rule::Shape, WORDS),
     row("latency help", Rule::Shape, WORDS),
 ];
@@ -199,6 +202,22 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
     (
         "scripts that call commands that wait",
         "7.0.15 refuses them, since 7.2 they do not wait then",
+    ),
+    (
+        "XREADGROUP, XCLAIM and XAUTOCLAIM of a consumer that is not there",
+        "since 7.2 they make it though it gets nothing",
+    ),
+    (
+        "XGROUP with ENTRIESREAD, and XSETID below an ID that was deleted",
+        "newer versions count what a group lags behind more exactly, and refuse such an ID",
+    ),
+    (
+        "XREAD with + as ID",
+        "it is refused by 7.0.15; since 7.4 it stands for the last entry",
+    ),
+    (
+        "searches for places in no order, or for several places equally far away",
+        "which comes first is nobody's promise",
     ),
     (
         "error({}) in a script",

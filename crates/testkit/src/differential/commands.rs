@@ -18,11 +18,16 @@ pub enum Family {
     Script,
     PubSub,
     Server,
+    Stream,
+    Geo,
+    HyperLogLog,
+    Dump,
+    Function,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::String,
         Self::Bitmap,
         Self::List,
@@ -36,6 +41,11 @@ impl Family {
         Self::Script,
         Self::PubSub,
         Self::Server,
+        Self::Stream,
+        Self::Geo,
+        Self::HyperLogLog,
+        Self::Dump,
+        Self::Function,
     ];
 
     /// As on a command line.
@@ -54,6 +64,11 @@ impl Family {
             Self::Script => "script",
             Self::PubSub => "pubsub",
             Self::Server => "server",
+            Self::Stream => "stream",
+            Self::Geo => "geo",
+            Self::HyperLogLog => "hyperloglog",
+            Self::Dump => "dump",
+            Self::Function => "function",
         }
     }
 }
@@ -73,6 +88,9 @@ pub enum Form {
     Sweeping,
     /// Subscribes, or ends subscriptions: never on the main connection.
     Subscribing,
+    /// Names a consumer of a group, which is made before: since 7.2 one that gets nothing is made, too. Never mangled,
+    /// and never part of another call.
+    Consuming,
     /// Draws elements by chance from the collection under its key. Before it the whole collection
     /// is read, and after it the key is deleted if the call may have changed it.
     Draw {
@@ -128,6 +146,15 @@ const fn sweeping(weight: u32, template: &'static str) -> Row {
     }
 }
 
+const fn consuming(weight: u32, template: &'static str) -> Row {
+    Row {
+        family: Stream,
+        weight,
+        template,
+        form: Form::Consuming,
+    }
+}
+
 const fn subscribing(weight: u32, template: &'static str) -> Row {
     Row {
         family: PubSub,
@@ -153,8 +180,8 @@ const fn drawing(
 }
 
 use Family::{
-    Bitmap, Connection, Expire, Generic, Hash, List, PubSub, Script, Server, Set, SortedSet,
-    String, Transaction,
+    Bitmap, Connection, Dump, Expire, Function, Generic, Geo, Hash, HyperLogLog, List, PubSub,
+    Script, Server, Set, SortedSet, Stream, String, Transaction,
 };
 
 /// Every form of call.
@@ -621,6 +648,178 @@ pub const ROWS: &[Row] = &[
     careful(Server, 1, "SLOWLOG (LEN junk|HELP|unknown|GET 'x)"),
     careful(Server, 1, "MEMORY USAGE key [SAMPLES count|junk]"),
     careful(Server, 1, "MEMORY (HELP|unknown)"),
+    plain(
+        Stream,
+        18,
+        "XADD stream [NOMKSTREAM] [(MAXLEN|MINID) '= threshold] new-id (field value)...",
+    ),
+    plain(Stream, 3, "XADD stream stream-id (field value)..."),
+    plain(
+        Stream,
+        2,
+        "XADD stream (NOMKSTREAM|(MAXLEN|MINID) ['=] threshold|LIMIT count)... new-id field value",
+    ),
+    plain(Stream, 4, "XLEN stream"),
+    plain(Stream, 8, "XRANGE stream range-id range-id [COUNT count]"),
+    plain(
+        Stream,
+        8,
+        "XREVRANGE stream range-id range-id [COUNT count]",
+    ),
+    plain(Stream, 5, "XDEL stream stream-id..."),
+    plain(
+        Stream,
+        3,
+        "XTRIM stream (MAXLEN|MINID) ['=] threshold [LIMIT count]",
+    ),
+    plain(
+        Stream,
+        3,
+        "XSETID stream far-id [ENTRIESADDED ('0|'5|'100|'x) MAXDELETEDID stream-id]",
+    ),
+    plain(
+        Stream,
+        6,
+        "XREAD [COUNT count] STREAMS stream ('$|stream-id)",
+    ),
+    plain(
+        Stream,
+        2,
+        "XREAD [COUNT count] STREAMS stream stream stream-id stream-id",
+    ),
+    blocking(
+        Stream,
+        3,
+        "XREAD [COUNT count] BLOCK 1 STREAMS stream ('$|stream-id)",
+    ),
+    plain(
+        Stream,
+        6,
+        "XGROUP CREATE stream group ('$|stream-id) [MKSTREAM] [ENTRIESREAD ('-1|'x)]",
+    ),
+    plain(
+        Stream,
+        2,
+        "XGROUP SETID stream group ('$|stream-id) [ENTRIESREAD ('-1|'x)]",
+    ),
+    plain(Stream, 1, "XGROUP DESTROY stream group"),
+    plain(Stream, 2, "XGROUP CREATECONSUMER stream group consumer"),
+    plain(Stream, 1, "XGROUP DELCONSUMER stream group consumer"),
+    careful(Stream, 1, "XGROUP (HELP|unknown)"),
+    consuming(
+        12,
+        "XREADGROUP GROUP group consumer [COUNT count] [NOACK] STREAMS stream ('>|'>|stream-id)",
+    ),
+    plain(Stream, 6, "XACK stream group stream-id..."),
+    consuming(
+        4,
+        "XCLAIM stream group consumer min-idle stream-id... [IDLE idle|TIME claim-time] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID stream-id]",
+    ),
+    consuming(
+        4,
+        "XAUTOCLAIM stream group consumer min-idle stream-id [COUNT count] [JUSTID]",
+    ),
+    plain(Stream, 4, "XPENDING stream group"),
+    plain(
+        Stream,
+        4,
+        "XPENDING stream group [IDLE min-idle] range-id range-id count [consumer]",
+    ),
+    plain(Stream, 3, "XINFO STREAM stream [FULL [COUNT count]]"),
+    plain(Stream, 2, "XINFO GROUPS stream"),
+    plain(Stream, 2, "XINFO CONSUMERS stream group"),
+    careful(Stream, 1, "XINFO (HELP|unknown)"),
+    plain(Geo, 12, "GEOADD geo [NX|XX] [CH] (position member)..."),
+    plain(Geo, 5, "GEODIST geo member member [unit]"),
+    plain(Geo, 4, "GEOHASH geo member..."),
+    plain(Geo, 4, "GEOPOS geo member..."),
+    plain(
+        Geo,
+        8,
+        "GEOSEARCH geo (FROMMEMBER member|FROMLONLAT position) (BYRADIUS radius unit|BYBOX radius radius unit) (ASC|DESC) [COUNT count] [WITHCOORD] [WITHDIST] [WITHHASH]",
+    ),
+    plain(
+        Geo,
+        2,
+        "GEOSEARCH geo (FROMMEMBER member|FROMLONLAT position|BYRADIUS radius unit|BYBOX radius radius unit|ASC|DESC|COUNT count|WITHDIST)... ASC",
+    ),
+    plain(
+        Geo,
+        4,
+        "GEOSEARCHSTORE geo geo (FROMMEMBER member|FROMLONLAT position) (BYRADIUS radius unit|BYBOX radius radius unit) [ASC|DESC] [COUNT count]",
+    ),
+    plain(
+        Geo,
+        3,
+        "GEOSEARCHSTORE zset geo FROMLONLAT position BYRADIUS radius unit STOREDIST",
+    ),
+    plain(
+        Geo,
+        3,
+        "(GEORADIUS|GEORADIUS_RO) geo position radius unit [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count] (ASC|DESC)",
+    ),
+    plain(
+        Geo,
+        3,
+        "(GEORADIUSBYMEMBER|GEORADIUSBYMEMBER_RO) geo member radius unit [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count] (ASC|DESC)",
+    ),
+    plain(
+        Geo,
+        2,
+        "GEORADIUS geo position radius unit [COUNT count] (STORE geo|STOREDIST zset)",
+    ),
+    plain(
+        Geo,
+        2,
+        "GEORADIUSBYMEMBER geo member radius unit [COUNT count] (STORE geo|STOREDIST zset)",
+    ),
+    plain(HyperLogLog, 10, "PFADD hll value..."),
+    plain(HyperLogLog, 4, "PFADD hll member..."),
+    plain(HyperLogLog, 1, "PFADD hll"),
+    plain(HyperLogLog, 6, "PFCOUNT hll..."),
+    plain(HyperLogLog, 4, "PFMERGE hll hll..."),
+    plain(HyperLogLog, 2, "GET hll"),
+    plain(Dump, 2, "DUMP key"),
+    careful(
+        Dump,
+        6,
+        "RESTORE key 0 payload [REPLACE] [IDLETIME seconds-idle|FREQ frequency]",
+    ),
+    careful(Dump, 3, "RESTORE key milliseconds payload [REPLACE]"),
+    careful(
+        Dump,
+        2,
+        "RESTORE key unix-milliseconds payload ABSTTL [REPLACE]",
+    ),
+    careful(
+        Dump,
+        2,
+        "RESTORE key (0|junk) (payload|junk|value) (REPLACE|ABSTTL|IDLETIME count|FREQ count|junk)...",
+    ),
+    careful(Function, 5, "FUNCTION LOAD [REPLACE] library"),
+    careful(Function, 1, "FUNCTION LOAD junk library"),
+    careful(Function, 2, "FUNCTION DELETE library-name"),
+    careful(Function, 1, "FUNCTION FLUSH [SYNC|ASYNC|junk]"),
+    careful(
+        Function,
+        2,
+        "FUNCTION LIST [LIBRARYNAME library-name] [WITHCODE]",
+    ),
+    careful(Function, 1, "FUNCTION LIST junk"),
+    careful(Function, 1, "FUNCTION STATS"),
+    careful(Function, 1, "FUNCTION DUMP"),
+    careful(
+        Function,
+        1,
+        "FUNCTION RESTORE (junk|payload) [FLUSH|APPEND|REPLACE|junk]",
+    ),
+    careful(Function, 1, "FUNCTION (HELP|KILL|unknown)"),
+    plain(Function, 2, "(FCALL|FCALL_RO) function count key [value]"),
+    plain(
+        Function,
+        3,
+        "(FCALL|FCALL_RO) function 1 key (GET|TYPE|INCR|'lpush) key",
+    ),
 ];
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::versions::has_changed;
 #[derive(Debug)]
 pub struct Generator {
     pub(super) rng: Rng,
-    pools: Pools,
+    pub(super) pools: Pools,
     rows: Vec<Drawable>,
     total_weight: u32,
     /// Which families calls come from; all when empty.
@@ -87,6 +87,7 @@ impl Generator {
             62..66 if self.has(Family::PubSub) => self.messages(),
             66..70 if self.has(Family::Transaction) => self.watching(),
             70 if self.has(Family::Server) => self.hash_limit(),
+            71..76 if self.has(Family::Function) => self.function_call(),
             _ => self.single(),
         }
     }
@@ -104,6 +105,7 @@ impl Generator {
         match self.rows[row].row.form {
             Form::Draw { read, removes } => draw_step(words, read, removes),
             Form::Sweeping => Step::main(StepKind::Plain, vec![sweep(), words]),
+            Form::Consuming => Step::main(StepKind::Plain, vec![make_consumer(&words), words]),
             _ => Step::main(StepKind::Plain, vec![words]),
         }
     }
@@ -114,7 +116,7 @@ impl Generator {
             let is_apart = matches!(row.family, Family::Transaction | Family::Connection);
             let is_apart_form = matches!(
                 row.form,
-                Form::Draw { .. } | Form::Subscribing | Form::Sweeping
+                Form::Draw { .. } | Form::Subscribing | Form::Sweeping | Form::Consuming
             );
             !is_apart && !is_apart_form
         };
@@ -174,7 +176,8 @@ impl Generator {
         });
         if row.form == Form::Plain {
             // Keys of ranges by name are never replaced by others.
-            let fixed = if row.template.contains("lex ") { 2 } else { 1 };
+            let is_apart = row.template.contains("lex ") || row.family == Family::Geo;
+            let fixed = if is_apart { 2 } else { 1 };
             mangle(&mut words, fixed, literals, &mut self.rng);
         }
         match words[0].to_ascii_uppercase().as_slice() {
@@ -199,6 +202,21 @@ fn sweep() -> Words {
     [&b"SCAN"[..], b"0", b"COUNT", b"10000"]
         .map(<[u8]>::to_vec)
         .to_vec()
+}
+
+/// Makes the consumer that a call of XREADGROUP, XCLAIM or XAUTOCLAIM names.
+fn make_consumer(call: &Words) -> Words {
+    let streams = call.iter().position(|word| word == b"STREAMS");
+    let (key, group) = match streams {
+        Some(at) => (at + 1, 2),
+        None => (1, 2),
+    };
+    let consumer = group + 1;
+    let mut command = [&b"XGROUP"[..], b"CREATECONSUMER"]
+        .map(<[u8]>::to_vec)
+        .to_vec();
+    command.extend([key, group, consumer].map(|at| call[at].clone()));
+    command
 }
 
 fn draw_step(words: Words, read: &'static str, removes: bool) -> Step {

@@ -460,6 +460,7 @@ impl Side {
         self.others.clear();
         self.control.command(&["FLUSHALL"])?;
         self.control.command(&["SCRIPT", "FLUSH"])?;
+        self.control.command(&["FUNCTION", "FLUSH"])?;
         let mut set = vec!["CONFIG", "SET"];
         set.extend(self.limits.iter().flat_map(|&(name, value)| [name, value]));
         self.control.command(&set)?;

@@ -11,7 +11,7 @@ pub const DATABASES: u8 = 4;
 /// Keys in use a type. Few, so that calls meet what earlier calls left.
 const KEYS_PER_TYPE: u8 = 4;
 
-const TYPES: &[&str] = &["string", "list", "hash", "set", "zset"];
+const TYPES: &[&str] = &["string", "list", "hash", "set", "zset", "stream", "hll"];
 
 /// What words are replaced by when a call is spoilt.
 pub const JUNK: &[&[u8]] = &[
@@ -404,6 +404,57 @@ const DIGESTS: &[&[u8]] = &[
     b"short",
 ];
 
+/// Not a time between, after which entries would be idle at one server and not yet at the other.
+const IDLE_TIMES: &[&[u8]] = &[b"0", b"0", b"0", b"1000000000", b"-1", b"x"];
+
+/// From the middle of the steps in which times are compared (`crate::streams`).
+const CLAIMED_IDLE_TIMES: &[&[u8]] = &[b"5000", b"105000", b"x"];
+
+const POSITIONS: &[&[&[u8]]] = &[
+    &[b"0", b"0"],
+    &[b"180", b"85.05112878"],
+    &[b"-180", b"-85.05112878"],
+    &[b"180.0001", b"0"],
+    &[b"0", b"86"],
+    &[b"x", b"1"],
+    &[b"nan", b"1"],
+    &[b"1", b"inf"],
+];
+
+const RADII: &[&[u8]] = &[
+    b"0", b"1", b"100", b"500.5", b"1000", b"100000", b"5000000", b"1e7", b"-1", b"x", b"nan",
+];
+
+/// What redis-server 7.0.15 answers to DUMP: a number, a text, a list, a hash, two sets, a sorted set, a HyperLogLog,
+/// and a stream with a group; and one of these spoilt.
+const PAYLOADS: &[&[u8]] = &[
+    b"\x00\xc190\x0a\x00\x9d\x94\xea'\x93\xfc\x08\xb9",
+    b"\x00\x05hello\x0a\x00cr\xdfve4 \x0a",
+    b"\x12\x01\x02\x0f\x0f\x00\x00\x00\x03\x00\x81a\x02\x81b\x02\x03\x01\xff\x0a\x00\xdc\xa1\xe6}P\x05PH",
+    b"\x10\x14\x14\x00\x00\x00\x04\x00\x82f1\x03\x81a\x02\x82f2\x03\x02\x01\xff\x0a\x00\xc6\x18\xce[*\x03e\x08",
+    b"\x0b\x0e\x02\x00\x00\x00\x03\x00\x00\x00\x01\x00\x02\x00\x03\x00\x0a\x00\xa5\x02\x5c\xe2mnM\x1b",
+    b"\x02\x03\x01c\x01a\x01b\x0a\x00\xd5\x1b\xc2\xf0\x96\x8ei\xc3",
+    b"\x11\x14\x14\x00\x00\x00\x04\x00\x81a\x02\x01\x01\x81b\x02\x832.5\x04\xff\x0a\x00\xd4Ln\xa4\xf6D\xd9\xd7",
+    b"\x00\x1bHYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80`\xf3\x80P\xb1\x84K\xfb\x80BZ\x0a\x00\x9fY\x0c\x06\xb6IpI",
+    b"\x13\x01\x10\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01((\x00\x00\x00\x0f\x00\x02\x01\x00\x01\x01\x01\x81a\x02\x00\x01\x02\x01\x00\x01\x00\x01\x81b\x02\x04\x01\x02\x01\x01\x01\x00\x01\x81c\x02\x04\x01\xff\x02\x02\x01\x01\x01\x00\x00\x02\x01\x02g1\x01\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\xf4\x11\x04\xff\xa1\x01\x00\x00\x01\x01\x05alice\xf4\x11\x04\xff\xa1\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x0a\x00\x95!\xb2<r\x83\xb0\xfc",
+    b"\x00\x05jello\x0a\x00cr\xdfve4 \x0a",
+];
+
+/// Each has one function at most: the order of several is the hash table's.
+const LIBRARIES: &[&[u8]] = &[
+    b"#!lua name=one\nredis.register_function('pass', function(keys, args) return redis.call(unpack(args)) end)",
+    b"#!lua name=one\nredis.register_function('pass', function(keys, args) return {keys, args} end)",
+    b"#!lua name=two\nredis.register_function{function_name='read', flags={'no-writes'}, description='reads', callback=function(keys, args) return redis.pcall(unpack(args)) end}",
+    b"#!lua name=three\nredis.register_function('PASS', function() return 3 end)",
+    b"#!lua name=four\nredis.register_function('count', function(keys) n = (n or 0) + 1 return n end)",
+    b"#!lua name=five\nlocal n = 0 redis.register_function('count', function(keys) n = n + 1 return n end)",
+    b"#!lua name=two\nbad (",
+    b"#!lua name=two\nreturn 1",
+    b"#!lua name=a-b\nreturn 1",
+    b"#!lua\nreturn 1",
+    b"return 1",
+];
+
 /// One of a pool.
 pub fn pick(rng: &mut Rng, pool: &[&[u8]]) -> Vec<u8> {
     pool[rng.usize(..pool.len())].to_vec()
@@ -416,6 +467,8 @@ pub struct Pools {
     expiries: u64,
     /// How many keys the call that is being drawn has named behind a number of keys.
     numkeys: usize,
+    /// How many IDs of streams were drawn that are greater than those before.
+    stream_ids: u64,
 }
 
 impl Pools {
@@ -424,6 +477,32 @@ impl Pools {
         Self {
             expiries: 0,
             numkeys: 1,
+            stream_ids: 0,
+        }
+    }
+
+    /// An ID for XADD, greater than all that were drawn before.
+    pub fn new_stream_id(&mut self, rng: &mut Rng) -> Vec<u8> {
+        self.stream_ids += rng.u64(0..2);
+        let (ms, sequence) = (self.stream_ids / 3 + 1, self.stream_ids % 3);
+        match rng.u8(..) {
+            0..40 => format!("{ms}-*"),
+            40..50 => ms.to_string(),
+            _ => format!("{ms}-{sequence}"),
+        }
+        .into_bytes()
+    }
+
+    /// An ID that may be one of a stream.
+    fn stream_id(&self, rng: &mut Rng) -> Vec<u8> {
+        let back = rng.u64(0..100).min(rng.u64(0..100));
+        let near = self.stream_ids.saturating_sub(back);
+        let (ms, sequence) = (near / 3 + 1, near % 3);
+        match rng.u8(..) {
+            0..10 => pick(rng, &[b"0", b"0-1", b"x", b"1-x", b"", b"-1", b"1-*"]),
+            10..50 => b"0".to_vec(),
+            50..80 => ms.to_string().into_bytes(),
+            _ => format!("{ms}-{sequence}").into_bytes(),
         }
     }
 
@@ -469,6 +548,27 @@ impl Pools {
                 out.extend((0..self.numkeys).map(|_| pick(rng, DOUBLES)));
                 return;
             }
+            "position" => {
+                out.extend(position(rng));
+                return;
+            }
+            "new-id" => self.new_stream_id(rng),
+            "far-id" => {
+                // Beyond all IDs that may have been deleted: since 7.2 nearer ones are refused.
+                self.stream_ids += 9;
+                self.new_stream_id(rng)
+            }
+            "stream-id" => self.stream_id(rng),
+            "range-id" => match rng.u8(..) {
+                0..80 => b"-".to_vec(),
+                80..160 => b"+".to_vec(),
+                160..190 => [b"(", self.stream_id(rng).as_slice()].concat(),
+                _ => self.stream_id(rng),
+            },
+            "threshold" => match rng.bool() {
+                true => rng.u8(..30).to_string().into_bytes(),
+                false => self.stream_id(rng),
+            },
             "seconds" => self.relative_time(rng, 1),
             "milliseconds" => self.relative_time(rng, 1000),
             other => one_word(other, rng),
@@ -477,14 +577,32 @@ impl Pools {
     }
 }
 
+/// A longitude and a latitude. No two members are equally far from anywhere: in which order they would come is
+/// nobody's promise.
+fn position(rng: &mut Rng) -> Words {
+    let mut near = |middle: f64, span: f64| {
+        let value = middle + (rng.f64() - 0.5) * span;
+        format!("{value:.6}").into_bytes()
+    };
+    let near_palermo = [near(13.36, 3.0), near(38.11, 3.0)];
+    let anywhere = [near(0.0, 360.0), near(0.0, 170.0)];
+    match rng.u8(..) {
+        0..8 => {
+            let position = POSITIONS[rng.usize(..POSITIONS.len())];
+            position.iter().map(|word| word.to_vec()).collect()
+        }
+        8..180 => near_palermo.into(),
+        _ => anywhere.into(),
+    }
+}
+
 fn one_word(kind: &'static str, rng: &mut Rng) -> Vec<u8> {
     if let Some(&(_, pool)) = NAMED_POOLS.iter().find(|&&(name, _)| name == kind) {
         return pick(rng, pool);
     }
     match kind {
-        "key" | "string" | "list" | "hash" | "set" | "zset" | "lex" | "queue" | "text" => {
-            typed_key(kind, rng)
-        }
+        "key" | "string" | "list" | "hash" | "set" | "zset" | "lex" | "queue" | "text"
+        | "stream" | "geo" | "hll" => typed_key(kind, rng),
         "value" => match rng.u8(..20) {
             0 => vec![b'x'; rng.usize(66..400)],
             1..3 => rng.i64(-1000..100_000).to_string().into_bytes(),
@@ -518,6 +636,27 @@ const NAMED_POOLS: &[(&str, &[&[u8]])] = &[
     ("channel", CHANNELS),
     ("channel-pattern", CHANNEL_PATTERNS),
     ("count", COUNTS),
+    ("claim-time", &[b"0", b"4102444800000", b"x"]),
+    ("consumer", &[b"alice", b"bob", b"carol", b""]),
+    ("frequency", &[b"0", b"5", b"255", b"256", b"-1", b"x"]),
+    (
+        "function",
+        &[b"pass", b"Pass", b"read", b"count", b"nosuch", b""],
+    ),
+    ("group", &[b"workers", b"workers", b"others", b""]),
+    ("idle", CLAIMED_IDLE_TIMES),
+    ("library", LIBRARIES),
+    (
+        "library-name",
+        &[
+            b"one", b"two", b"three", b"four", b"five", b"ONE", b"nosuch", b"",
+        ],
+    ),
+    ("min-idle", IDLE_TIMES),
+    ("payload", PAYLOADS),
+    ("radius", RADII),
+    ("seconds-idle", &[b"0", b"100", b"-1", b"x"]),
+    ("unit", &[b"m", b"km", b"ft", b"mi", b"KM", b"x"]),
     ("cursor", &[b"0", b"0", b"0", b"0", b"x", b"1.5"]),
     ("digest", DIGESTS),
     ("double", DOUBLES),
@@ -549,7 +688,7 @@ const NAMED_POOLS: &[(&str, &[&[u8]])] = &[
     (
         "type",
         &[
-            b"string", b"list", b"hash", b"set", b"zset", b"none", b"SET", b"nosuch",
+            b"string", b"list", b"hash", b"set", b"zset", b"stream", b"none", b"SET", b"nosuch",
         ],
     ),
     ("unix-milliseconds", UNIX_MILLISECONDS),
@@ -565,7 +704,8 @@ pub fn typed_key(kind: &str, rng: &mut Rng) -> Vec<u8> {
     if kind == "lex" && rng.u8(..) < 12 {
         return b"text:0".to_vec();
     }
-    if matches!(kind, "lex" | "queue" | "text") {
+    // Sorted sets of places have no scores that are not places.
+    if matches!(kind, "lex" | "queue" | "text" | "geo") {
         return format!("{kind}:{}", rng.u8(..KEYS_PER_TYPE)).into_bytes();
     }
     match rng.u8(..100) {

@@ -142,9 +142,11 @@ impl Generator {
         if kind < 55 {
             let inner = self.plain_call();
             // The versions differ about commands that wait (see `NOT_ASKED`).
-            let waits = WAITING
-                .iter()
-                .any(|name| inner[0].eq_ignore_ascii_case(name.as_bytes()));
+            let is_any = |word: &[u8]| {
+                let mut names = WAITING.iter();
+                names.any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+            };
+            let waits = is_any(&inner[0]) || inner.iter().any(|word| word == b"BLOCK");
             call.extend(if waits { words(&[b"PING"]) } else { inner });
         } else if kind < 70 {
             call.extend(self.exact_call());
@@ -153,6 +155,18 @@ impl Generator {
             call.extend((0..arguments).map(|_| pick(&mut self.rng, JUNK)));
         }
         call
+    }
+
+    /// A function of a library that passes a call on.
+    pub(super) fn function_call(&mut self) -> Step {
+        let name: &[u8] = match self.rng.u8(..10) {
+            0 => b"FCALL_RO",
+            _ => b"FCALL",
+        };
+        let function = pick(&mut self.rng, &[b"pass", b"pass", b"read"]);
+        let mut call = words(&[name, &function, b"0"]);
+        call.extend(self.exact_call());
+        Step::main(StepKind::Plain, vec![call])
     }
 
     /// One or two clients wait, and another one does things that may serve them.
@@ -207,6 +221,10 @@ impl Generator {
         let key = keys[self.rng.usize(..keys.len())].clone();
         let other = self.key("key");
         let delete = words(&[b"DEL", &key]);
+        if key.starts_with(b"stream") && self.rng.bool() {
+            let id = self.pools.new_stream_id(&mut self.rng);
+            return vec![words(&[b"XADD", &key, &id, b"f", b"v"])];
+        }
         let database = self.rng.u8(..DATABASES).to_string();
         match self.rng.u8(..16) {
             0..3 => vec![words(&[b"RPUSH", &key, b"a"])],
@@ -304,6 +322,10 @@ fn pick_text(generator: &mut Generator, pool: &[&str]) -> Vec<u8> {
 
 /// Puts zero where a blocking call has its timeout.
 fn wait_for_ever(call: &mut Words) {
+    if let Some(at) = call.iter().position(|word| word == b"BLOCK") {
+        call[at + 1] = b"0".to_vec();
+        return;
+    }
     let is_first = matches!(call[0].as_slice(), b"BLMPOP" | b"BZMPOP");
     let at = if is_first { 1 } else { call.len() - 1 };
     // What is refused may stay.

@@ -57,6 +57,7 @@ fn keys_difference(expected: &mut Client, actual: &mut Client) -> io::Result<Opt
             "hash" => about(&["HGETALL"], &[]),
             "set" => about(&["SMEMBERS"], &[]),
             "zset" => about(&["ZRANGE"], &["0", "-1", "WITHSCORES"]),
+            "stream" => about(&["XINFO", "STREAM"], &["FULL", "COUNT", "0"]),
             _ => about(&["GET"], &[]),
         });
     }
