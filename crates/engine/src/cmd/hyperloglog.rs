@@ -97,7 +97,12 @@ impl From<Invalid> for CommandError {
 
 /// The sketch under a key; `None` if there is none.
 fn sketch<'a>(cx: &'a Context<'_>, key: Key<'_>) -> Result<Option<Cow<'a, [u8]>>, CommandError> {
-    let Some(string) = cx.string(key)? else {
+    checked(cx.string(key)?)
+}
+
+/// The bytes of a string, if there is one, unless they are no sketch.
+fn checked(string: Option<StringRef<'_>>) -> Result<Option<Cow<'_, [u8]>>, CommandError> {
+    let Some(string) = string else {
         return Ok(None);
     };
     let bytes = match string {
@@ -120,12 +125,10 @@ fn sketch_or_create<'a>(
     key: Key<'_>,
 ) -> Result<(RawStringMut<'a>, bool), CommandError> {
     cx.expire_if_needed(key);
-    let is_new = !cx.exists(key);
+    let is_new = checked(cx.string_to_write(key)?)?.is_none();
     let mut string = cx.raw_string_or_create(key)?;
     if is_new {
         *string = hyperloglog::empty();
-    } else if hyperloglog::representation(&string).is_none() {
-        return Err(NO_SKETCH);
     }
     Ok((string, is_new))
 }

@@ -157,14 +157,15 @@ const NO_STREAM: CommandError = CommandError::text(
 
 fn create(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let options = Options::parse(cx, true)?;
-    if cx.argc() > 8 {
-        return Err(bad_form(cx));
-    }
     let (key, name, id) = (cx.key(2), cx.arg(3), cx.arg(4));
     let last_id = match cx.stream_mut(key)? {
         None if !options.makes_stream => return Err(NO_STREAM),
         stream => stream.map(|stream| stream.last_id()),
     };
+    // An option may have come twice.
+    if cx.argc() > 8 {
+        return Err(bad_form(cx));
+    }
     let begin = match id {
         b"$" => last_id.unwrap_or_default(),
         id => strict_id(id)?,
@@ -201,11 +202,12 @@ fn with_group<R>(
 
 fn set_id(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let options = Options::parse(cx, false)?;
-    if cx.argc() > 7 {
-        return Err(bad_form(cx));
-    }
+    let wrong_form = (cx.argc() > 7).then(|| bad_form(cx));
     let (name, id) = (cx.arg(3), cx.arg(4));
     with_group(cx, |stream| {
+        if let Some(error) = wrong_form {
+            return Err(error);
+        }
         let last_id = match id {
             b"$" => stream.last_id(),
             id => id_or_extreme(id, 0)?,
