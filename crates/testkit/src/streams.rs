@@ -38,6 +38,46 @@ pub(crate) fn comparable(reply: &Reply) -> Reply {
     }
 }
 
+/// The reply with the lag of every group as it is in `newer` where that is nothing: since 7.2 no group lags behind an
+/// empty stream.
+pub(crate) fn with_lag_of_empty(older: &Reply, newer: &Reply) -> Reply {
+    match (older, newer) {
+        (Reply::Array(elements), Reply::Array(others)) if elements.len() == others.len() => {
+            let mut is_lag = false;
+            let pairs = elements.iter().zip(others);
+            Reply::Array(
+                pairs
+                    .map(|(older, newer)| {
+                        let takes_newer = is_lag && *newer == Reply::Integer(0);
+                        is_lag = is_any(older, &[b"lag"]);
+                        if takes_newer {
+                            newer.clone()
+                        } else {
+                            with_lag_of_empty(older, newer)
+                        }
+                    })
+                    .collect(),
+            )
+        }
+        (Reply::Map(pairs), Reply::Map(others)) if pairs.len() == others.len() => {
+            let both = pairs.iter().zip(others);
+            Reply::Map(
+                both.map(|((name, older), (_, newer))| {
+                    let takes_newer = is_any(name, &[b"lag"]) && *newer == Reply::Integer(0);
+                    let value = if takes_newer {
+                        newer.clone()
+                    } else {
+                        with_lag_of_empty(older, newer)
+                    };
+                    (name.clone(), value)
+                })
+                .collect(),
+            )
+        }
+        _ => older.clone(),
+    }
+}
+
 fn comparable_elements(elements: &[Reply]) -> Vec<Reply> {
     // A pending entry: ID, perhaps its consumer, a time, how often it was delivered.
     if let [

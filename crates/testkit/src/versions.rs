@@ -2,6 +2,7 @@
 //! ask, and 8.0, whose behaviour Oxidis has. Each row lets exactly the new answer stand for the old one.
 
 use crate::Reply;
+use crate::streams::{comparable, with_lag_of_empty};
 
 /// One change between the versions.
 #[derive(Debug)]
@@ -96,6 +97,14 @@ pub const CHANGES: &[Change] = &[
             words.iter().any(|word| word.ends_with(b"-*"))
                 && is(old, "ERR Elements are too large to be stored")
                 && starts(new, "ERR The ID specified in XADD is equal or smaller")
+        },
+    },
+    Change {
+        commands: &["xinfo"],
+        reason: "since 7.2 no group lags behind an empty stream",
+        is_it: |_, old, new| {
+            let (old, new) = (comparable(old), comparable(new));
+            old != new && with_lag_of_empty(&old, &new) == new
         },
     },
     Change {

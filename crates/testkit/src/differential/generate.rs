@@ -186,6 +186,7 @@ impl Generator {
                 drop_doubles(&mut words, 2, 1);
                 keep_few_with_xx(&mut words);
             }
+            b"GEOADD" => drop_doubles(&mut words, 3, 2),
             b"SADD" => drop_doubles(&mut words, 1, 0),
             _ => {}
         }
@@ -247,8 +248,8 @@ fn drop_doubles(words: &mut Words, group: usize, name: usize) {
     const FEW_WORDS: usize = 3;
     if words.len() > FEW_WORDS {
         let mut seen = HashSet::new();
-        // Options of ZADD make one word more, or as many as a pair: neither does harm.
-        let start = 2 + words.len() % group;
+        // Options of ZADD and GEOADD make some words more, or as many as a group: neither does harm.
+        let start = 2 + (words.len() - 2) % group;
         let groups: Vec<Vec<u8>> = words.split_off(start);
         let fresh = groups
             .chunks(group)
