@@ -132,8 +132,11 @@ impl AppendDirectory {
                     .take(MANIFEST_MAX_BYTES)
                     .read_to_string(&mut text)
                     .map_err(|error| format!("{}: {error}", path.display()))?;
-                Manifest::parse(&text)
-                    .map_err(|(line, error)| format!("{}: line {line}: {error}", path.display()))?
+                let manifest = Manifest::parse(&text)
+                    .map_err(|(line, error)| format!("{}: line {line}: {error}", path.display()))?;
+                finish_upgrade(&shared, &manifest)
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
+                manifest
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 upgrade(&shared).map_err(|error| format!("{}: {error}", path.display()))?
@@ -243,15 +246,42 @@ fn upgrade(shared: &Shared) -> io::Result<Manifest> {
         sequence: 1,
         kind: Kind::Base,
     });
-    // The manifest comes first, as in Redis: a crash in between leaves one that names a missing file, which stops
-    // the next start; the other order would leave data that nobody looks for.
+    // The manifest comes first, as in Redis: after a crash in between, the next start goes on from there. The other
+    // order would leave data that nobody looks for.
     shared.write_manifest(&manifest)?;
-    shared
-        .storage
-        .rename(&old, &shared.path(&shared.names.base_name))?;
-    shared.storage.sync_directory(&shared.directory)?;
-    shared.storage.sync_directory(&shared.names.parent)?;
+    move_old(shared)?;
     Ok(manifest)
+}
+
+/// Goes on with an upgrade that was interrupted: the manifest has the old file already, the directory not yet.
+fn finish_upgrade(shared: &Shared, manifest: &Manifest) -> io::Result<()> {
+    let base_name = &shared.names.base_name;
+    let is_of_upgrade = manifest.incremental.is_empty()
+        && manifest
+            .base
+            .as_ref()
+            .is_some_and(|base| base.name == *base_name);
+    let is_there = |path: &Path| match shared.storage.read(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    };
+    if is_of_upgrade
+        && !is_there(&shared.path(base_name))?
+        && is_there(&shared.names.parent.join(base_name))?
+    {
+        move_old(shared)?;
+    }
+    Ok(())
+}
+
+/// Moves the file of a version before 7.0 to the others.
+fn move_old(shared: &Shared) -> io::Result<()> {
+    let base_name = &shared.names.base_name;
+    let old = shared.names.parent.join(base_name);
+    shared.storage.rename(&old, &shared.path(base_name))?;
+    shared.storage.sync_directory(&shared.directory)?;
+    shared.storage.sync_directory(&shared.names.parent)
 }
 
 fn broken() -> String {

@@ -43,7 +43,7 @@ pub enum ManifestError {
     #[error("Found an empty AOF manifest")]
     Empty,
     /// A line is longer than any can be, or not ended.
-    #[error("Line too long")]
+    #[error("The AOF manifest file contains too long line")]
     LineTooLong,
     /// A line is not of the form of one, or contradicts those before it.
     #[error("Invalid AOF manifest file format")]
