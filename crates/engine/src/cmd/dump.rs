@@ -8,6 +8,7 @@ use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, Group, KeyFlags,
     KeySpec, Reply,
 };
+use crate::config::LogLevel;
 use crate::keyspace::access::of_idle_seconds;
 use crate::keyspace::value_of;
 use crate::snapshot::{RestoreError, SaveOptions, SnapshotCodec};
@@ -159,7 +160,11 @@ fn restore(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             RestoreError::Footer => {
                 CommandError::text("ERR DUMP payload version or checksum are wrong")
             }
-            RestoreError::Data(_) => CommandError::text("ERR Bad data format"),
+            RestoreError::Data(reason) => {
+                let line = format!("RESTORE was given damaged data: {reason}");
+                cx.engine().host.log(LogLevel::Warning, &line);
+                CommandError::text("ERR Bad data format")
+            }
         })?;
     if expire_ms.is_some_and(|at| at <= cx.now_ms()) {
         if existed {

@@ -48,6 +48,9 @@ pub enum ManifestError {
     /// A line is not of the form of one, or contradicts those before it.
     #[error("Invalid AOF manifest file format")]
     Format,
+    /// A file is of a kind that is not known.
+    #[error("Unknown AOF file type")]
+    Kind,
     /// There are two bases.
     #[error("Found duplicate base file information")]
     TwoBases,
@@ -92,7 +95,7 @@ impl Manifest {
         if line.len() >= LINE_MAX_BYTES || !line.ends_with('\n') {
             return Err(ManifestError::LineTooLong);
         }
-        let part = parse_part(line.trim_end()).ok_or(ManifestError::Format)?;
+        let part = parse_part(line.trim_end())?;
         match part.kind {
             Kind::Base if self.base.is_some() => return Err(ManifestError::TwoBases),
             Kind::Base => self.base = Some(part),
@@ -130,17 +133,17 @@ impl Manifest {
 }
 
 /// Pairs of a name and a value, in any order; unknown ones are passed over, as Redis does.
-fn parse_part(line: &str) -> Option<Part> {
-    let line = line.as_bytes();
-    let words = oxidis_resp::inline::split(line).ok()?;
+fn parse_part(line: &str) -> Result<Part, ManifestError> {
+    let form = || ManifestError::Format;
+    let words = oxidis_resp::inline::split(line.as_bytes()).map_err(|_| form())?;
     if words.len() < 6 || words.len() % 2 != 0 {
-        return None;
+        return Err(form());
     }
     let (mut name, mut sequence, mut kind) = (None, None, None);
     for pair in words.chunks_exact(2) {
-        let value = std::str::from_utf8(&pair[1]).ok()?;
+        let value = std::str::from_utf8(&pair[1]).map_err(|_| form())?;
         match pair[0].to_ascii_lowercase().as_slice() {
-            b"file" if value.contains(['/', '\\']) || value.is_empty() => return None,
+            b"file" if value.contains(['/', '\\']) || value.is_empty() => return Err(form()),
             b"file" => name = Some(value.to_owned()),
             b"seq" => sequence = value.parse().ok(),
             b"type" => {
@@ -148,16 +151,16 @@ fn parse_part(line: &str) -> Option<Part> {
                     "b" => Some(Kind::Base),
                     "i" => Some(Kind::Incremental),
                     "h" => Some(Kind::History),
-                    _ => return None,
+                    _ => return Err(ManifestError::Kind),
                 }
             }
             _ => {}
         }
     }
-    Some(Part {
-        name: name?,
-        sequence: sequence.filter(|&sequence| sequence > 0)?,
-        kind: kind?,
+    Ok(Part {
+        name: name.ok_or_else(form)?,
+        sequence: sequence.filter(|&sequence| sequence > 0).ok_or_else(form)?,
+        kind: kind.ok_or_else(form)?,
     })
 }
 
