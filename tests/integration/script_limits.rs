@@ -104,6 +104,7 @@ fn what_has_no_end_is_killed() {
             KILLED,
         ),
         ("local function f() return f() end return f()", KILLED),
+        ("table.insert({1}, -2147483648, 1)", KILLED),
         (
             "local c = coroutine.wrap(function() while true do end end) c()",
             KILLED,

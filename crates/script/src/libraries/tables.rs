@@ -1,5 +1,6 @@
-//! `table.concat`, which in Lua's library finds out that the result is too long only when the memory
-//! is full.
+//! `table`: those functions of Lua's that can take for ever in one call. `concat` finds out there
+//! that the result is too long only when the memory is full, and `insert` moves what is not there
+//! when the place is far from the elements.
 
 use super::Library;
 use super::library::nothing_more;
@@ -7,7 +8,7 @@ use crate::lua::{Frame, Kind, Raise, Results, Watch, function};
 
 pub(super) const LIBRARY: Library = Library {
     name: "table",
-    functions: &[("concat", function!(concat))],
+    functions: &[("concat", function!(concat)), ("insert", function!(insert))],
     fill: nothing_more,
 };
 
@@ -45,6 +46,35 @@ fn concat(frame: &mut Frame<'_>) -> Results {
     }
     frame.push_bytes(&bytes);
     Ok(1)
+}
+
+fn insert(frame: &mut Frame<'_>) -> Results {
+    if frame.kind(1) != Kind::Table {
+        return Err(frame.wrong_type(1, "table"));
+    }
+    let behind_last = (frame.length(1) as i32).wrapping_add(1);
+    let place = match frame.top() {
+        2 => behind_last,
+        3 => {
+            let place = frame.check_integer(2)? as i32;
+            let mut watch = Watch::default();
+            for number in (place..behind_last).rev() {
+                frame.get_at_int(1, number);
+                // Less than the end of the range, so there is a number behind it.
+                frame.set_at_int(1, number + 1);
+                watch.step(frame, 0)?;
+            }
+            place
+        }
+        _ => {
+            return Err(Raise::from(
+                "wrong number of arguments to 'insert'".to_owned(),
+            ));
+        }
+    };
+    frame.set_at_int(1, place);
+    frame.check_memory()?;
+    Ok(0)
 }
 
 /// The argument as a C int, as Lua reads it, if there is one.

@@ -470,6 +470,13 @@ impl<'a> Frame<'a> {
         unsafe { ffi::lua_rawseti_(self.state, table, number as c_int) };
     }
 
+    /// As [`Self::set_at`], for any C int.
+    pub(crate) fn set_at_int(&mut self, table: i32, number: i32) {
+        debug_assert_eq!(self.kind(table), Kind::Table);
+        // SAFETY: it is a table, and the heap is lenient.
+        unsafe { ffi::lua_rawseti_(self.state, table, number) };
+    }
+
     /// Takes a value off the stack and sets it as a field.
     pub(crate) fn set_field(&mut self, table: i32, name: &str) {
         let table = self.absolute(table);
