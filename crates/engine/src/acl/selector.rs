@@ -213,7 +213,8 @@ impl Selector {
         if registered.full_name.contains('|') {
             return Err(RuleError::ArgumentOfSubcommand);
         }
-        if part.is_empty() {
+        // Redis takes spaces, too, and cannot read back then what ACL LIST and SAVE print.
+        if part.is_empty() || has_spaces(part) {
             return Err(RuleError::Syntax);
         }
         if registered.is_container() {
