@@ -222,10 +222,10 @@ impl Selector {
             self.set_command(subcommand.ok_or(RuleError::Unknown)?, true);
             return Ok(());
         }
+        // In the order of the rules, of which the last one counts when one is given twice.
         let allowed = self.first_arguments.entry(registered.id).or_default();
-        if !allowed.iter().any(|other| other == part) {
-            allowed.push(part.to_vec());
-        }
+        allowed.retain(|other| other != part);
+        allowed.push(part.to_vec());
         Ok(())
     }
 
