@@ -46,7 +46,8 @@ pub(crate) struct Callable {
 
 impl Callable {
     fn function(&self) -> &LoadedFunction {
-        &self.library.functions[self.index]
+        let Self { library, index } = self;
+        &library.functions[*index]
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -12,6 +12,13 @@ use oxidis_persist::storage::Storage;
 use oxidis_testkit::storage::{FaultyStorage, Survives};
 use proptest::prelude::*;
 
+/// What a crash may leave of what was not durable.
+const SURVIVALS: [Survives; 3] = [
+    Survives::Nothing,
+    Survives::Everything,
+    Survives::Percent(50),
+];
+
 const ALWAYS: &[(&str, &str)] = &[("appendonly", "yes"), ("appendfsync", "always")];
 
 /// A server that has loaded what the storage holds.
@@ -249,11 +256,7 @@ fn no_crash_at_the_start_keeps_the_next_start_from_succeeding() {
         let storage = FaultyStorage::new();
         storage.crash_at(call);
         let started = start(ALWAYS, storage.clone(), START_MS).is_ok();
-        for survives in [
-            Survives::Nothing,
-            Survives::Everything,
-            Survives::Percent(50),
-        ] {
+        for survives in SURVIVALS {
             let found = loaded_digest(storage.after_crash(survives));
             assert!(found.is_ok(), "{call} {survives:?}: {found:?}");
         }
@@ -393,11 +396,7 @@ fn an_old_file_is_taken_over_though_the_machine_stops() {
         store(&storage, "/data/appendonly.aof", old);
         storage.crash_at(call);
         let started = start(ALWAYS, storage.clone(), START_MS).is_ok();
-        for survives in [
-            Survives::Nothing,
-            Survives::Everything,
-            Survives::Percent(50),
-        ] {
+        for survives in SURVIVALS {
             let again = start(ALWAYS, storage.after_crash(survives), START_MS);
             let mut again = again.unwrap_or_else(|error| panic!("{call} {survives:?}: {error}"));
             again.run("SELECT 1");
