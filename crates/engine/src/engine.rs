@@ -377,6 +377,11 @@ impl Engine {
         self.clients.len()
     }
 
+    /// Commands executed since the start or the last `CONFIG RESETSTAT`.
+    pub fn commands_processed(&self) -> u64 {
+        self.stats.totals().commands_processed
+    }
+
     /// Counts a connection that was refused before it became a session.
     pub fn count_rejected_connection(&self) {
         self.rejected_connections.fetch_add(1, Ordering::Relaxed);

@@ -32,17 +32,7 @@ pub fn allocator() -> Allocator {
 /// What is known of the system's allocator: nothing.
 #[cfg(target_env = "msvc")]
 pub fn allocator() -> Allocator {
-    Allocator {
-        name: "system",
-        allocated_bytes: || 0,
-        active_bytes: || None,
-        resident_bytes: || None,
-        thread_balance: None,
-        purge: || {},
-        control: |_| Err("the allocator has no controls".to_owned()),
-        command: |_| Err("the allocator has no controls".to_owned()),
-        statistics: || None,
-    }
+    Allocator::UNKNOWN
 }
 
 #[cfg(not(target_env = "msvc"))]

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use parking_lot::Mutex;
 use tokio::time::Sleep;
 
 use crate::transport::{Drive, Transport};
-use crate::worker::{READ_SIZE, WorkerState, forget_connection, with_worker, with_worker_if_any};
+use crate::worker::{
+    READ_SIZE, WorkerState, forget_connection, remember_connection, with_worker, with_worker_if_any,
+};
 
 /// Bytes that are read at a time into a buffer of the connection's own, at the most.
 const ROOM_MAX: usize = 1 << 20;
@@ -30,15 +33,37 @@ const DISCARDS_MAX: usize = 16;
 /// How often a connection looks again at a long deadline, so that a clock that was set is noticed.
 const DEADLINE_STEP_MAX_MS: i64 = 60_000;
 
-/// A connection as it is served past the runtime.
-pub(crate) trait Served {
+/// A connection as its thread sees it past the runtime.
+pub(crate) trait Served: Send + Sync {
     /// Makes what progress can be made at once. Does nothing on the connection that is being
     /// served already, further up the stack.
     fn serve_now(&self, state: &mut WorkerState);
+
+    /// Leaves this thread, to [settle](Self::settle) on another; its task here ends. Says whether it
+    /// did: the connection that is being served further up the stack does not, nor does one that
+    /// has ended.
+    fn leave(&self) -> bool;
+
+    /// Goes on as a task of this thread's runtime.
+    fn settle(self: Arc<Self>);
 }
 
-/// A connection as a task of the runtime, which ends when the connection does.
-pub(crate) struct Task<T: Transport>(Arc<Mutex<Connection<T>>>);
+/// A connection, and which of its tasks is the one that serves it.
+struct Seat<T: Transport> {
+    /// Counts the threads that it has left. Outside of the lock, as the task that is left behind
+    /// must not wait until the connection is served on the new thread.
+    moves: AtomicU32,
+    connection: Mutex<Connection<T>>,
+}
+
+/// A connection as a task of the runtime, which ends when the connection does, or leaves the thread.
+struct Task<T: Transport> {
+    seat: Arc<Seat<T>>,
+    /// The session's number.
+    id: u64,
+    /// What the seat counts while this is its task.
+    moves: u32,
+}
 
 /// A connection.
 pub(crate) struct Connection<T: Transport> {
@@ -82,13 +107,16 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// The task of the connection, and the same connection for being served past it.
-    pub(crate) fn into_task(self) -> (Task<T>, Arc<dyn Served>)
+    /// Begins as a task of this thread's runtime.
+    pub(crate) fn begin(self)
     where
         T: 'static,
     {
-        let connection = Arc::new(Mutex::new(self));
-        (Task(connection.clone()), connection)
+        let seat = Seat {
+            moves: AtomicU32::new(0),
+            connection: Mutex::new(self),
+        };
+        Arc::new(seat).settle();
     }
 
     /// Makes all the progress that can be made; ready when the connection is to end.
@@ -354,9 +382,9 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-impl<T: Transport> Served for Mutex<Connection<T>> {
+impl<T: Transport + 'static> Served for Seat<T> {
     fn serve_now(&self, state: &mut WorkerState) {
-        let Some(mut connection) = self.try_lock() else {
+        let Some(mut connection) = self.connection.try_lock() else {
             return;
         };
         if connection.is_at_end || connection.session.is_blocked() {
@@ -371,13 +399,54 @@ impl<T: Transport> Served for Mutex<Connection<T>> {
             waker.wake();
         }
     }
+
+    fn leave(&self) -> bool {
+        let Some(mut connection) = self.connection.try_lock() else {
+            return false;
+        };
+        if connection.is_at_end {
+            return false;
+        }
+        connection.transport.leave_runtime();
+        // The timer belongs to the runtime; the new task makes its own.
+        connection.deadline = None;
+        self.moves.fetch_add(1, Ordering::Relaxed);
+        if let Some(waker) = connection.waker.take() {
+            waker.wake();
+        }
+        true
+    }
+
+    fn settle(self: Arc<Self>) {
+        let id = {
+            let mut connection = self.connection.lock();
+            connection.transport.enter_runtime();
+            connection.session.id()
+        };
+        remember_connection(id, self.clone());
+        tokio::spawn(Task {
+            id,
+            moves: self.moves.load(Ordering::Relaxed),
+            seat: self,
+        });
+    }
+}
+
+impl<T: Transport> Task<T> {
+    /// Whether the connection has left this task behind.
+    fn is_left(&self) -> bool {
+        self.seat.moves.load(Ordering::Relaxed) != self.moves
+    }
 }
 
 impl<T: Transport> Future for Task<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut connection = self.0.lock();
+        if self.is_left() {
+            return Poll::Ready(());
+        }
+        let mut connection = self.seat.connection.lock();
         match &mut connection.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             waker => *waker = Some(cx.waker().clone()),
@@ -388,7 +457,9 @@ impl<T: Transport> Future for Task<T> {
 
 impl<T: Transport> Drop for Task<T> {
     fn drop(&mut self) {
-        forget_connection(self.0.lock().session.id());
+        if !self.is_left() {
+            forget_connection(self.id);
+        }
     }
 }
 

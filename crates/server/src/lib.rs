@@ -1,7 +1,9 @@
 //! The server: it drives an engine with connections, time and signals.
 //!
 //! * `server`: starting and stopping: the workers, their threads, the listeners.
-//! * `worker`: a worker thread. `transport`: sockets as connections use them.
+//! * `worker`: a worker thread. `workers`: all of them, and who has which connections. `balance`: how many of
+//!   them should have any.
+//! * `transport`: sockets as connections use them.
 //! * `connection`: one client connection, from readiness to replies.
 //! * `clock`: the time of day for the engine.
 //! * `tls`: settings and sockets of TLS, or, in a build without it, that there is none.
@@ -15,6 +17,7 @@
 //! * [`descriptors`]: as many as the clients need. [`diagnosis`]: looking at the machine before trusting it.
 
 pub mod arguments;
+mod balance;
 mod clock;
 pub mod configuration;
 mod connection;
@@ -35,6 +38,7 @@ mod storage;
 mod tls;
 mod transport;
 mod worker;
+mod workers;
 
 pub use clock::SystemClock;
 pub use host::ProcessHost;

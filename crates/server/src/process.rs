@@ -30,6 +30,21 @@ pub struct Allocator {
     pub statistics: fn() -> Option<String>,
 }
 
+impl Allocator {
+    /// One of which nothing is known, like the system's: `maxmemory` has no effect with it.
+    pub const UNKNOWN: Allocator = Allocator {
+        name: "system",
+        allocated_bytes: || 0,
+        active_bytes: || None,
+        resident_bytes: || None,
+        thread_balance: None,
+        purge: || {},
+        control: |_| Err("the allocator has no controls".to_owned()),
+        command: |_| Err("the allocator has no controls".to_owned()),
+        statistics: || None,
+    };
+}
+
 /// All that this platform tells.
 pub fn facts(allocator: &Allocator) -> Vec<Fact> {
     let mut facts = vec![
@@ -188,11 +203,7 @@ mod tests {
             allocated_bytes: || 100,
             active_bytes: || Some(150),
             resident_bytes: || Some(300),
-            thread_balance: None,
-            purge: || {},
-            control: |_| Err(String::new()),
-            command: |_| Err(String::new()),
-            statistics: || None,
+            ..Allocator::UNKNOWN
         };
         let facts = facts(&allocator);
         let value = |field: &str| {

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use crate::observer::ServerObserver;
 use crate::process::Allocator;
 use crate::tls::{TlsError, TlsSettings};
 use crate::worker;
+use crate::workers::Workers;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,8 @@ pub struct RunningServer {
     shutdown: Arc<Notify>,
     threads: Vec<JoinHandle<()>>,
     unix_socket: Option<std::path::PathBuf>,
+    #[cfg(test)]
+    team: Arc<Workers>,
 }
 
 /// How long a stop waits for a script that was told to end: what it does in native code does not
@@ -85,46 +87,8 @@ pub(crate) enum Accepted {
     Unix(std::os::unix::net::UnixStream, String),
 }
 
-/// A connection that is counted while it is on its way to its worker, which makes it a session, for
-/// sessions count themselves: else a rush of connections would pass `maxclients`.
-pub(crate) struct Arrival {
-    pub(crate) accepted: Accepted,
-    pub(crate) ticket: Ticket,
-}
-
-/// Counts while it lives.
-pub(crate) struct Ticket(Arc<AtomicUsize>);
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Release);
-    }
-}
-
 /// How often it is looked whether connections have arrived, where that decides about another.
 const ARRIVAL_CHECK_INTERVAL: Duration = Duration::from_millis(1);
-
-/// The ways to the workers.
-struct Ways {
-    senders: Vec<mpsc::UnboundedSender<Arrival>>,
-    arriving: Arc<AtomicUsize>,
-}
-
-impl Ways {
-    /// How many connections are accepted and no sessions yet.
-    fn arriving(&self) -> usize {
-        self.arriving.load(Ordering::Acquire)
-    }
-
-    /// Sends a connection to the next worker in turn.
-    fn send(&self, turn: &mut usize, accepted: Accepted) {
-        self.arriving.fetch_add(1, Ordering::Relaxed);
-        let ticket = Ticket(self.arriving.clone());
-        *turn = (*turn + 1) % self.senders.len();
-        // A worker that has ended means that the server is stopping.
-        let _ = self.senders[*turn].send(Arrival { accepted, ticket });
-    }
-}
 
 /// Starts a server; it accepts connections and has its data when this returns.
 pub fn start(options: ServerOptions) -> Result<RunningServer, ServerError> {
@@ -179,20 +143,20 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
     engine.load_users_at_start().map_err(ServerError::Users)?;
     Worker::new(&engine).begin_load_at_start();
     let (stop, stopped) = watch::channel(false);
-    let mut senders = Vec::new();
+    let mut team = Workers::default();
     let mut threads = Vec::new();
     for index in 0..workers {
         let (sender, receiver) = mpsc::unbounded_channel();
-        senders.push(sender);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let connection_count = team.add(sender, runtime.metrics());
         let engine = engine.clone();
         let stopped = stopped.clone();
         let thread = std::thread::Builder::new().name(format!("oxidis-{index}"));
         let thread = thread.stack_size(STACK_BYTES);
         threads.push(thread.spawn(move || {
-            worker::install(&engine, receiver);
+            worker::install(&engine, receiver, connection_count);
             runtime.block_on(worker::run(index, engine, stopped));
         })?);
     }
@@ -212,21 +176,23 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
         None => None,
     };
     let accept_engine = engine.clone();
+    let team = Arc::new(team);
+    let accept_team = team.clone();
     threads.push(accepting.spawn(move || {
         runtime.block_on(async move {
-            let ways = Arc::new(Ways {
-                senders,
-                arriving: Arc::default(),
-            });
+            let team = accept_team;
+            if workers > 1 {
+                tokio::spawn(team.clone().balance(accept_engine.clone()));
+            }
             tokio::spawn(accept_all(
                 new_listeners,
                 accept_engine.clone(),
                 tls,
-                ways.clone(),
+                team.clone(),
             ));
             #[cfg(unix)]
             if let Some(listener) = unix {
-                tokio::spawn(accept_unix(listener, accept_engine.clone(), ways.clone()));
+                tokio::spawn(accept_unix(listener, accept_engine.clone(), team.clone()));
             }
             wait_for_stop(stopped).await;
         });
@@ -239,6 +205,8 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
         shutdown,
         threads,
         unix_socket,
+        #[cfg(test)]
+        team,
     })
 }
 
@@ -247,6 +215,12 @@ impl RunningServer {
     pub(crate) fn load(&self) -> Result<(), ServerError> {
         let loaded = Worker::new(&self.engine).load_at_start();
         loaded.map(drop).map_err(ServerError::Load)
+    }
+
+    /// Its workers.
+    #[cfg(test)]
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.team
     }
 
     /// The engine behind the server.
@@ -358,15 +332,15 @@ async fn accept_all(
     mut new_listeners: mpsc::UnboundedReceiver<NewListener>,
     engine: Arc<Engine>,
     tls: Arc<TlsSettings>,
-    ways: Arc<Ways>,
+    team: Arc<Workers>,
 ) {
     while let Some(new) = new_listeners.recv().await {
-        let (engine, ways) = (engine.clone(), ways.clone());
+        let (engine, team) = (engine.clone(), team.clone());
         let tls = new.is_tls.then(|| tls.clone());
         tokio::spawn(async move {
             if let Ok(listener) = TcpListener::from_std(new.listener) {
                 tokio::select! {
-                    () = accept_tcp(listener, engine, tls, ways) => {}
+                    () = accept_tcp(listener, engine, tls, team) => {}
                     // An error means that the server is gone.
                     _ = new.stop => {}
                 }
@@ -380,16 +354,15 @@ async fn accept_tcp(
     listener: TcpListener,
     engine: Arc<Engine>,
     tls: Option<Arc<TlsSettings>>,
-    ways: Arc<Ways>,
+    team: Arc<Workers>,
 ) {
-    let mut turn = 0;
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 let Ok(stream) = stream.into_std() else {
                     continue;
                 };
-                if let Some(refusal) = refusal(&engine, &ways, address.ip().is_loopback()).await {
+                if let Some(refusal) = refusal(&engine, &team, address.ip().is_loopback()).await {
                     refuse(stream, refusal);
                     continue;
                 }
@@ -400,7 +373,7 @@ async fn accept_tcp(
                     None => Accepted::Tcp(stream),
                     Some(settings) => Accepted::Secured(stream, settings.clone()),
                 };
-                ways.send(&mut turn, accepted);
+                team.send(accepted);
             }
             // Out of descriptors: wait for some to be closed.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -409,21 +382,20 @@ async fn accept_tcp(
 }
 
 #[cfg(unix)]
-async fn accept_unix(listener: tokio::net::UnixListener, engine: Arc<Engine>, ways: Arc<Ways>) {
+async fn accept_unix(listener: tokio::net::UnixListener, engine: Arc<Engine>, team: Arc<Workers>) {
     let path = String::from_utf8_lossy(&engine.config().unixsocket()).into_owned();
-    let mut turn = 0;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let Ok(stream) = stream.into_std() else {
                     continue;
                 };
-                if let Some(refusal) = refusal(&engine, &ways, true).await {
+                if let Some(refusal) = refusal(&engine, &team, true).await {
                     refuse(stream, refusal);
                     continue;
                 }
                 tracing::debug!("Accepted connection to {path}");
-                ways.send(&mut turn, Accepted::Unix(stream, path.clone()));
+                team.send(Accepted::Unix(stream, path.clone()));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
@@ -431,13 +403,13 @@ async fn accept_unix(listener: tokio::net::UnixListener, engine: Arc<Engine>, wa
 }
 
 /// Why a new connection is refused, if it is.
-async fn refusal(engine: &Engine, ways: &Ways, is_local: bool) -> Option<&'static [u8]> {
+async fn refusal(engine: &Engine, team: &Workers, is_local: bool) -> Option<&'static [u8]> {
     let config = engine.config();
     // Who is about to arrive may count twice for a moment: where that matters the moment is awaited.
-    while ways.arriving() > 0 && ways.arriving() + engine.client_count() >= config.maxclients() {
+    while team.arriving() > 0 && team.arriving() + engine.client_count() >= config.maxclients() {
         tokio::time::sleep(ARRIVAL_CHECK_INTERVAL).await;
     }
-    if ways.arriving() + engine.client_count() >= config.maxclients() {
+    if team.arriving() + engine.client_count() >= config.maxclients() {
         engine.count_rejected_connection();
         return Some(b"-ERR max number of clients reached\r\n");
     }

@@ -6,7 +6,6 @@
 
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,11 +16,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::configuration::path_of;
-use crate::transport::Transport;
+use crate::transport::{Socket, Transport};
 
 /// Bytes that are encrypted at a time.
 const PIECE_MAX: usize = 64 * 1024;
@@ -77,7 +75,7 @@ impl TlsSettings {
         let settings = settings.ok_or(io::ErrorKind::Unsupported)?;
         let session = ServerConnection::new(settings).map_err(io::Error::other)?;
         Ok(Secured {
-            socket,
+            socket: Socket::Here(socket),
             session,
             encrypted: 0,
         })
@@ -231,7 +229,7 @@ fn authorities(config: &Config) -> Result<RootCertStore, TlsError> {
 
 /// A connection that speaks TLS. The handshake happens as part of the first receiving and sending.
 pub(crate) struct Secured {
-    socket: TcpStream,
+    socket: Socket<TcpStream>,
     session: ServerConnection,
     /// Bytes of the next ones to send that are encrypted, but not yet with the socket.
     encrypted: usize,
@@ -296,7 +294,7 @@ fn send(
 
 /// The socket as a task uses it.
 struct Polled<'s, 'c, 'w> {
-    socket: &'s mut TcpStream,
+    socket: &'s mut Socket<TcpStream>,
     cx: &'c mut Context<'w>,
 }
 
@@ -316,15 +314,13 @@ fn or_pending<R>(result: io::Result<R>) -> Poll<io::Result<R>> {
 
 impl Read for Polled<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(buffer);
-        or_would_block(Pin::new(&mut *self.socket).poll_read(self.cx, &mut buffer))?;
-        Ok(buffer.filled().len())
+        or_would_block(self.socket.poll_receive(self.cx, buffer))
     }
 }
 
 impl Write for Polled<'_, '_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        or_would_block(Pin::new(&mut *self.socket).poll_write(self.cx, bytes))
+        or_would_block(self.socket.poll_send(self.cx, bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -374,12 +370,12 @@ impl Transport for Secured {
     }
 
     fn receive_now(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut stream = Now(SockRef::from(&self.socket));
+        let mut stream = Now(self.socket.direct()?);
         receive(&mut self.session, &mut stream, buffer)
     }
 
     fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut stream = Now(SockRef::from(&self.socket));
+        let mut stream = Now(self.socket.direct()?);
         send(&mut self.session, &mut stream, &mut self.encrypted, bytes)
     }
 
@@ -390,7 +386,17 @@ impl Transport for Secured {
 
     fn take_leave(&mut self) {
         self.session.send_close_notify();
-        // It is a courtesy: a socket that takes no more is closed without it.
-        let _ = send_encrypted(&mut self.session, &mut Now(SockRef::from(&self.socket)));
+        if let Ok(socket) = self.socket.direct() {
+            // It is a courtesy: a socket that takes no more is closed without it.
+            let _ = send_encrypted(&mut self.session, &mut Now(socket));
+        }
+    }
+
+    fn leave_runtime(&mut self) {
+        self.socket.leave_runtime();
+    }
+
+    fn enter_runtime(&mut self) {
+        self.socket.enter_runtime();
     }
 }

@@ -50,4 +50,12 @@ impl Transport for Secured {
     fn end_now(&mut self) {
         match *self {}
     }
+
+    fn leave_runtime(&mut self) {
+        match *self {}
+    }
+
+    fn enter_runtime(&mut self) {
+        match *self {}
+    }
 }

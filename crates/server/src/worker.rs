@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,14 +18,52 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::connection::{Connection, Served};
-use crate::server::{Accepted, Arrival, wait_for_stop};
-use crate::transport::Transport;
+use crate::server::{Accepted, wait_for_stop};
+use crate::transport::{Socket, Transport};
 
 /// Bytes that are read at a time.
 pub(crate) const READ_SIZE: usize = 64 * 1024;
 
 /// The shortest time between two rounds of the stand-in.
 const ROUND_MIN: Duration = Duration::from_millis(10);
+
+/// How many connections are given away before other tasks have their turn.
+const HANDOVER_SLICE: usize = 32;
+
+/// What is sent to a worker's thread.
+pub(crate) enum Arrival {
+    /// A connection that was accepted.
+    Accepted(Accepted, Ticket),
+    /// A connection that has left another worker.
+    Moved(Arc<dyn Served>),
+    /// Connections are to be given to other workers.
+    Handover(Handover),
+}
+
+/// Counts a connection while it is on its way to its worker, which makes it a session, for sessions
+/// count themselves: else a rush of connections would pass `maxclients`.
+pub(crate) struct Ticket(Arc<AtomicUsize>);
+
+impl Ticket {
+    /// A ticket that `arriving` counts.
+    pub(crate) fn new(arriving: &Arc<AtomicUsize>) -> Self {
+        arriving.fetch_add(1, Ordering::Relaxed);
+        Ticket(arriving.clone())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// To whom a worker is to give connections, in equal shares.
+pub(crate) struct Handover {
+    pub(crate) to: Vec<mpsc::UnboundedSender<Arrival>>,
+    /// Whether it keeps a share for itself.
+    pub(crate) keeps_a_share: bool,
+}
 
 /// What the connections of one thread share.
 pub(crate) struct WorkerState {
@@ -56,14 +95,22 @@ thread_local! {
     static STAND_IN: RefCell<Option<StandIn>> = const { RefCell::new(None) };
     /// This thread's connections by the numbers of their sessions.
     static CONNECTIONS: RefCell<HashMap<u64, Arc<dyn Served>>> = RefCell::default();
+    /// How many connections there are, for others to see.
+    static CONNECTION_COUNT: RefCell<Arc<AtomicUsize>> = RefCell::default();
     /// Connections on their way to this thread.
     static ARRIVALS: RefCell<Option<mpsc::UnboundedReceiver<Arrival>>> = const { RefCell::new(None) };
 }
 
-/// Gives this thread its worker and its queue of new connections.
-pub(crate) fn install(engine: &Arc<Engine>, arrivals: mpsc::UnboundedReceiver<Arrival>) {
+/// Gives this thread its worker, its queue of new connections, and a place where others see how many
+/// connections it has.
+pub(crate) fn install(
+    engine: &Arc<Engine>,
+    arrivals: mpsc::UnboundedReceiver<Arrival>,
+    connection_count: Arc<AtomicUsize>,
+) {
     WORKER.with(|worker| *worker.borrow_mut() = Some(WorkerState::new(engine)));
     ARRIVALS.with(|slot| *slot.borrow_mut() = Some(arrivals));
+    CONNECTION_COUNT.with(|slot| *slot.borrow_mut() = connection_count);
 }
 
 /// Runs `body` with this thread's worker.
@@ -90,12 +137,26 @@ pub(crate) fn with_worker_if_any(body: impl FnOnce(&mut WorkerState)) {
     });
 }
 
+/// Puts a connection into the thread's list.
+pub(crate) fn remember_connection(id: u64, connection: Arc<dyn Served>) {
+    change_connections(|connections| connections.insert(id, connection));
+}
+
 /// Takes a connection out of the thread's list.
 pub(crate) fn forget_connection(id: u64) {
+    change_connections(|connections| connections.remove(&id));
+}
+
+fn change_connections<R>(change: impl FnOnce(&mut HashMap<u64, Arc<dyn Served>>) -> R) {
     // At the end of a thread the list may be gone first.
     let _ = CONNECTIONS.try_with(|connections| {
         if let Ok(mut connections) = connections.try_borrow_mut() {
-            connections.remove(&id);
+            // What is taken out is dropped after the list is free again.
+            let changed = change(&mut connections);
+            let count = connections.len();
+            drop(connections);
+            drop(changed);
+            let _ = CONNECTION_COUNT.try_with(|it| it.borrow().store(count, Ordering::Relaxed));
         }
     });
 }
@@ -108,8 +169,10 @@ pub(crate) async fn run(index: usize, engine: Arc<Engine>, stopped: watch::Recei
     }
     let accepting = async move {
         while let Some(arrival) = poll_fn(poll_arrivals).await {
-            // A client that is gone already is no loss.
-            let _ = adopt(arrival, &engine);
+            match arrival {
+                Arrival::Handover(handover) => hand_over(handover).await,
+                arrival => receive(arrival, &engine),
+            }
         }
     };
     tokio::select! {
@@ -125,17 +188,53 @@ fn poll_arrivals(cx: &mut Context<'_>) -> Poll<Option<Arrival>> {
     })
 }
 
+/// Makes what has arrived a connection of this thread.
+fn receive(arrival: Arrival, engine: &Arc<Engine>) {
+    match arrival {
+        Arrival::Accepted(accepted, ticket) => {
+            // A client that is gone already is no loss.
+            let _ = adopt(accepted, engine);
+            // There is a session now, which counts itself.
+            drop(ticket);
+        }
+        Arrival::Moved(connection) => connection.settle(),
+        // A thread that is busy keeps what it has: who wants it asks again.
+        Arrival::Handover(_) => {}
+    }
+}
+
+/// Gives connections to other workers.
+async fn hand_over(handover: Handover) {
+    let ids: Vec<u64> = CONNECTIONS.with(|it| it.borrow().keys().copied().collect());
+    let shares = handover.to.len() + usize::from(handover.keeps_a_share);
+    for (index, id) in ids.into_iter().enumerate() {
+        if index % HANDOVER_SLICE == HANDOVER_SLICE - 1 {
+            tokio::task::yield_now().await;
+        }
+        let Some(to) = handover.to.get(index % shares) else {
+            continue;
+        };
+        // It may have ended in the meantime.
+        let connection = CONNECTIONS.with(|connections| connections.borrow().get(&id).cloned());
+        if let Some(connection) = connection
+            && connection.leave()
+        {
+            forget_connection(id);
+            // A worker that has ended means that the server is stopping.
+            let _ = to.send(Arrival::Moved(connection));
+        }
+    }
+}
+
 /// Makes an accepted socket a connection of this thread.
-fn adopt(arrival: Arrival, engine: &Arc<Engine>) -> std::io::Result<()> {
-    // It is given back when there is a session, which counts itself.
-    let _ticket = arrival.ticket;
-    match arrival.accepted {
+fn adopt(accepted: Accepted, engine: &Arc<Engine>) -> std::io::Result<()> {
+    match accepted {
         Accepted::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
             let address = stream.peer_addr()?.to_string();
             let local_address = stream.local_addr()?.to_string();
             let session = Session::new(engine, address, local_address);
-            spawn(stream, session, engine);
+            begin(Socket::Here(stream), session, engine);
         }
         Accepted::Secured(stream, settings) => {
             let stream = TcpStream::from_std(stream)?;
@@ -143,23 +242,20 @@ fn adopt(arrival: Arrival, engine: &Arc<Engine>) -> std::io::Result<()> {
             let local_address = stream.local_addr()?.to_string();
             let secured = settings.secure(stream)?;
             let session = Session::new(engine, address, local_address);
-            spawn(secured, session, engine);
+            begin(secured, session, engine);
         }
         #[cfg(unix)]
         Accepted::Unix(stream, path) => {
             let stream = tokio::net::UnixStream::from_std(stream)?;
             let session = Session::new(engine, format!("{path}:0"), format!("{path}:0"));
-            spawn(stream, session, engine);
+            begin(Socket::Here(stream), session, engine);
         }
     }
     Ok(())
 }
 
-fn spawn(transport: impl Transport + 'static, session: Session, engine: &Arc<Engine>) {
-    let id = session.id();
-    let (task, served) = Connection::new(transport, session, engine.clone()).into_task();
-    CONNECTIONS.with(|connections| connections.borrow_mut().insert(id, served));
-    tokio::spawn(task);
+fn begin(transport: impl Transport + 'static, session: Session, engine: &Arc<Engine>) {
+    Connection::new(transport, session, engine.clone()).begin();
 }
 
 /// Does regularly what is to be done regularly.
@@ -194,8 +290,7 @@ pub(crate) fn serve_while_busy(engine: &Arc<Engine>) {
             return;
         }
         while let Some(arrival) = next_arrival() {
-            // A client that is gone already is no loss.
-            let _ = adopt(arrival, engine);
+            receive(arrival, engine);
         }
         let connections: Vec<_> =
             CONNECTIONS.with(|connections| connections.borrow().values().cloned().collect());

@@ -120,6 +120,7 @@ numbers! {
 
 switches! {
     protected_mode = "protected-mode";
+    io_threads_always_active = "io-threads-always-active";
     daemonize = "daemonize";
     dynamic_hz = "dynamic-hz";
     activerehashing = "activerehashing";

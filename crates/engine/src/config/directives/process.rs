@@ -72,6 +72,12 @@ pub(super) const ROWS: &[Directive] = &[
         ..Directive::DEFAULT
     },
     Directive {
+        name: "io-threads-always-active",
+        kind: yes_no(false),
+        summary: "Lets every worker have connections, also where fewer would do as well.",
+        ..Directive::DEFAULT
+    },
+    Directive {
         name: "io-threads-do-reads",
         kind: yes_no(false),
         flags: Flags::IMMUTABLE,

@@ -1,0 +1,339 @@
+//! How many of the workers have connections: the decision, free of threads and clocks. `workers.rs`
+//! looks regularly, asks here, and moves the connections.
+//!
+//! # Why not always all of them
+//!
+//! A worker that finds one short request each time it wakes up spends more on waking up than on the
+//! request. With fifty clients that each wait for their reply before they ask again, on two cores
+//! that the clients share, two workers cost 1.4 times the processor time that one costs for the same
+//! request, and answer a third fewer requests a second: one worker finds a whole row of requests
+//! whenever it looks. With requests in pipelines, or clients elsewhere, two are what one would hope.
+//!
+//! Nothing that can be read off before says which it is going to be; so it is tried. While there is
+//! little to do, all workers have connections, so that a client's slow command is in few clients'
+//! way. When there is much to do and the workers find little whenever they wake up, half of them are
+//! tried; when the workers are busy all the time and there are more, twice as many. What was tried is
+//! kept if it pays, and else taken back; what did not pay is tried again later and later, or when the
+//! load has changed.
+
+/// Below so many commands a second there is little to do.
+const QUIET_RATE: f64 = 20_000.0;
+
+/// For so many looks in a row there must be little to do before all workers have connections again.
+const QUIET_LOOKS: u32 = 5;
+
+/// Fewer commands each time that a worker wakes up are few.
+const FEW_COMMANDS: f64 = 64.0;
+
+/// The share of its time from which on a worker is busy all the time.
+const SATURATED: f64 = 0.9;
+
+/// The share of its time up to which a worker has time left.
+const AT_EASE: f64 = 0.75;
+
+/// For so many looks in a row there must be a reason for a trial.
+const LOOKS_BEFORE: u32 = 2;
+
+/// The looks of a trial. The first does not count: the connections are still moving.
+const LOOKS_OF_TRIAL: u32 = 3;
+
+/// What more workers must bring to be kept.
+const GAIN: f64 = 1.1;
+
+/// What must be left of the rate where something else was gained.
+const NO_LOSS: f64 = 0.97;
+
+/// For so many looks what did not pay is not tried again; twice as many each time.
+const WAIT_MIN: u32 = 40;
+const WAIT_MAX: u32 = 640;
+
+/// A change of the rate by this share is a change of the load.
+const OTHER_LOAD: f64 = 0.25;
+
+/// What was seen since the last look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// Commands a second.
+    pub(crate) rate: f64,
+    /// Commands each time that a worker woke up.
+    pub(crate) commands_per_wake: f64,
+    /// The share of the time in which the busiest of the workers with connections was busy.
+    pub(crate) busiest: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    More,
+    Fewer,
+}
+
+/// What did not pay.
+#[derive(Debug, Clone, Copy)]
+struct Failure {
+    /// The rate before the trial.
+    rate: f64,
+    /// Looks until it may be tried again.
+    wait: u32,
+    /// What `wait` began with.
+    waited: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Trial {
+    direction: Direction,
+    /// How many had connections before.
+    from: usize,
+    rate_before: f64,
+    looks: u32,
+    rates: f64,
+    busiest: f64,
+}
+
+/// How many workers have connections, and what is known about other numbers of them.
+#[derive(Debug)]
+pub(crate) struct Balance {
+    all: usize,
+    active: usize,
+    trial: Option<Trial>,
+    /// What speaks for a trial, in so many looks in a row with these rates in all.
+    reason: Option<(Direction, u32, f64)>,
+    quiet_looks: u32,
+    more_failed: Option<Failure>,
+    fewer_failed: Option<Failure>,
+}
+
+impl Balance {
+    /// All of so many workers have connections.
+    pub(crate) fn new(all: usize) -> Self {
+        Balance {
+            all,
+            active: all,
+            trial: None,
+            reason: None,
+            quiet_looks: 0,
+            more_failed: None,
+            fewer_failed: None,
+        }
+    }
+
+    /// Considers what was seen; answers how many workers are to have connections.
+    pub(crate) fn consider(&mut self, look: Look) -> usize {
+        let failures = [&mut self.more_failed, &mut self.fewer_failed];
+        for failure in failures.into_iter().flatten() {
+            failure.wait = failure.wait.saturating_sub(1);
+        }
+        if look.rate < QUIET_RATE {
+            self.consider_quiet();
+        } else {
+            self.quiet_looks = 0;
+            match self.trial.take() {
+                Some(trial) => self.consider_trial(trial, look),
+                None => self.consider_reasons(look),
+            }
+        }
+        self.active
+    }
+
+    /// All have connections again, and nothing is known.
+    pub(crate) fn reset(&mut self) {
+        *self = Balance::new(self.all);
+    }
+
+    fn consider_quiet(&mut self) {
+        // A trial in which the load ended says nothing.
+        if let Some(trial) = self.trial.take() {
+            self.active = trial.from;
+        }
+        self.reason = None;
+        self.quiet_looks += 1;
+        if self.quiet_looks >= QUIET_LOOKS {
+            self.reset();
+        }
+    }
+
+    fn consider_reasons(&mut self, look: Look) {
+        let direction = if look.busiest >= SATURATED && self.active < self.all {
+            Direction::More
+        } else if self.active > 1 && look.commands_per_wake < FEW_COMMANDS {
+            Direction::Fewer
+        } else {
+            self.reason = None;
+            return;
+        };
+        let (looks, rates) = match self.reason {
+            Some((same, looks, rates)) if same == direction => (looks + 1, rates + look.rate),
+            _ => (1, look.rate),
+        };
+        self.reason = Some((direction, looks, rates));
+        let rate = rates / f64::from(looks);
+        if looks < LOOKS_BEFORE || self.is_known_to_fail(direction, rate) {
+            return;
+        }
+        self.reason = None;
+        self.trial = Some(Trial {
+            direction,
+            from: self.active,
+            rate_before: rate,
+            looks: 0,
+            rates: 0.0,
+            busiest: 0.0,
+        });
+        self.active = match direction {
+            Direction::More => (self.active * 2).min(self.all),
+            Direction::Fewer => self.active.div_ceil(2),
+        };
+    }
+
+    fn is_known_to_fail(&self, direction: Direction, rate: f64) -> bool {
+        let failure = match direction {
+            Direction::More => self.more_failed,
+            Direction::Fewer => self.fewer_failed,
+        };
+        failure.is_some_and(|it| it.wait > 0 && (rate / it.rate - 1.0).abs() < OTHER_LOAD)
+    }
+
+    fn consider_trial(&mut self, mut trial: Trial, look: Look) {
+        trial.looks += 1;
+        if trial.looks > 1 {
+            trial.rates += look.rate;
+            trial.busiest = trial.busiest.max(look.busiest);
+        }
+        if trial.looks < LOOKS_OF_TRIAL {
+            self.trial = Some(trial);
+            return;
+        }
+        let rate = trial.rates / f64::from(LOOKS_OF_TRIAL - 1);
+        let gain = rate / trial.rate_before;
+        let pays = match trial.direction {
+            // More requests, or as many with time left.
+            Direction::More => gain >= GAIN || gain >= NO_LOSS && trial.busiest < AT_EASE,
+            // As many requests, if that does not leave the workers without a pause.
+            Direction::Fewer => gain >= GAIN || gain >= NO_LOSS && trial.busiest < SATURATED,
+        };
+        let (tried, other) = match trial.direction {
+            Direction::More => (&mut self.more_failed, &mut self.fewer_failed),
+            Direction::Fewer => (&mut self.fewer_failed, &mut self.more_failed),
+        };
+        if pays {
+            *tried = None;
+            // The way back is known to be worse.
+            *other = Some(Failure {
+                rate,
+                wait: WAIT_MIN,
+                waited: WAIT_MIN,
+            });
+        } else {
+            let same_load =
+                tried.filter(|it| (trial.rate_before / it.rate - 1.0).abs() < OTHER_LOAD);
+            let wait = same_load.map_or(WAIT_MIN, |it| (it.waited * 2).min(WAIT_MAX));
+            *tried = Some(Failure {
+                rate: trial.rate_before,
+                wait,
+                waited: wait,
+            });
+            self.active = trial.from;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A load, as a function of how many workers serve it.
+    fn run(balance: &mut Balance, looks: u32, load: impl Fn(usize) -> Look) -> Vec<usize> {
+        (0..looks)
+            .map(|_| {
+                let look = load(balance.active);
+                balance.consider(look)
+            })
+            .collect()
+    }
+
+    fn look(rate: f64, commands_per_wake: f64, busiest: f64) -> Look {
+        Look {
+            rate,
+            commands_per_wake,
+            busiest,
+        }
+    }
+
+    /// Fifty clients without pipelines, on two cores.
+    fn one_request_at_a_time(active: usize) -> Look {
+        match active {
+            1 => look(154_000.0, 25.0, 0.99),
+            _ => look(104_000.0, 3.5, 0.7),
+        }
+    }
+
+    /// As the above with 64 requests at a time.
+    fn pipelines(active: usize) -> Look {
+        match active {
+            1 => look(2_500_000.0, 1600.0, 0.99),
+            _ => look(3_600_000.0, 800.0, 0.95),
+        }
+    }
+
+    #[test]
+    fn all_serve_when_there_is_little_to_do() {
+        let mut balance = Balance::new(8);
+        let seen = run(&mut balance, 50, |_| look(5_000.0, 1.0, 0.1));
+        assert!(seen.iter().all(|&active| active == 8));
+    }
+
+    #[test]
+    fn one_serves_where_two_find_too_little() {
+        let mut balance = Balance::new(2);
+        let seen = run(&mut balance, 1000, one_request_at_a_time);
+        assert_eq!(seen[LOOKS_BEFORE as usize], 1);
+        let looks_with_two = seen.iter().filter(|&&active| active == 2).count();
+        assert!(looks_with_two < 30, "{looks_with_two} of 1000");
+    }
+
+    #[test]
+    fn two_serve_where_two_pay() {
+        let mut balance = Balance::new(2);
+        balance.active = 1;
+        let seen = run(&mut balance, 1000, pipelines);
+        assert!(
+            seen[LOOKS_BEFORE as usize..]
+                .iter()
+                .all(|&active| active == 2)
+        );
+    }
+
+    #[test]
+    fn another_load_is_another_question() {
+        let mut balance = Balance::new(2);
+        run(&mut balance, 500, one_request_at_a_time);
+        let seen = run(&mut balance, 10, pipelines);
+        assert_eq!(seen.last(), Some(&2));
+        let seen = run(&mut balance, 10, one_request_at_a_time);
+        assert_eq!(seen.last(), Some(&1));
+    }
+
+    #[test]
+    fn a_load_that_comes_at_its_own_pace_gets_as_few_as_have_time_left() {
+        // 200,000 requests a second of 10 us each: the time of two workers.
+        let load = |active: usize| {
+            let busiest = (2.0 / active as f64).min(1.0);
+            let served = 200_000.0 * (active as f64 / 2.0).min(1.0);
+            look(served, 4.0, busiest)
+        };
+        let mut balance = Balance::new(16);
+        let seen = run(&mut balance, 1000, load);
+        assert_eq!(seen.last(), Some(&4));
+    }
+
+    #[test]
+    fn when_the_load_ends_all_serve_again() {
+        let mut balance = Balance::new(4);
+        run(&mut balance, 100, |active| match active {
+            1 => look(154_000.0, 25.0, 0.99),
+            _ => look(104_000.0, 3.5, 0.7),
+        });
+        assert!(balance.active < 4);
+        let seen = run(&mut balance, QUIET_LOOKS, |_| look(0.0, 0.0, 0.0));
+        assert_eq!(seen.last(), Some(&4));
+    }
+}

@@ -1,0 +1,291 @@
+//! The workers as a team: who gets a new connection, how many of them have connections, and how
+//! connections move when that changes. How many it should be is decided in `balance.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use oxidis_engine::Engine;
+use tokio::runtime::RuntimeMetrics;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::balance::{Balance, Look};
+use crate::server::Accepted;
+use crate::worker::{Arrival, Handover, Ticket};
+
+/// How often it is looked how much the workers have to do.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A worker as the others see it.
+struct Member {
+    sender: UnboundedSender<Arrival>,
+    metrics: RuntimeMetrics,
+    connection_count: Arc<AtomicUsize>,
+}
+
+/// All workers.
+#[derive(Default)]
+pub(crate) struct Workers {
+    members: Vec<Member>,
+    /// The first so many get new connections.
+    active: AtomicUsize,
+    /// Whose turn it is.
+    turn: AtomicUsize,
+    /// Connections that are accepted and no sessions yet.
+    arriving: Arc<AtomicUsize>,
+}
+
+/// What the workers had done at some moment.
+struct Done {
+    at: Instant,
+    commands: u64,
+    wakes: u64,
+    busy: Vec<Duration>,
+}
+
+impl Workers {
+    /// Adds a worker; answers where it is to say how many connections it has.
+    pub(crate) fn add(
+        &mut self,
+        sender: UnboundedSender<Arrival>,
+        metrics: RuntimeMetrics,
+    ) -> Arc<AtomicUsize> {
+        let connection_count = Arc::new(AtomicUsize::new(0));
+        self.members.push(Member {
+            sender,
+            metrics,
+            connection_count: connection_count.clone(),
+        });
+        *self.active.get_mut() += 1;
+        connection_count
+    }
+
+    /// How many connections are accepted and no sessions yet.
+    pub(crate) fn arriving(&self) -> usize {
+        self.arriving.load(Ordering::Acquire)
+    }
+
+    /// Sends a connection to the next worker in turn.
+    pub(crate) fn send(&self, accepted: Accepted) {
+        let ticket = Ticket::new(&self.arriving);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let member = &self.members[turn % self.active.load(Ordering::Relaxed)];
+        // A worker that has ended means that the server is stopping.
+        let _ = member.sender.send(Arrival::Accepted(accepted, ticket));
+    }
+
+    /// Has as many workers serve as pays, for as long as the server runs.
+    pub(crate) async fn balance(self: Arc<Self>, engine: Arc<Engine>) {
+        let mut balance = Balance::new(self.members.len());
+        let mut interval = tokio::time::interval(LOOK_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut before = self.done(&engine);
+        loop {
+            interval.tick().await;
+            let done = self.done(&engine);
+            let active = if engine.config().io_threads_always_active() {
+                balance.reset();
+                self.members.len()
+            } else {
+                balance.consider(self.look(&before, &done))
+            };
+            before = done;
+            self.activate(active);
+        }
+    }
+
+    fn done(&self, engine: &Engine) -> Done {
+        let metrics = || self.members.iter().map(|member| &member.metrics);
+        Done {
+            at: Instant::now(),
+            commands: engine.commands_processed(),
+            wakes: metrics().map(|it| it.worker_park_count(0)).sum(),
+            busy: metrics()
+                .map(|it| it.worker_total_busy_duration(0))
+                .collect(),
+        }
+    }
+
+    fn look(&self, before: &Done, now: &Done) -> Look {
+        let seconds = (now.at - before.at).as_secs_f64().max(f64::EPSILON);
+        // Counters may have been reset in between.
+        let commands = now.commands.saturating_sub(before.commands) as f64;
+        let active = self.active.load(Ordering::Relaxed);
+        let busy = now.busy.iter().zip(&before.busy).take(active);
+        let busiest = busy.map(|(now, before)| now.saturating_sub(*before)).max();
+        Look {
+            rate: commands / seconds,
+            commands_per_wake: commands / (now.wakes - before.wakes).max(1) as f64,
+            busiest: busiest.unwrap_or_default().as_secs_f64() / seconds,
+        }
+    }
+
+    /// Lets the first so many workers have the connections.
+    fn activate(&self, active: usize) {
+        let before = self.active.swap(active, Ordering::Relaxed);
+        // Those who have just begun get their share; it is for the first ones to give.
+        for giver in 0..before.min(active) {
+            let takers = (before..active).skip(giver).step_by(before);
+            self.hand_over(giver, takers, true);
+        }
+        // Some connections may have been on their way to those who no longer serve.
+        for giver in active..self.members.len() {
+            if self.members[giver].connection_count.load(Ordering::Relaxed) > 0 {
+                let first = giver % active;
+                self.hand_over(giver, (0..active).cycle().skip(first).take(active), false);
+            }
+        }
+    }
+
+    fn hand_over(&self, giver: usize, takers: impl Iterator<Item = usize>, keeps_a_share: bool) {
+        let to: Vec<_> = takers.map(|it| self.members[it].sender.clone()).collect();
+        if to.is_empty() {
+            return;
+        }
+        let handover = Handover { to, keeps_a_share };
+        // A worker that has ended means that the server is stopping.
+        let _ = self.members[giver].sender.send(Arrival::Handover(handover));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    use oxidis_engine::config::Config;
+    use oxidis_testkit::{Client, Reply};
+
+    use super::*;
+    use crate::server::{RunningServer, ServerOptions, start};
+    use crate::{Allocator, SystemClock};
+
+    const WORKERS: usize = 4;
+
+    fn server() -> RunningServer {
+        let config = Config::new(1);
+        let set = |name: &str, value: &str| {
+            config
+                .set_default(name, value.as_bytes())
+                .expect("a directive and its value");
+        };
+        set("port", "0");
+        set("bind", "127.0.0.1");
+        set("io-threads", &WORKERS.to_string());
+        set("save", "");
+        start(ServerOptions {
+            config: Arc::new(config),
+            clock: Arc::new(SystemClock),
+            seed: 1,
+            any_port: true,
+            allocator: Allocator::UNKNOWN,
+        })
+        .expect("the server starts")
+    }
+
+    fn client(server: &RunningServer) -> Client {
+        Client::connect(server.addresses()[0]).expect("a connection")
+    }
+
+    /// Moves the connections about until told to stop.
+    fn shuffle(workers: &Workers, is_over: &AtomicBool) {
+        for active in [1, 3, 2, 4].into_iter().cycle() {
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
+            workers.activate(active);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// A client that counts in pipelines, in transactions, with what it blocks on, and is spoken to,
+    /// while its connection moves.
+    fn use_server(mut client: Client, mut subscriber: Client, index: usize) {
+        let [counter, list, channel] =
+            ["counter", "list", "channel"].map(|it| format!("{it}:{index}"));
+        subscriber.send(&["SUBSCRIBE", &channel]).expect("sent");
+        subscriber.receive().expect("subscribed");
+        for round in 1..=40 {
+            let commands = vec![vec!["INCR", &counter]; 100];
+            let replies = client.pipeline(&commands).expect("replies");
+            let counted = (round - 1) * 101 + 100;
+            assert_eq!(replies.last(), Some(&Reply::Integer(counted)));
+            assert_eq!(client.run("MULTI"), Reply::Simple(b"OK".to_vec()));
+            client.run(&format!("INCR {counter}"));
+            client.run(&format!("PUBLISH {channel} {round}"));
+            let Reply::Array(replies) = client.run("EXEC") else {
+                panic!("EXEC answers what the commands answered");
+            };
+            assert_eq!(replies, [Reply::Integer(counted + 1), Reply::Integer(1)]);
+            let Reply::Array(message) = subscriber.receive().expect("a message") else {
+                panic!("a message is an array");
+            };
+            assert_eq!(message[2], Reply::Bulk(round.to_string().into_bytes()));
+            // It waits, and its time is over, wherever its connection is then.
+            let waited = client.run(&format!("BLPOP {list} 0.01"));
+            assert_eq!(waited, Reply::NullArray);
+        }
+    }
+
+    #[test]
+    fn connections_move_and_nothing_is_lost() {
+        let server = server();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let shuffler = scope.spawn(|| shuffle(server.workers(), &is_over));
+            let users: Vec<_> = (0..6)
+                .map(|index| {
+                    let (one, other) = (client(&server), client(&server));
+                    scope.spawn(move || use_server(one, other, index))
+                })
+                .collect();
+            let ends: Vec<_> = users
+                .into_iter()
+                .map(thread::ScopedJoinHandle::join)
+                .collect();
+            is_over.store(true, Ordering::Relaxed);
+            shuffler.join().expect("the shuffler ends");
+            assert!(ends.into_iter().all(|end| end.is_ok()));
+        });
+    }
+
+    #[test]
+    fn a_waiting_client_is_served_after_its_connection_has_moved() {
+        let server = server();
+        let mut waiting: Vec<_> = (0..8).map(|_| client(&server)).collect();
+        for (index, client) in waiting.iter_mut().enumerate() {
+            client
+                .send(&["BLPOP", &format!("queue:{index}"), "0"])
+                .expect("sent");
+        }
+        let mut pusher = client(&server);
+        let blocked = |pusher: &mut Client| {
+            let Reply::Bulk(page) = pusher.run("INFO clients") else {
+                panic!("INFO answers a text");
+            };
+            String::from_utf8_lossy(&page).contains("blocked_clients:8")
+        };
+        while !blocked(&mut pusher) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let workers = server.workers();
+        workers.activate(1);
+        let is_there = || {
+            let count = |it: &Member| it.connection_count.load(Ordering::Relaxed);
+            count(&workers.members[0]) == 9
+        };
+        while !is_there() {
+            thread::sleep(Duration::from_millis(1));
+            workers.activate(1);
+        }
+        for (index, client) in waiting.iter_mut().enumerate() {
+            pusher.run(&format!("RPUSH queue:{index} value"));
+            let expected = [format!("queue:{index}").into_bytes(), b"value".to_vec()];
+            assert_eq!(
+                client.receive().expect("what was pushed"),
+                Reply::Array(expected.map(Reply::Bulk).to_vec())
+            );
+        }
+    }
+}
