@@ -26,6 +26,9 @@ struct Arguments {
 enum Tool {
     /// Measure CPU per request and requests per second beside other servers.
     Bench(bench::Arguments),
+    /// Serve as the server that does nothing, which `bench` measures beside the others.
+    #[command(hide = true)]
+    BenchFloor(bench::FloorArguments),
     /// Run Redis's own Tcl suite against the server, unit by unit.
     Compat(compat::Arguments),
     /// Send random commands to Oxidis and to redis-server and compare what they answer.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
 fn run(tool: &Tool) -> Result<()> {
     match tool {
         Tool::Bench(arguments) => bench::run(arguments),
+        Tool::BenchFloor(arguments) => bench::serve_floor(arguments),
         Tool::Compat(arguments) => compat::run(arguments),
         Tool::FuzzDifferential(arguments) => fuzz_differential::run(arguments),
         Tool::Generate(arguments) => generate::run(arguments),

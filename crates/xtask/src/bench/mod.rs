@@ -3,11 +3,13 @@
 //!
 //! `workload` says which requests are sent (the load generator of `oxidis-benchmark` sends them), `cpu`
 //! reads what the server spent (the one room that knows an operating system), `report` makes tables,
-//! `run` joins them.
+//! `run` joins them. `floor` is a server that does nothing, to measure what nobody can save.
 
 mod cpu;
+mod floor;
 mod report;
 mod run;
 mod workload;
 
+pub use floor::{FloorArguments, serve as serve_floor};
 pub use run::{Arguments, run};

@@ -16,7 +16,7 @@ use crate::workspace;
 const CLIENTS: usize = 50;
 
 /// At which depths of pipelining is measured, and how many requests the cheapest command sends.
-const DEPTHS: &[(usize, u64)] = &[(1, 200_000), (16, 1_000_000), (64, 2_000_000)];
+const DEPTHS: &[(usize, u64)] = &[(1, 400_000), (16, 1_000_000), (64, 2_000_000)];
 
 /// How many of those requests are sent before, unmeasured.
 const WARM_UP_SHARE: f64 = 0.1;
@@ -26,6 +26,9 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// The name of the reference in the tables.
 pub const REFERENCE: &str = "redis-server";
+
+/// The name of the server that does nothing.
+const FLOOR: &str = "floor (answers +OK)";
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -167,6 +170,15 @@ fn contenders(arguments: &Arguments) -> Result<Vec<Contender>> {
         }
         Err(error) => println!("{error:#}: there is nothing to compare with"),
     }
+    contenders.push(Contender {
+        name: FLOOR.to_owned(),
+        workers: 1,
+        builder: ServerBuilder::foreign(std::env::current_exe()?).arguments([
+            "bench-floor",
+            "--port",
+            "{port}",
+        ]),
+    });
     for peer in &arguments.peers {
         let (name, command) = peer
             .split_once('=')
