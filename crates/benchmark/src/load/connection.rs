@@ -87,13 +87,13 @@ impl Connection {
         &mut self.batch
     }
 
-    /// Sends the batch, or as much of it as the socket takes now.
-    pub fn start_batch(&mut self, plan: &Plan<'_>) -> Result<(), LoadError> {
+    /// Sends the batch, or as much of it as the socket takes now. Its latency counts from `start`.
+    pub fn start_batch(&mut self, plan: &Plan<'_>, start: Instant) -> Result<(), LoadError> {
         self.phase = Phase::Busy;
         self.sent = 0;
         self.missing = plan.depth() as u64;
         self.latency = None;
-        self.batch_start = Instant::now();
+        self.batch_start = start;
         self.write(plan)
     }
 

@@ -1,5 +1,6 @@
 //! What is to be sent, where to and how.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use oxidis_resp::write_request;
@@ -68,6 +69,13 @@ pub struct Plan<'a> {
     pub latency_digits: u8,
     /// How long a server may keep all connections of a thread waiting; without end where absent.
     pub silence_limit: Option<Duration>,
+    /// How many requests are offered a second, whether the server keeps up or not. The latency of a request counts
+    /// from when it was due, not from when a connection was free to send it: so a pause of the server is
+    /// in the latencies of all requests that fell into it. Connections are kept alive then. Where absent,
+    /// each connection sends its next batch as soon as the last is answered.
+    pub rate: Option<f64>,
+    /// Ends the run when it becomes true: what was due by then is still sent and answered.
+    pub stop: Option<&'a AtomicBool>,
 }
 
 impl<'a> Plan<'a> {
@@ -85,6 +93,8 @@ impl<'a> Plan<'a> {
             keep_alive: true,
             latency_digits: 3,
             silence_limit: None,
+            rate: None,
+            stop: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::supply::Supply;
+use super::supply::{Pace, Supply};
 use super::worker::Worker;
 use super::{LoadError, Plan};
 use crate::latency::Latencies;
@@ -54,8 +54,9 @@ impl Outcome {
 /// When a connection fails or a request is answered with an error: then nothing was measured.
 pub fn run(plan: &Plan<'_>, mut tell_progress: impl FnMut(Progress)) -> Result<Outcome, LoadError> {
     let mut workers = open_workers(plan)?;
-    let supply = Supply::new(plan.requests, plan.depth());
     let start = Instant::now();
+    let pace = plan.rate.map(|rate| Pace { start, rate });
+    let supply = Supply::new(plan.requests, plan.depth(), pace);
     let mut elapsed = Duration::ZERO;
     let mut failure = None;
     thread::scope(|scope| {

@@ -1,11 +1,33 @@
 //! What all threads of a run share: the requests that are left, and how far they are.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// When requests are due: each a little after the one before it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// When the first is due.
+    pub start: Instant,
+    /// Requests a second.
+    pub rate: f64,
+}
+
+impl Pace {
+    /// When a request is due.
+    pub fn due(self, index: u64) -> Instant {
+        self.start + Duration::from_secs_f64(index as f64 / self.rate)
+    }
+
+    fn due_by_now(self) -> u64 {
+        (self.start.elapsed().as_secs_f64() * self.rate) as u64
+    }
+}
 
 /// Hands out the requests that are left, a batch at a time, and counts what was answered.
 pub(super) struct Supply {
-    requests: u64,
+    requests: AtomicU64,
+    /// When requests are due, if they are.
+    pace: Option<Pace>,
     depth: u64,
     issued: AtomicU64,
     answered: AtomicU64,
@@ -14,9 +36,10 @@ pub(super) struct Supply {
 }
 
 impl Supply {
-    pub fn new(requests: u64, depth: usize) -> Self {
+    pub fn new(requests: u64, depth: usize, pace: Option<Pace>) -> Self {
         Self {
-            requests,
+            requests: AtomicU64::new(requests),
+            pace,
             depth: depth as u64,
             issued: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -31,11 +54,22 @@ impl Supply {
             return None;
         }
         let index = self.issued.fetch_add(self.depth, Ordering::Relaxed);
-        (index < self.requests).then_some(index)
+        (index < self.requests.load(Ordering::Relaxed)).then_some(index)
     }
 
     pub fn has_more(&self) -> bool {
-        self.issued.load(Ordering::Relaxed) < self.requests
+        self.issued.load(Ordering::Relaxed) < self.requests.load(Ordering::Relaxed)
+    }
+
+    /// When requests are due, if they are.
+    pub fn pace(&self) -> Option<Pace> {
+        self.pace
+    }
+
+    /// Hands out no more than is due by now.
+    pub fn end(&self) {
+        let due = self.pace.map_or(0, Pace::due_by_now);
+        self.requests.fetch_min(due, Ordering::Relaxed);
     }
 
     /// Counts a batch that was answered after this time.

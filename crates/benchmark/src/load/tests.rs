@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -236,4 +237,48 @@ fn idle_connections_hear_of_errors() {
     let Err(error) = hold_idle(&plan, || {});
     assert_eq!(error.to_string(), "Error from server: ERR enough");
     drop(server.join().unwrap());
+}
+
+#[test]
+fn a_pause_of_the_server_is_in_all_latencies_that_fell_into_it() {
+    const PAUSE: Duration = Duration::from_millis(300);
+    let (endpoint, _) = server(|word| {
+        if word.ends_with(b"000000") {
+            thread::sleep(PAUSE);
+        }
+        Some(b"+OK\r\n")
+    });
+    let template = numbered();
+    let plan = Plan {
+        numbers: Numbers::Counting,
+        rate: Some(100.0),
+        ..Plan::new(&endpoint, &template, 20)
+    };
+    let outcome = run_quietly(&plan).unwrap();
+    assert_eq!(outcome.requests, 20);
+    // The last is due after 190 ms, and the only connection is free after 300.
+    assert!(outcome.latencies.shortest_ms() >= 100.0);
+}
+
+#[test]
+fn a_run_that_is_told_to_end_ends() {
+    let (endpoint, received) = server(ok);
+    let template = numbered();
+    let stop = AtomicBool::new(false);
+    let plan = Plan {
+        clients: 3,
+        rate: Some(1000.0),
+        stop: Some(&stop),
+        ..Plan::new(&endpoint, &template, u64::MAX)
+    };
+    let outcome = thread::scope(|scope| {
+        let running = scope.spawn(|| run_quietly(&plan));
+        while received.lock().unwrap().iter().flatten().count() < 20 {
+            thread::yield_now();
+        }
+        stop.store(true, Ordering::Relaxed);
+        running.join().unwrap().unwrap()
+    });
+    let sent = received.lock().unwrap().iter().flatten().count();
+    assert_eq!(outcome.requests, sent as u64);
 }

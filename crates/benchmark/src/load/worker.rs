@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
@@ -20,6 +22,9 @@ const OPENED_AT_ONCE: usize = 64;
 /// How often a thread that waits for its server looks whether it is to stop.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Waiting for events is no shorter than this.
+const SHORTEST_POLL: Duration = Duration::from_millis(1);
+
 /// What one thread does.
 pub(super) struct Worker<'a> {
     plan: &'a Plan<'a>,
@@ -30,6 +35,10 @@ pub(super) struct Worker<'a> {
     /// How many connections await replies to a batch.
     busy: usize,
     buffer: Vec<u8>,
+    /// The connections that wait for a batch to be due.
+    free: Vec<usize>,
+    /// The next batch of this thread, and when it is due.
+    next_due: Option<(u64, Instant)>,
 }
 
 impl<'a> Worker<'a> {
@@ -48,6 +57,8 @@ impl<'a> Worker<'a> {
             latencies: Latencies::new(plan.latency_digits),
             busy: 0,
             buffer: vec![0; READ_BYTES],
+            free: Vec::new(),
+            next_due: None,
         };
         while worker.connections.len() < clients {
             let more = (clients - worker.connections.len()).min(OPENED_AT_ONCE);
@@ -88,14 +99,21 @@ impl<'a> Worker<'a> {
         }
         let mut events = Events::with_capacity(self.connections.len());
         let mut last_news = Instant::now();
-        while self.busy > 0 || (supply.has_more() && !self.connections.is_empty()) {
-            self.wait(&mut events, Some(STOP_CHECK_INTERVAL))?;
+        while self.busy > 0
+            || self.next_due.is_some()
+            || (supply.has_more() && !self.connections.is_empty())
+        {
+            self.wait_for_work(&mut events)?;
             if supply.is_stopped() {
                 break;
             }
+            if self.is_told_to_end() {
+                supply.end();
+            }
+            self.start_due(supply)?;
             if events.is_empty() {
                 match self.plan.silence_limit {
-                    Some(limit) if last_news.elapsed() > limit => {
+                    Some(limit) if self.busy > 0 && last_news.elapsed() > limit => {
                         return Err(LoadError::Silence(limit));
                     }
                     _ => continue,
@@ -117,17 +135,76 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// Lets a connection that is free send the next batch, at once or when it is due.
     fn start_batch(&mut self, index: usize, supply: &Supply) -> Result<(), LoadError> {
+        if supply.pace().is_some() {
+            self.free.push(index);
+            return self.start_due(supply);
+        }
         if let Some(request_index) = supply.take() {
-            let connection = &mut self.connections[index];
-            match self.plan.numbers {
-                Numbers::Random(_) => connection.batch_mut().draw(&mut self.random),
-                Numbers::Counting => connection.batch_mut().count_from(request_index),
-            }
-            self.busy += 1;
-            connection.start_batch(self.plan)?;
+            self.send_batch(index, request_index, Instant::now())?;
         }
         Ok(())
+    }
+
+    /// Sends the batches that are due, as far as connections are free.
+    fn start_due(&mut self, supply: &Supply) -> Result<(), LoadError> {
+        let Some(pace) = supply.pace() else {
+            return Ok(());
+        };
+        while let Some(&index) = self.free.last() {
+            if self.next_due.is_none() {
+                self.next_due = supply.take().map(|index| (index, pace.due(index)));
+            }
+            let Some((request_index, due)) = self.next_due else {
+                return Ok(());
+            };
+            if due > Instant::now() {
+                if self.is_told_to_end() {
+                    self.next_due = None;
+                }
+                return Ok(());
+            }
+            self.next_due = None;
+            self.free.pop();
+            self.send_batch(index, request_index, due)?;
+        }
+        Ok(())
+    }
+
+    fn send_batch(
+        &mut self,
+        index: usize,
+        request_index: u64,
+        start: Instant,
+    ) -> Result<(), LoadError> {
+        let connection = &mut self.connections[index];
+        match self.plan.numbers {
+            Numbers::Random(_) => connection.batch_mut().draw(&mut self.random),
+            Numbers::Counting => connection.batch_mut().count_from(request_index),
+        }
+        self.busy += 1;
+        connection.start_batch(self.plan, start)
+    }
+
+    fn is_told_to_end(&self) -> bool {
+        let stop = self.plan.stop;
+        stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// Waits for an event, or until the next batch is due. The system's waiting for events counts milliseconds:
+    /// what is due earlier is slept for.
+    fn wait_for_work(&mut self, events: &mut Events) -> io::Result<()> {
+        let due = self.next_due.filter(|_| !self.free.is_empty());
+        let Some((_, due)) = due else {
+            return self.wait(events, Some(STOP_CHECK_INTERVAL));
+        };
+        let left = due.saturating_duration_since(Instant::now());
+        if left < SHORTEST_POLL {
+            thread::sleep(left);
+            return self.wait(events, Some(Duration::ZERO));
+        }
+        self.wait(events, Some(SHORTEST_POLL))
     }
 
     fn end_batch(

@@ -8,6 +8,16 @@ pub fn time_used(pid: u32) -> Option<Duration> {
     platform::time_used(pid)
 }
 
+/// The same to a hundredth of a second, with threads that have ended.
+pub fn time_used_with_ended_threads(pid: u32) -> Option<Duration> {
+    platform::time_used_with_ended_threads(pid)
+}
+
+/// The memory that a process and its children take together, in bytes: what they share counts once.
+pub fn memory_of_tree(pid: u32) -> Option<u64> {
+    platform::memory_of_tree(pid)
+}
+
 /// The resident memory of a process, in bytes.
 pub fn resident_bytes(pid: u32) -> Option<u64> {
     platform::resident_bytes(pid)
@@ -37,6 +47,24 @@ mod platform {
         (sum_ns > 0).then(|| Duration::from_nanos(sum_ns))
     }
 
+    pub fn time_used_with_ended_threads(pid: u32) -> Option<Duration> {
+        by_ticks(pid)
+    }
+
+    /// The kernel divides a page's size by how many processes have it.
+    pub fn memory_of_tree(pid: u32) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        let own = line.split_whitespace().next()?.parse::<u64>().ok()? * 1024;
+        let children =
+            fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        // A child that has just ended has nothing.
+        let of_children = children
+            .split_whitespace()
+            .filter_map(|child| memory_of_tree(child.parse().ok()?));
+        Some(own + of_children.sum::<u64>())
+    }
+
     fn by_ticks(pid: u32) -> Option<Duration> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name in parentheses may hold spaces: the fields are counted from behind it.
@@ -64,6 +92,15 @@ mod platform {
             Some(sum * 60.0 + part.parse::<f64>().ok()?)
         })?;
         Some(Duration::from_secs_f64(seconds))
+    }
+
+    pub fn time_used_with_ended_threads(pid: u32) -> Option<Duration> {
+        time_used(pid)
+    }
+
+    /// Without children: what they share with their parent cannot be told.
+    pub fn memory_of_tree(pid: u32) -> Option<u64> {
+        resident_bytes(pid)
     }
 
     pub fn resident_bytes(pid: u32) -> Option<u64> {

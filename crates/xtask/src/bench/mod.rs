@@ -3,10 +3,12 @@
 //!
 //! `workload` says which requests are sent (the load generator of `oxidis-benchmark` sends them), `cpu`
 //! reads what the server spent (the one room that knows an operating system), `report` makes tables,
-//! `run` joins them. `floor` is a server that does nothing, to measure what nobody can save.
+//! `run` joins them. `floor` is a server that does nothing, to measure what nobody can save. `persistence` measures
+//! what saving, loading and logging cost.
 
 mod cpu;
 mod floor;
+mod persistence;
 mod report;
 mod run;
 mod workload;

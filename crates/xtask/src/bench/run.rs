@@ -9,11 +9,14 @@ use oxidis_benchmark::load::{self, Endpoint, LoadError, Numbers, Outcome, Plan};
 use oxidis_testkit::{ServerBuilder, TestServer};
 
 use super::report::{self, Cell, Report, Resident};
-use super::{cpu, workload};
+use super::{cpu, persistence, workload};
 use crate::workspace;
 
 /// How many connections send requests.
-const CLIENTS: usize = 50;
+pub(super) const CLIENTS: usize = 50;
+
+/// How many keys there are, where nothing else is asked for.
+const KEYS: u64 = 3_000_000;
 
 /// At which depths of pipelining is measured, and how many requests the cheapest command sends.
 const DEPTHS: &[(usize, u64)] = &[(1, 400_000), (16, 1_000_000), (64, 2_000_000)];
@@ -36,12 +39,19 @@ pub struct Arguments {
     /// measured with several numbers of workers if it has {workers}.
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
     peers: Vec<String>,
-    /// How many keys are loaded before measuring.
-    #[arg(long, default_value_t = 3_000_000)]
-    keys: u64,
+    /// Measure what saving, loading and logging cost instead; of the options, those for keys, rounds, the rate, the
+    /// server and the name count.
+    #[arg(long)]
+    persistence: bool,
+    /// How many keys are loaded before measuring: 3,000,000, with --persistence 5,000,000.
+    #[arg(long)]
+    pub(super) keys: Option<u64>,
     /// How many rounds are measured; the tables show medians.
     #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    pub(super) rounds: usize,
+    /// With --persistence: how many requests a second are offered.
+    #[arg(long, default_value_t = 20_000.0)]
+    pub(super) rate: f64,
     /// The numbers of workers.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
     workers: Vec<u32>,
@@ -53,14 +63,14 @@ pub struct Arguments {
     commands: Vec<String>,
     /// The server under test, instead of this workspace's.
     #[arg(long)]
-    server: Option<PathBuf>,
+    pub(super) server: Option<PathBuf>,
     /// The name of the files under bench/, instead of the date.
     #[arg(long)]
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// A short run, for trying something out: fewer keys, requests and rounds; nothing is written
     /// unless --name is given.
     #[arg(long)]
-    quick: bool,
+    pub(super) quick: bool,
 }
 
 /// A server with a number of workers.
@@ -75,11 +85,15 @@ struct Contender {
 /// # Errors
 /// When a server does not start or answers errors; never because of a time.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.persistence {
+        return persistence::run(arguments);
+    }
     let contenders = contenders(arguments)?;
+    let keys = arguments.keys.unwrap_or(KEYS);
     let keys = if arguments.quick {
-        arguments.keys.min(300_000)
+        keys.min(300_000)
     } else {
-        arguments.keys
+        keys
     };
     let rounds = if arguments.quick { 1 } else { arguments.rounds };
     let requests_share = if arguments.quick { 0.2 } else { 1.0 };

@@ -44,6 +44,11 @@ fn parts(word: &str) -> Vec<Part<'_>> {
     }
 }
 
+/// Sets one of so many keys.
+pub fn set(keys: u64) -> Template {
+    template(&format!("SET {STRING_PREFIX}{{{keys}}} {VALUE}"))
+}
+
 /// One command that is measured.
 #[derive(Debug)]
 pub struct Workload {
@@ -64,7 +69,11 @@ pub fn workloads(keys: u64) -> Vec<Workload> {
     };
     vec![
         workload("GET", 1.0, format!("GET {STRING_PREFIX}{{{keys}}}")),
-        workload("SET", 1.0, format!("SET {STRING_PREFIX}{{{keys}}} {VALUE}")),
+        Workload {
+            name: "SET",
+            share: 1.0,
+            template: set(keys),
+        },
         workload("INCR", 1.0, format!("INCR counter:{{{COUNTERS}}}")),
         workload(
             "LPUSH",
@@ -99,10 +108,7 @@ pub fn workloads(keys: u64) -> Vec<Workload> {
 pub fn loads(keys: u64) -> Vec<(Template, u64)> {
     let values = vec![VALUE; RANGE_LENGTH].join(" ");
     vec![
-        (
-            template(&format!("SET {STRING_PREFIX}{{{keys}}} {VALUE}")),
-            keys,
-        ),
+        (set(keys), keys),
         (
             template(&format!("RPUSH range:{{{RANGE_LISTS}}} {values}")),
             RANGE_LISTS,

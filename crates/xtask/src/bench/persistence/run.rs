@@ -1,0 +1,100 @@
+//! Which server is measured when, and how several rounds become one figure.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use oxidis_testkit::ServerBuilder;
+
+use super::super::run::{Arguments, REFERENCE};
+use super::measure::{self, WriteLoad};
+use super::report::{Figures, Report};
+use crate::workspace;
+
+/// How many keys there are, where nothing else is asked for.
+const KEYS: u64 = 5_000_000;
+
+/// How long latency is measured while nothing is saved.
+const UNDISTURBED: Duration = Duration::from_secs(5);
+
+/// At which depths of pipelining the cost of the log is measured, and with how many requests.
+const DEPTHS: [(usize, u64); 3] = [(1, 300_000), (16, 1_500_000), (64, 3_000_000)];
+
+/// Runs the tool.
+///
+/// # Errors
+/// When a server does not start, or answers errors; never because of a time.
+pub(in super::super) fn run(arguments: &Arguments) -> Result<()> {
+    let ours = match &arguments.server {
+        Some(path) => std::path::absolute(path)?,
+        None => workspace::server_binary()?,
+    };
+    let contenders = [
+        ("oxidis", ServerBuilder::new(ours)),
+        (REFERENCE, ServerBuilder::new(workspace::redis_server()?)),
+    ];
+    let quick_keys = if arguments.quick { KEYS / 10 } else { KEYS };
+    let keys = arguments.keys.unwrap_or(quick_keys);
+    let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    let load = WriteLoad {
+        keys,
+        rate: arguments.rate,
+    };
+    let mut figures: Vec<Vec<Figures>> = vec![Vec::new(); contenders.len()];
+    for round in 0..rounds {
+        // The order turns with each round: nobody is always first.
+        for turn in 0..contenders.len() {
+            let index = (turn + round) % contenders.len();
+            let (name, builder) = &contenders[index];
+            println!("round {} of {rounds}: {name}", round + 1);
+            let found = measure_all(builder, load).with_context(|| (*name).to_owned())?;
+            println!("  {found:?}");
+            figures[index].push(found);
+        }
+    }
+    let [ours, reference] = [0, 1].map(|index| Figures::median(&figures[index]));
+    let report = Report::new(load.keys, load.rate, rounds, ours, reference);
+    println!("\n{}", report.to_markdown());
+    match (&arguments.name, arguments.quick) {
+        (None, true) => Ok(()),
+        (name, _) => report.write(name.as_deref()),
+    }
+}
+
+fn measure_all(builder: &ServerBuilder, load: WriteLoad) -> Result<Figures> {
+    let with_log = ["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0"];
+    let builder_with_log = builder.clone().arguments(with_log);
+    let builder = builder.clone().arguments(["--appendonly", "no"]);
+    let server = measure::start_with_keys(&builder, load.keys)?;
+    let undisturbed = load.latency_undisturbed(&server, UNDISTURBED)?;
+    let (saving, save_seconds) = load.latency_while_saving(&server)?;
+    let (memory_before, memory_peak) = load.memory_while_saving(&server)?;
+    let loading = measure::loading(&builder, server.dir(), load.keys)?;
+    let server_with_log = measure::start_with_keys(&builder_with_log, load.keys)?;
+    let mut cpu_us = [0.0; DEPTHS.len()];
+    let mut cpu_us_with_log = [0.0; DEPTHS.len()];
+    for (index, (depth, requests)) in DEPTHS.into_iter().enumerate() {
+        let of = |server| measure::cpu_us_per_set(server, load.keys, depth, requests);
+        cpu_us[index] = of(&server)?;
+        cpu_us_with_log[index] = of(&server_with_log)?;
+    }
+    Ok(Figures {
+        undisturbed_p50_ms: undisturbed.p50_ms,
+        undisturbed_p999_ms: undisturbed.p999_ms,
+        saving_p50_ms: saving.p50_ms,
+        saving_p99_ms: saving.p99_ms,
+        saving_p999_ms: saving.p999_ms,
+        saving_longest_ms: saving.longest_ms,
+        save_seconds,
+        memory_before_bytes: memory_before as f64,
+        memory_ratio: memory_peak as f64 / memory_before as f64,
+        load_seconds: loading.seconds,
+        load_cpu_seconds: loading.cpu_seconds,
+        set_cpu_us: cpu_us,
+        set_cpu_us_with_log: cpu_us_with_log,
+    })
+}
+
+/// The depths at which the cost of the log is measured.
+pub(super) fn depths() -> [usize; DEPTHS.len()] {
+    DEPTHS.map(|(depth, _)| depth)
+}
