@@ -423,10 +423,7 @@ impl Worker {
         let goes = rank.is_some_and(|rank| ranking.is_random() || rank <= candidate.rank);
         if goes {
             delete_evicted(self, candidate.database, key, self.memory_rules.is_lazy);
-            let deletions = std::mem::take(&mut self.propagated);
-            if !deletions.is_empty() {
-                self.engine.propagation.append(&deletions, false);
-            }
+            self.propagate_apart();
         }
         self.view.unlock();
         self.free_garbage();

@@ -270,11 +270,7 @@ impl Worker {
 
     /// Propagates what was deleted, and lets go of the lock.
     fn end_deletions(&mut self) {
-        if !self.propagated.is_empty() {
-            // Each deletion stands for itself.
-            let deletions = std::mem::take(&mut self.propagated);
-            self.engine.propagation.append(&deletions, false);
-        }
+        self.propagate_apart();
         self.view.unlock();
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! Nothing is collected while nobody listens.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,16 +17,110 @@ use parking_lot::Mutex;
 
 use crate::client::ClientShared;
 use crate::mailbox::Message;
+use crate::worker::Worker;
 
-/// One command of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Propagated {
+/// What one request has changed so far, as it goes into the log. Commands are encoded as they come: most units are one
+/// command, which is appended as it stands.
+#[derive(Debug, Default)]
+pub(crate) struct Unit {
+    /// The commands, encoded as requests one behind the other.
+    bytes: Vec<u8>,
+    commands: Vec<UnitCommand>,
+}
+
+/// One command of a unit.
+#[derive(Debug, Clone, Copy)]
+struct UnitCommand {
     /// The database that it was executed in.
-    pub database: usize,
-    /// Its arguments, the name first.
-    pub arguments: Vec<Vec<u8>>,
+    database: usize,
+    /// Where it ends.
+    end: usize,
     /// Whether it is a message, which changes nothing.
-    pub is_message: bool,
+    is_message: bool,
+}
+
+/// A buffer that has grown beyond this is not kept for the next unit, in bytes.
+const KEPT_BYTES: usize = 64 * 1024;
+
+impl Unit {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// How many commands there are.
+    pub(crate) fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Adds a command that was executed in a database; `is_message` if it changed nothing.
+    pub(crate) fn push<'a>(
+        &mut self,
+        database: usize,
+        is_message: bool,
+        arguments: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) {
+        write_command(&mut self.bytes, arguments);
+        self.commands.push(UnitCommand {
+            database,
+            end: self.bytes.len(),
+            is_message,
+        });
+    }
+
+    /// Forgets all commands but the first `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.commands.truncate(len);
+        let end = self.commands.last().map_or(0, |last| last.end);
+        self.bytes.truncate(end);
+    }
+
+    /// Forgets all commands.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.commands.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
+    }
+
+    /// What is appended where a database is selected already and messages are wanted or not; and the database that is
+    /// selected then. `None` if there is nothing.
+    fn encoded(
+        &self,
+        selected: Option<usize>,
+        wants_messages: bool,
+        is_transaction: bool,
+    ) -> Option<(Cow<'_, [u8]>, usize)> {
+        let is_wanted = |command: &UnitCommand| wants_messages || !command.is_message;
+        let count = self.commands.iter().filter(|it| is_wanted(it)).count();
+        let first_database = self.commands.iter().find(|it| is_wanted(it))?.database;
+        if self.commands.len() == 1 && selected == Some(first_database) {
+            return Some((Cow::Borrowed(&self.bytes), first_database));
+        }
+        let mut bytes = Vec::with_capacity(self.bytes.len() + 64);
+        let mut database = first_database;
+        if selected != Some(database) {
+            select(&mut bytes, database);
+        }
+        let is_wrapped = is_transaction && count > 1;
+        if is_wrapped {
+            write_command(&mut bytes, [b"MULTI".as_slice()].into_iter());
+        }
+        let mut start = 0;
+        for command in &self.commands {
+            if is_wanted(command) {
+                if command.database != database {
+                    database = command.database;
+                    select(&mut bytes, database);
+                }
+                bytes.extend_from_slice(&self.bytes[start..command.end]);
+            }
+            start = command.end;
+        }
+        if is_wrapped {
+            write_command(&mut bytes, [b"EXEC".as_slice()].into_iter());
+        }
+        Some((Cow::Owned(bytes), database))
+    }
 }
 
 /// Someone who gets every unit of the log, in its order, while the locks of its keys are held. It
@@ -61,10 +156,14 @@ struct Listening {
 
 impl Listening {
     /// Hands a unit over; answers whether the listener goes on.
-    fn take(&mut self, unit: &Unit) -> bool {
-        let is_selected = self.selected == Some(unit.first_database);
-        self.selected = Some(unit.last_database);
-        self.listener.append(unit.bytes(is_selected))
+    fn take(&mut self, unit: &Unit, is_transaction: bool) -> bool {
+        let wants_messages = self.listener.wants_messages();
+        let encoded = unit.encoded(self.selected, wants_messages, is_transaction);
+        let Some((bytes, database)) = encoded else {
+            return true;
+        };
+        self.selected = Some(database);
+        self.listener.append(&bytes)
     }
 }
 
@@ -104,82 +203,34 @@ impl Propagation {
         self.listen(Box::new(Follower(client)));
     }
 
-    /// Appends one unit. Call it with the locks of its keys held.
-    pub(crate) fn append(&self, unit: &[Propagated], is_transaction: bool) {
+    /// Appends one unit; wrapped into MULTI and EXEC if it is to be a transaction and has several commands. Call it
+    /// with the locks of its keys held.
+    pub(crate) fn append(&self, unit: &Unit, is_transaction: bool) {
         let mut listening = self.listening.lock();
-        let changes = || unit.iter().filter(|command| !command.is_message);
-        let (mut whole, mut without_messages) = (None, None);
-        listening.retain_mut(|listening| {
-            let encoded = if listening.listener.wants_messages() {
-                whole.get_or_insert_with(|| Unit::encode(unit.iter(), is_transaction))
-            } else {
-                without_messages.get_or_insert_with(|| Unit::encode(changes(), is_transaction))
-            };
-            encoded.as_ref().is_none_or(|unit| listening.take(unit))
-        });
+        listening.retain_mut(|listening| listening.take(unit, is_transaction));
         if listening.is_empty() {
             self.is_heard.store(false, Ordering::Relaxed);
         }
     }
 }
 
-/// A unit as listeners get it.
-struct Unit {
-    /// With a SELECT of the first database at the front.
-    bytes: Vec<u8>,
-    /// How long that SELECT is.
-    select_len: usize,
-    first_database: usize,
-    last_database: usize,
-}
-
-impl Unit {
-    /// Writes commands down; `None` if there are none.
-    fn encode<'p>(
-        commands: impl Iterator<Item = &'p Propagated>,
-        is_transaction: bool,
-    ) -> Option<Unit> {
-        let commands: Vec<&Propagated> = commands.collect();
-        let first_database = commands.first()?.database;
-        let mut bytes = Vec::new();
-        select(&mut bytes, first_database);
-        let select_len = bytes.len();
-        let is_wrapped = is_transaction && commands.len() > 1;
-        if is_wrapped {
-            write_command(&mut bytes, &[b"MULTI"]);
+impl Worker {
+    /// Appends what was collected, each command for itself: such are deletions that no command asked for.
+    pub(crate) fn propagate_apart(&mut self) {
+        if !self.propagated.is_empty() {
+            self.engine.propagation.append(&self.propagated, false);
+            self.propagated.clear();
         }
-        let mut last_database = first_database;
-        for command in commands {
-            if command.database != last_database {
-                last_database = command.database;
-                select(&mut bytes, last_database);
-            }
-            let arguments: Vec<&[u8]> = command.arguments.iter().map(Vec::as_slice).collect();
-            write_command(&mut bytes, &arguments);
-        }
-        if is_wrapped {
-            write_command(&mut bytes, &[b"EXEC"]);
-        }
-        Some(Unit {
-            bytes,
-            select_len,
-            first_database,
-            last_database,
-        })
-    }
-
-    fn bytes(&self, is_selected: bool) -> &[u8] {
-        let start = if is_selected { self.select_len } else { 0 };
-        &self.bytes[start..]
     }
 }
 
 fn select(bytes: &mut Vec<u8>, database: usize) {
-    write_command(bytes, &[b"SELECT", database.to_string().as_bytes()]);
+    let number = database.to_string();
+    write_command(bytes, [b"SELECT".as_slice(), number.as_bytes()].into_iter());
 }
 
-fn write_command(bytes: &mut Vec<u8>, arguments: &[&[u8]]) {
+fn write_command<'a>(bytes: &mut Vec<u8>, arguments: impl ExactSizeIterator<Item = &'a [u8]>) {
     let mut out = Writer::new(bytes, Protocol::Resp2);
     out.array(arguments.len());
-    arguments.iter().for_each(|argument| out.bulk(argument));
+    arguments.for_each(|argument| out.bulk(argument));
 }

@@ -19,7 +19,7 @@ use crate::expire::ExpireCycle;
 use crate::keyspace::{AccessRules, Database, Entry, EntryRef, Key, View};
 use crate::lazy_free::Garbage;
 use crate::mailbox::Message;
-use crate::propagation::Propagated;
+use crate::propagation::Unit;
 use crate::random::Random;
 use crate::stats::WorkerCounters;
 use crate::tracking::TrackedKeys;
@@ -99,7 +99,7 @@ pub struct Worker {
     pub(crate) has_expired: Cell<bool>,
     pub(crate) ready: VecDeque<ReadyKey>,
     /// What the request has to propagate so far.
-    pub(crate) propagated: Vec<Propagated>,
+    pub(crate) propagated: Unit,
     /// Whether something was logged for the batch of requests that is under way.
     pub(crate) has_logged: bool,
     /// What the command that runs asked to propagate in its stead; `None` if it did not.
@@ -160,7 +160,7 @@ impl Worker {
             expired: RefCell::default(),
             has_expired: Cell::new(false),
             ready: VecDeque::new(),
-            propagated: Vec::new(),
+            propagated: Unit::default(),
             has_logged: false,
             rewritten: None,
             garbage: Vec::new(),

@@ -324,8 +324,7 @@ impl Scan<'_> {
 fn delete_apart(worker: &mut Worker, database: usize, key: Key<'_>, is_direct: bool) {
     delete_expired(worker, database, key);
     if is_direct && !worker.propagated.is_empty() {
-        let deletion = std::mem::take(&mut worker.propagated);
-        worker.engine.propagation.append(&deletion, false);
+        worker.propagate_apart();
     }
 }
 

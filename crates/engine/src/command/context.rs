@@ -17,7 +17,6 @@ use crate::engine::Engine;
 use crate::keyspace::{
     Collection, CollectionMut, Entry, EntryRef, Key, RawStringMut, access, collection_ref,
 };
-use crate::propagation::Propagated;
 use crate::random::Random;
 use crate::text::parse_integer;
 use crate::tracking;
@@ -84,7 +83,7 @@ impl<'a> Args<'a> {
     }
 
     /// All of them in order, the name first.
-    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> + Clone {
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
         (0..self.len()).map(move |index| self.get(index))
     }
 
@@ -1094,12 +1093,8 @@ fn delete_unasked(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: b
     discard(worker, entry, is_lazy);
     if worker.engine.propagation.is_heard() {
         let name = if is_lazy { "UNLINK" } else { "DEL" };
-        let arguments = vec![name.as_bytes().to_vec(), key.bytes.to_vec()];
-        worker.propagated.push(Propagated {
-            database,
-            arguments,
-            is_message: false,
-        });
+        let arguments = [name.as_bytes(), key.bytes].into_iter();
+        worker.propagated.push(database, false, arguments);
     }
     signal(worker, database, key, 0);
     true

@@ -23,7 +23,6 @@ use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::latency::Event;
 use crate::persistence::{MISCONF, refuses_while_loading, refuses_writes};
-use crate::propagation::Propagated;
 use crate::tracking;
 use crate::transaction::Queued;
 use crate::value::ValueType;
@@ -688,7 +687,6 @@ pub(crate) fn note_measured(
 }
 
 /// Notes what the command that just ran has to propagate.
-#[cold]
 fn collect(cx: &mut Context<'_>, dirty_before: u64) {
     if cx.worker.has_expired.get() {
         // Where the log is repeated nothing is over by itself: what the command did not see must be gone
@@ -700,21 +698,13 @@ fn collect(cx: &mut Context<'_>, dirty_before: u64) {
     let flags = cx.registered.command.flags;
     let has_changed = cx.worker.dirty > dirty_before && flags.contains(Flags::WRITE);
     if let Some(commands) = rewritten {
-        let commands = commands.into_iter();
-        cx.worker
-            .propagated
-            .extend(commands.map(|arguments| Propagated {
-                database,
-                arguments,
-                is_message: false,
-            }));
+        for arguments in commands {
+            let arguments = arguments.iter().map(Vec::as_slice);
+            cx.worker.propagated.push(database, false, arguments);
+        }
     } else if has_changed || is_always_propagated(cx.registered) {
-        let arguments = cx.args().to_owned();
-        cx.worker.propagated.push(Propagated {
-            database,
-            arguments,
-            is_message: !has_changed,
-        });
+        let arguments = cx.args().iter();
+        cx.worker.propagated.push(database, !has_changed, arguments);
     }
 }
 
@@ -770,11 +760,11 @@ fn finish(worker: &mut Worker) {
 #[inline]
 fn propagate(worker: &mut Worker) {
     if !worker.propagated.is_empty() {
-        let unit = std::mem::take(&mut worker.propagated);
         if !worker.is_replaying {
             worker.has_logged = true;
-            worker.engine.propagation.append(&unit, true);
+            worker.engine.propagation.append(&worker.propagated, true);
         }
+        worker.propagated.clear();
     }
 }
 

@@ -5,7 +5,6 @@
 
 use super::context::{Context, EventClass, notify, signal};
 use crate::keyspace::{CollectionMut, Key, expiring_hash};
-use crate::propagation::Propagated;
 use crate::value::Hash;
 use crate::worker::Worker;
 
@@ -97,12 +96,10 @@ pub(crate) fn delete_fields(
     }
     worker.counters.expired_subkeys.add(fields.len() as u64);
     if worker.engine.propagation.is_heard() {
-        let deletions = fields.into_iter().map(|field| Propagated {
-            database,
-            arguments: vec![b"HDEL".to_vec(), key.bytes.to_vec(), field],
-            is_message: false,
-        });
-        worker.propagated.extend(deletions);
+        for field in &fields {
+            let arguments = [b"HDEL", key.bytes, field].into_iter();
+            worker.propagated.push(database, false, arguments);
+        }
     }
     signal(worker, database, key, 0);
     let engine = &worker.engine;
