@@ -193,14 +193,26 @@ fn work(
     workload.len()
 }
 
+/// Lets time pass, and does what is done regularly.
+fn pass_time(server: &mut Server, ms: i64) {
+    server.clock.0.fetch_add(ms, Ordering::Relaxed);
+    server.worker.run_cron();
+}
+
 /// The digests before the first line and after each, and how many calls the storage gets.
 fn digests(workload: &[String]) -> (Vec<String>, usize) {
+    digests_with(workload, &|_| {})
+}
+
+/// The same where `meanwhile` is done after each line.
+fn digests_with(workload: &[String], meanwhile: &dyn Fn(&mut Server)) -> (Vec<String>, usize) {
     let storage = FaultyStorage::new();
     let mut server = start(ALWAYS, storage.clone(), START_MS).expect("it starts");
     let before = storage.calls();
     let mut digests = vec![digest(&mut server)];
     let mut is_in_transaction = false;
     let done = work(&mut server, workload, &mut |server, index| {
+        meanwhile(server);
         match workload[index].as_str() {
             "MULTI" => is_in_transaction = true,
             "EXEC" => is_in_transaction = false,
@@ -290,6 +302,86 @@ fn a_call_that_fails_is_made_good() {
         let expected = digest(&mut server);
         let found = loaded_digest(storage.after_crash(Survives::Nothing));
         assert_eq!(found.expect("it is loaded"), expected, "{call}");
+    }
+}
+
+/// With less than `always` the machine keeps some beginning of history, whenever it goes off and whatever of what was
+/// not synced it keeps.
+#[test]
+fn a_beginning_of_history_survives_without_always() {
+    let mut points = 0;
+    for appendfsync in ["everysec", "no"] {
+        let directives = [("appendonly", "yes"), ("appendfsync", appendfsync)];
+        for (number, workload) in workloads(3).iter().enumerate() {
+            // Times are in the data.
+            let (digests, calls) = digests_with(workload, &|server| pass_time(server, 400));
+            for call in 0..=calls {
+                let storage = FaultyStorage::new();
+                let mut server = start(&directives, storage.clone(), START_MS).expect("it starts");
+                storage.crash_at(call);
+                let done = work(&mut server, workload, &mut |server, _| {
+                    pass_time(server, 400);
+                });
+                let history = &digests[..(done + 2).min(digests.len())];
+                for survives in SURVIVALS {
+                    let found = loaded_digest(storage.after_crash(survives));
+                    let found = found.unwrap_or_else(|error| {
+                        panic!("{appendfsync} {number} {call} {survives:?}: {error}")
+                    });
+                    assert!(
+                        history.contains(&found),
+                        "{appendfsync}, {number}, call {call}, {survives:?}, after {done}"
+                    );
+                    points += 1;
+                }
+            }
+        }
+    }
+    assert!(points > 500, "{points}");
+}
+
+/// As [`a_call_that_fails_is_made_good`], where replies do not wait for the disk: once something cannot be written or
+/// synced, writes are refused until it can, and what was acknowledged before is written then.
+#[test]
+fn a_call_that_fails_is_made_good_without_always() {
+    let workload = &workloads(0)[0];
+    let (_, calls) = digests(workload);
+    for appendfsync in ["everysec", "no"] {
+        let directives = [("appendonly", "yes"), ("appendfsync", appendfsync)];
+        let mut refusals = 0;
+        for call in 0..calls {
+            let storage = FaultyStorage::new();
+            let mut server = start(&directives, storage.clone(), START_MS).expect("it starts");
+            storage.fail_at(Some(call));
+            work(&mut server, workload, &mut |server, index| {
+                if index % 3 == 2 {
+                    pass_time(server, 1000);
+                }
+            });
+            server.run("DISCARD");
+            if server.information("aof_last_write_status") == "err" {
+                let reply = server.run("SET refused 1");
+                assert!(
+                    reply.starts_with("-MISCONF"),
+                    "{appendfsync} {call}: {reply}"
+                );
+                refusals += 1;
+            }
+            storage.fail_at(None);
+            for _ in 0..4 {
+                server.clock.0.fetch_add(1000, Ordering::Relaxed);
+                server.worker.run_cron();
+                server.finish_save();
+            }
+            let status = server.information("aof_last_write_status");
+            assert_eq!(status, "ok", "{appendfsync} {call}");
+            assert_eq!(server.run("SET after 1"), "+OK", "{appendfsync} {call}");
+            let expected = digest(&mut server);
+            let found = loaded_digest(storage.after_crash(Survives::Everything));
+            let found = found.expect("it is loaded");
+            assert_eq!(found, expected, "{appendfsync} {call}");
+        }
+        assert!(refusals > 0, "{appendfsync}: no call failed that matters");
     }
 }
 
@@ -495,4 +587,39 @@ fn it_is_rewritten_when_it_has_grown() {
         .parse()
         .expect("a number");
     assert!(size < 1000, "{size}");
+}
+
+/// Each rewrite that fails leaves another file in the log, so they must not follow each other for ever.
+#[test]
+fn rewrites_that_keep_failing_are_tried_less_and_less() {
+    let directives = [
+        ("appendonly", "yes"),
+        ("auto-aof-rewrite-percentage", "1"),
+        ("auto-aof-rewrite-min-size", "100"),
+    ];
+    let storage = FaultyStorage::new();
+    let mut server = start(&directives, storage.clone(), START_MS).expect("it starts");
+    let is_begun_after = |server: &mut Server, ms| {
+        server.clock.0.fetch_add(ms, Ordering::Relaxed);
+        server.worker.run_cron();
+        server.information("aof_rewrite_in_progress") == "1"
+    };
+    for minutes in [0, 0, 0, 1, 2, 4] {
+        for n in 0..30 {
+            server.run(&format!("SET a {n}"));
+        }
+        if minutes > 0 {
+            assert!(!is_begun_after(&mut server, minutes * 60_000 - 1));
+        }
+        assert!(is_begun_after(&mut server, 1), "{minutes}");
+        storage.fail_at(Some(0));
+        server.finish_save();
+        storage.fail_at(None);
+        assert_eq!(server.information("aof_last_bgrewrite_status"), "err");
+    }
+    // Who asks for one gets it at once.
+    assert!(server.run("BGREWRITEAOF").starts_with('+'));
+    server.finish_save();
+    assert_eq!(server.information("aof_last_bgrewrite_status"), "ok");
+    assert_eq!(server.information("aof_rewrites_consecutive_failures"), "0");
 }

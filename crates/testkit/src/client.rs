@@ -139,7 +139,13 @@ impl Client {
     fn fill(&mut self) -> io::Result<()> {
         let start = self.unread.len();
         self.unread.resize(start + 64 * 1024, 0);
-        let read = self.stream.read(&mut self.unread[start..]);
+        let read = loop {
+            match self.stream.read(&mut self.unread[start..]) {
+                // The process was stopped and goes on.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
         self.unread.truncate(start + *read.as_ref().unwrap_or(&0));
         match read? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
