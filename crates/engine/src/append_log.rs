@@ -30,6 +30,7 @@ use parking_lot::Mutex;
 use crate::command::{Args, CommandError};
 use crate::config::{AppendFsync, Config, LogLevel};
 use crate::engine::{Clock, Engine};
+use crate::persistence::line_of_loading;
 use crate::propagation::PropagationListener;
 use crate::session::Session;
 use crate::snapshot::{
@@ -127,6 +128,19 @@ pub(crate) struct AppendReport {
     pub(crate) last_rewrite_ms: Option<i64>,
 }
 
+/// After so many rewrites that failed one after the other the next is not tried at once.
+const REWRITE_FAILURES_MAX: u64 = 3;
+
+/// The longest delay of the next then, in minutes; the first is one minute, each further one is twice as long (the
+/// figures are Redis's).
+const REWRITE_DELAY_MAX_MINUTES: i64 = 60;
+
+/// The delay when nothing can be logged until a rewrite succeeds, in milliseconds.
+const REWRITE_DELAY_URGENT_MS: i64 = 5000;
+
+/// A buffer that has grown beyond this is not kept for the next write, in bytes.
+const SPARE_BYTES: usize = 1 << 20;
+
 /// The log of an engine. Its positions count the bytes that were appended since it was turned on.
 #[derive(Default)]
 pub(crate) struct AppendLog {
@@ -136,6 +150,8 @@ pub(crate) struct AppendLog {
     /// Whether a base has been written, so that the files are of use.
     has_base: AtomicBool,
     buffer: Mutex<Vec<u8>>,
+    /// An empty buffer that takes the place of the one that is written.
+    spare: Mutex<Vec<u8>>,
     appended: AtomicU64,
     written: AtomicU64,
     synced: AtomicU64,
@@ -151,6 +167,8 @@ pub(crate) struct AppendLog {
     size_position: AtomicU64,
     base_size: AtomicU64,
     is_rewrite_scheduled: AtomicBool,
+    /// When the next rewrite may be begun unasked, in milliseconds since 1970.
+    rewrite_not_before_ms: AtomicI64,
     report: Mutex<AppendReport>,
 }
 
@@ -316,19 +334,24 @@ impl AppendLog {
 
     /// Writes what is in the buffer; answers up to where the log is written then.
     fn write(&self, files: &mut Box<dyn AppendFiles>) -> Result<u64, String> {
-        let (bytes, position) = {
+        let spare = std::mem::take(&mut *self.spare.lock());
+        let (mut bytes, position) = {
             let mut buffer = self.buffer.lock();
             (
-                std::mem::take(&mut *buffer),
+                std::mem::replace(&mut *buffer, spare),
                 self.appended.load(Ordering::Acquire),
             )
         };
-        if bytes.is_empty() {
-            return Ok(position);
-        }
-        match files.append(&bytes) {
+        let appended = match bytes.is_empty() {
+            true => Ok(()),
+            false => files.append(&bytes),
+        };
+        match appended {
             Ok(()) => {
                 self.written.store(position, Ordering::Release);
+                bytes.clear();
+                bytes.shrink_to(SPARE_BYTES);
+                *self.spare.lock() = bytes;
                 Ok(position)
             }
             Err(reason) => {
@@ -458,6 +481,7 @@ impl AppendLog {
                 None => report.consecutive_failures + 1,
             };
         }
+        self.delay_after_failures(engine);
         match new {
             Some((base_len, position)) => {
                 self.has_base.store(true, Ordering::Relaxed);
@@ -472,6 +496,31 @@ impl AppendLog {
             }
             None => {}
         }
+    }
+
+    /// Keeps rewrites that fail again and again from being tried without end: each makes another file of the log.
+    fn delay_after_failures(&self, engine: &Engine) {
+        let failures = self.report().consecutive_failures;
+        let Some(further) = failures.checked_sub(REWRITE_FAILURES_MAX) else {
+            return self.rewrite_not_before_ms.store(0, Ordering::Relaxed);
+        };
+        let has_base = self.has_base.load(Ordering::Relaxed);
+        let is_urgent = engine.persistence.has_log_failed() || !has_base;
+        let delay_ms = if is_urgent {
+            REWRITE_DELAY_URGENT_MS
+        } else {
+            let minutes = (1 << further.min(10)).min(REWRITE_DELAY_MAX_MINUTES);
+            minutes * 60_000
+        };
+        let not_before_ms = engine.now_ms() + delay_ms;
+        self.rewrite_not_before_ms
+            .store(not_before_ms, Ordering::Relaxed);
+        let line = format!(
+            "Background AOF rewrite has failed {failures} times in a row and triggered the limit: the next is tried in {} \
+             seconds",
+            delay_ms / 1000
+        );
+        engine.host.log(LogLevel::Warning, &line);
     }
 
     /// Whether the files have grown so much that they should be rewritten.
@@ -532,7 +581,8 @@ pub(crate) fn tend(worker: &mut Worker) {
         log.sync_regularly(&engine);
     }
     // The files of a log that is off are rewritten when they are asked for, and do not grow.
-    let is_due = log.is_rewrite_scheduled() || log.is_on() && log.has_grown(&engine);
+    let is_wanted = log.is_rewrite_scheduled() || log.is_on() && log.has_grown(&engine);
+    let is_due = is_wanted && engine.now_ms() >= log.rewrite_not_before_ms.load(Ordering::Relaxed);
     if is_due && !engine.persistence.is_saving() && worker.lock_all().is_ok() {
         // What keeps it from being started has been noted, and it is tried again.
         let _ = start_log_rewrite(worker);
@@ -667,6 +717,8 @@ fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, Stri
     engine
         .persistence
         .begin_loading(started_ms, sources.iter().map(|source| source.len).sum());
+    // Keys of data sets and commands of logs.
+    let mut loaded = 0;
     let mut done = 0;
     for (index, mut source) in sources.into_iter().enumerate() {
         let len = source.len;
@@ -681,7 +733,9 @@ fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, Stri
             .map_err(|error| format!("{}: {error}", source.name))?;
         let mut bytes: Box<dyn Read> = Box::new(start.as_slice().chain(source.bytes));
         if start == b"REDIS" {
-            skipped = worker.load_base(&mut bytes)?;
+            let base = worker.load_base(&mut bytes)?;
+            skipped = base.bytes;
+            loaded += base.keys;
             drop(bytes);
             if skipped >= len {
                 done += len;
@@ -700,8 +754,10 @@ fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, Stri
             whole: skipped,
             done,
             refused: 0,
+            commands: 0,
         };
         let outcome = replay.run(&mut *bytes);
+        loaded += replay.commands;
         if replay.refused > 1 {
             let line = format!(
                 "{} commands of {} failed in all",
@@ -747,8 +803,9 @@ fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, Stri
         done += len;
     }
     if count > 0 {
-        let seconds = (engine.now_ms() - started_ms) as f64 / 1000.0;
-        let line = format!("DB loaded from append only file: {seconds:.3} seconds");
+        let duration_ms = engine.now_ms() - started_ms;
+        let what = "keys and commands";
+        let line = line_of_loading("append only file", duration_ms, loaded, what);
         engine.host.log(LogLevel::Notice, &line);
     }
     Ok(count > 0)
@@ -780,6 +837,8 @@ struct Replay<'w> {
     done: u64,
     /// Commands that failed.
     refused: u64,
+    /// Commands that were executed.
+    commands: u64,
 }
 
 /// Bytes that are read at once.
@@ -805,6 +864,7 @@ impl Replay<'_> {
         let mut unread: Vec<u8> = Vec::new();
         let mut reply = Vec::new();
         let mut is_in_transaction = false;
+        let engine = self.worker.engine.clone();
         loop {
             let old_len = unread.len();
             let read = Read::take(&mut *bytes, READ_BYTES as u64)
@@ -832,6 +892,8 @@ impl Replay<'_> {
                     Args::slices(&command.arguments),
                     &mut reply,
                 );
+                self.commands += 1;
+                engine.persistence.delay_load(&engine);
                 if reply.starts_with(b"-ERR unknown command") {
                     let name = String::from_utf8_lossy(name).into_owned();
                     let offset = self.offset;

@@ -20,7 +20,7 @@ use crate::lazy_free::{Garbage, LazyFree};
 use crate::migration::{Migration, MigrationError, MigrationOutcome, MigrationRequest, Migrations};
 use crate::observe::Monitors;
 use crate::pause::Pause;
-use crate::persistence::Persistence;
+use crate::persistence::{LoadProgress, Persistence};
 use crate::propagation::Propagation;
 use crate::pubsub::PubSub;
 use crate::random::Random;
@@ -274,6 +274,12 @@ impl Engine {
     #[inline]
     pub(crate) fn lacks_replicas(&self) -> bool {
         self.config.min_replicas_to_write() > 0 && self.config.min_replicas_max_lag_seconds() > 0
+    }
+
+    /// How far loading is, while the data are being loaded.
+    pub fn load_progress(&self) -> Option<LoadProgress> {
+        let is_loading = self.persistence.is_loading();
+        is_loading.then(|| self.persistence.load_progress())
     }
 
     /// An empty engine.

@@ -48,6 +48,7 @@ pub use lazy_free::Garbage;
 pub use migration::{
     Credentials, MigratedKey, Migration, MigrationError, MigrationOutcome, MigrationRequest,
 };
-pub use propagation::{Propagated, PropagationListener};
+pub use persistence::LoadProgress;
+pub use propagation::PropagationListener;
 pub use session::{Progress, Session};
 pub use worker::Worker;

@@ -20,12 +20,17 @@ const ENDED: u8 = 1 << 2;
 /// The append-only file cannot be written.
 const LOG_FAILED: u8 = 1 << 3;
 
-/// What INFO says of a loading that is going on.
+/// How far a loading is that is going on.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct LoadProgress {
-    pub(crate) started_ms: i64,
-    pub(crate) bytes_total: u64,
-    pub(crate) bytes_done: u64,
+pub struct LoadProgress {
+    /// When it began, in milliseconds since 1970.
+    pub started_ms: i64,
+    /// How long the files are.
+    pub bytes_total: u64,
+    /// How much of that is done with.
+    pub bytes_done: u64,
+    /// How much memory the server that wrote the file had used; 0 if it does not say.
+    pub memory_of_writer_bytes: u64,
 }
 
 /// What INFO says of saving and loading.
@@ -62,6 +67,9 @@ pub(crate) struct Persistence {
     load_bytes_done: AtomicU64,
     load_started_ms: AtomicI64,
     load_bytes_total: AtomicU64,
+    load_memory_of_writer: AtomicU64,
+    /// Keys since the start, for `key-load-delay`.
+    load_delay_count: AtomicU64,
     report: Mutex<PersistenceReport>,
 }
 
@@ -246,12 +254,18 @@ impl Persistence {
         self.load_started_ms.store(now_ms, Ordering::Relaxed);
         self.load_bytes_total.store(bytes_total, Ordering::Relaxed);
         self.load_bytes_done.store(0, Ordering::Relaxed);
+        self.load_memory_of_writer.store(0, Ordering::Relaxed);
         self.set_gate(LOADING, true);
     }
 
     /// Notes how far the loading is.
     pub(crate) fn set_loaded_bytes(&self, bytes: u64) {
         self.load_bytes_done.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes how much memory the server that wrote the data had used.
+    pub(crate) fn set_memory_of_writer(&self, bytes: u64) {
+        self.load_memory_of_writer.store(bytes, Ordering::Relaxed);
     }
 
     /// Notes that the data are loaded.
@@ -271,6 +285,25 @@ impl Persistence {
             started_ms: self.load_started_ms.load(Ordering::Relaxed),
             bytes_total: self.load_bytes_total.load(Ordering::Relaxed),
             bytes_done: self.load_bytes_done.load(Ordering::Relaxed),
+            memory_of_writer_bytes: self.load_memory_of_writer.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Sleeps after a key or a command was loaded, if `key-load-delay` wants it: so many microseconds, or one
+    /// after so many keys if it is negative.
+    pub(crate) fn delay_load(&self, engine: &Engine) {
+        let delay_us = engine.config.key_load_delay_us();
+        let sleep_us = match u64::try_from(delay_us) {
+            Ok(0) => return,
+            Ok(delay_us) => delay_us,
+            Err(_) => {
+                let count = self.load_delay_count.fetch_add(1, Ordering::Relaxed);
+                u64::from(count.is_multiple_of(delay_us.unsigned_abs()))
+            }
+        };
+        if sleep_us > 0 {
+            let duration = std::time::Duration::from_micros(sleep_us);
+            engine.host.sleep(duration);
         }
     }
 
@@ -302,6 +335,16 @@ pub(crate) fn refuses_while_loading(engine: &Engine, flags: Flags) -> Option<Com
     is_refused.then_some(CommandError::text(
         "LOADING Redis is loading the dataset in memory",
     ))
+}
+
+/// What the log of the process says of a loading: how long it took, and how many a second it were.
+pub(crate) fn line_of_loading(from: &str, duration_ms: i64, count: u64, what: &str) -> String {
+    let seconds = duration_ms as f64 / 1000.0;
+    // What takes less than a millisecond has taken one.
+    let per_second = count.saturating_mul(1000) / duration_ms.max(1) as u64;
+    format!(
+        "DB loaded from {from}: {seconds:.3} seconds ({count} {what}, {per_second} {what} per second)"
+    )
 }
 
 impl Worker {

@@ -11,7 +11,7 @@
 //! * `host`: what the engine asks of the process around it: memory, files, facts for INFO, freeing. `storage`: the
 //!   file system.
 //! * [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
-//! * `log`: the log of the process. `memory`: how much the process uses.
+//! * `log`: the log of the process. `progress`: a bar while data are loaded. `memory`: how much the process uses.
 //! * [`arguments`]: what the program's name and arguments ask for.
 //! * [`configuration`]: the files behind the configuration. [`process`]: facts about the process.
 //! * [`descriptors`]: as many as the clients need. [`diagnosis`]: looking at the machine before trusting it.
@@ -31,6 +31,7 @@ mod memory;
 mod migration;
 mod observer;
 pub mod process;
+mod progress;
 pub mod run;
 mod server;
 mod storage;

@@ -20,6 +20,7 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::configuration::path_of;
+use crate::progress;
 
 /// Lets everything that is logged from now on go where the configuration says.
 ///
@@ -81,11 +82,11 @@ impl<S: Subscriber> Layer<S> for Log {
 impl Log {
     fn write(&self, line: &str) -> io::Result<()> {
         match &self.file {
-            None => {
+            None => progress::aside(|| {
                 let mut output = io::stdout().lock();
                 output.write_all(line.as_bytes())?;
                 output.flush()
-            }
+            }),
             Some(path) => {
                 let mut file = OpenOptions::new().append(true).create(true).open(path)?;
                 file.write_all(line.as_bytes())

@@ -8,6 +8,7 @@ use oxidis_engine::config::{CommandLine, Config, ShutdownFlags, Supervised};
 use oxidis_engine::version::{OXIDIS_VERSION, REDIS_VERSION};
 
 use crate::daemon::{self, PidFile};
+use crate::progress::LoadingBar;
 use crate::server::{RunningServer, ServerError, ServerOptions, start_empty};
 use crate::{Allocator, SystemClock, configuration, descriptors, diagnosis, log};
 
@@ -50,7 +51,10 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
     };
     let pid_file = PidFile::write(&config, is_background);
     log_initialized(&config);
-    if let Err(error) = server.load() {
+    let bar = LoadingBar::show(server.engine());
+    let loaded = server.load();
+    drop(bar);
+    if let Err(error) = loaded {
         // Why it ends is the last that it says.
         drop(server);
         drop(pid_file);

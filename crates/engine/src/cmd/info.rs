@@ -507,7 +507,7 @@ fn loading(page: &mut Page, worker: &Worker) {
     let elapsed_seconds = (worker.now_ms() - progress.started_ms).max(0) as u64 / 1000;
     page.field("loading_start_time", progress.started_ms / 1000);
     page.field("loading_total_bytes", total);
-    page.field("loading_rdb_used_mem", 0);
+    page.field("loading_rdb_used_mem", progress.memory_of_writer_bytes);
     page.field("loading_loaded_bytes", done);
     page.field(
         "loading_loaded_perc",

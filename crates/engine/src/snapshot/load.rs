@@ -11,6 +11,8 @@ use crate::engine::Engine;
 use crate::functions::{Collision, Loading, Restore};
 use crate::keyspace::access::of_idle_seconds;
 use crate::keyspace::{Entry, Keyspace};
+use crate::persistence::line_of_loading;
+use crate::text::parse_integer;
 use crate::value::EncodingLimits;
 use crate::worker::Worker;
 
@@ -24,6 +26,9 @@ pub struct LoadReport {
     /// Keys that had no elements.
     pub empty: u64,
 }
+
+/// So many keys without elements are named in the log of the process.
+const EMPTY_NAMED_MAX: u64 = 10;
 
 /// A data set on its way into the key space.
 struct Loader<'e> {
@@ -71,16 +76,27 @@ impl<'e> Loader<'e> {
         let options = LoadOptions {
             limits,
             verifies_checksum,
-            threads: config.io_threads().max(1),
+            // Several threads would sleep at the same time.
+            threads: match config.key_load_delay_us() {
+                0 => config.io_threads().max(1),
+                _ => 1,
+            },
         };
         codec.load(source, &options, &|loaded| self.take(loaded))
     }
 
     fn take(&self, loaded: Loaded<'_>) -> Result<(), String> {
         match loaded {
-            Loaded::Entry(entry) => self.insert(entry)?,
-            Loaded::EmptyKey { .. } => {
-                self.empty.fetch_add(1, Ordering::Relaxed);
+            Loaded::Entry(entry) => {
+                self.insert(entry)?;
+                self.engine.persistence.delay_load(self.engine);
+            }
+            Loaded::EmptyKey { key, .. } => {
+                if self.empty.fetch_add(1, Ordering::Relaxed) < EMPTY_NAMED_MAX {
+                    let key = String::from_utf8_lossy(key);
+                    let line = format!("Loading RDB: skipping empty key: {key}");
+                    self.engine.host.log(LogLevel::Notice, &line);
+                }
             }
             Loaded::Progress { bytes } => {
                 self.bytes_done.store(bytes, Ordering::Relaxed);
@@ -91,7 +107,12 @@ impl<'e> Loader<'e> {
                 self.engine.host.log(LogLevel::Warning, &line);
             }
             Loaded::Fact { name, value } => {
-                if matches!(name, b"redis-ver" | b"valkey-ver") {
+                if name == b"used-mem" {
+                    let bytes = parse_integer(value).and_then(|bytes| u64::try_from(bytes).ok());
+                    self.engine
+                        .persistence
+                        .set_memory_of_writer(bytes.unwrap_or(0));
+                } else if matches!(name, b"redis-ver" | b"valkey-ver") {
                     let version = String::from_utf8_lossy(value);
                     let line = format!("Loading RDB produced by version {version}");
                     self.engine.host.log(LogLevel::Notice, &line);
@@ -262,13 +283,19 @@ pub(crate) fn load_file(
     loader.finish(worker, options.keeps_old).map(Some)
 }
 
+/// A base of a log that was loaded.
+pub(crate) struct LoadedBase {
+    /// How many bytes it has.
+    pub(crate) bytes: u64,
+    pub(crate) keys: u64,
+}
+
 impl Worker {
-    /// Loads the base of a log in the place of what is there; answers how many bytes it has. The worker holds no
-    /// locks.
+    /// Loads the base of a log in the place of what is there. The worker holds no locks.
     ///
     /// # Errors
     /// Why it cannot be read; then what was there still is.
-    pub(crate) fn load_base(&mut self, source: &mut dyn Read) -> Result<u64, String> {
+    pub(crate) fn load_base(&mut self, source: &mut dyn Read) -> Result<LoadedBase, String> {
         let engine = self.engine.clone();
         let codec = engine.snapshot_codec.clone().ok_or("there is no format")?;
         let mut loader = Loader::new(&engine, false);
@@ -278,13 +305,16 @@ impl Worker {
         loader
             .load(&*codec, &self.limits.clone(), source)
             .map_err(|error| error.to_string())?;
-        let len = loader.bytes_done.load(Ordering::Relaxed);
+        let bytes = loader.bytes_done.load(Ordering::Relaxed);
         self.view
             .lock_all(&|| false)
             .expect("it waits as long as it takes");
         let finished = loader.finish(self, false);
         self.view.unlock();
-        finished.map(|_| len)
+        finished.map(|report| LoadedBase {
+            bytes,
+            keys: report.keys,
+        })
     }
 
     /// Says that [`Self::load_at_start`] will come, so that nobody gets in before it.
@@ -319,18 +349,23 @@ impl Worker {
         };
         engine.persistence.begin_loading(started_ms, source.len);
         let loader = Loader::new(&engine, false);
-        loader
-            .load(&*codec, &self.limits, &mut *source.bytes)
-            .map_err(|error| error.to_string())?;
+        if let Err(error) = loader.load(&*codec, &self.limits, &mut *source.bytes) {
+            let reason = error.to_string();
+            engine.host.log(LogLevel::Warning, &reason);
+            let line = "Terminating server after rdb file reading failure.";
+            engine.host.log(LogLevel::Warning, line);
+            return Err(reason);
+        }
         self.view
             .lock_all(&|| false)
             .expect("it waits as long as it takes");
         let report = loader.finish(self, false);
         self.view.unlock();
         engine.persistence.end_loading();
-        let seconds = (engine.now_ms() - started_ms) as f64 / 1000.0;
-        let line = format!("DB loaded from disk: {seconds:.3} seconds");
+        let report = report?;
+        let duration_ms = engine.now_ms() - started_ms;
+        let line = line_of_loading("disk", duration_ms, report.keys, "keys");
         engine.host.log(LogLevel::Notice, &line);
-        report.map(Some)
+        Ok(Some(report))
     }
 }

@@ -83,18 +83,18 @@ enum Packing {
 }
 
 impl Packing {
+    /// The strings in it; `what` is said if they are not to be read.
     fn read<'b>(
         self,
         reader: &Reader<'_>,
         bytes: &'b [u8],
+        what: &'static str,
     ) -> Result<Vec<PackedItem<'b>>, RdbError> {
-        let (items, what) = match self {
-            Packing::Listpack => (listpack::read(bytes), "Listpack integrity check failed"),
-            Packing::Ziplist => (
-                ziplist::read_ziplist(bytes),
-                "Ziplist integrity check failed",
-            ),
-            Packing::Zipmap => (ziplist::read_zipmap(bytes), "Zipmap integrity check failed"),
+        let items = match self {
+            Packing::Listpack => listpack::read(bytes),
+            Packing::Ziplist => ziplist::read_ziplist(bytes),
+            // No version has written one without fields.
+            Packing::Zipmap => ziplist::read_zipmap(bytes).filter(|items| !items.is_empty()),
         };
         items.ok_or_else(|| reader.corrupt(what))
     }
@@ -167,7 +167,11 @@ fn push_node(
 ) -> Result<(), RdbError> {
     let bytes = reader.text()?;
     let mut text = IntegerText::new();
-    for item in packing.read(reader, &bytes)? {
+    let what = match packing {
+        Packing::Listpack => "List listpack integrity check failed",
+        _ => "List ziplist integrity check failed",
+    };
+    for item in packing.read(reader, &bytes, what)? {
         list.push_back(item.as_bytes(&mut text), limits);
     }
     Ok(())
@@ -212,11 +216,12 @@ fn integers(reader: &mut Reader<'_>, limits: &EncodingLimits) -> Result<Set, Rdb
 
 fn packed_set(reader: &mut Reader<'_>, limits: &EncodingLimits) -> Result<Set, RdbError> {
     let bytes = reader.text()?;
-    let items = filled(reader, Packing::Listpack.read(reader, &bytes)?)?;
+    let what = "Set listpack integrity check failed";
+    let items = filled(reader, Packing::Listpack.read(reader, &bytes, what)?)?;
     let mut set = Set::Packed(Vec::new());
     for item in items {
         if !set.insert_item(item, limits) {
-            return Err(reader.corrupt("Set listpack integrity check failed"));
+            return Err(reader.corrupt(what));
         }
     }
     Ok(set)
@@ -258,7 +263,22 @@ fn packed_hash(
     limits: &EncodingLimits,
 ) -> Result<Hash, RdbError> {
     let bytes = reader.text()?;
-    let items = filled(reader, packing.read(reader, &bytes)?)?;
+    // The words are those that Redis's suite looks for in the log.
+    let (what, duplicates) = match packing {
+        Packing::Listpack => (
+            "Hash listpack integrity check failed",
+            "Hash listpack integrity check failed: listpack with dup elements",
+        ),
+        Packing::Ziplist => (
+            "Hash ziplist integrity check failed",
+            "Hash ziplist integrity check failed: ziplist with dup elements",
+        ),
+        Packing::Zipmap => (
+            "Hash Zipmap integrity check failed",
+            "Hash Zipmap integrity check failed: zipmap with dup elements",
+        ),
+    };
+    let items = filled(reader, packing.read(reader, &bytes, what)?)?;
     let pairs = items.chunks_exact(2);
     if !pairs.remainder().is_empty() {
         return Err(reader.corrupt("field without a value"));
@@ -269,7 +289,9 @@ fn packed_hash(
     for pair in pairs {
         let field = pair[0].as_bytes(&mut field_text);
         let value = pair[1].as_bytes(&mut value_text);
-        set_field(reader, &mut hash, field, value, limits)?;
+        if !hash.set(field, value, limits) {
+            return Err(reader.corrupt(duplicates));
+        }
     }
     Ok(hash)
 }
@@ -336,7 +358,8 @@ fn packed_hash_with_expiries(
         reader.array::<8>()?;
     }
     let bytes = reader.text()?;
-    let items = filled(reader, Packing::Listpack.read(reader, &bytes)?)?;
+    let what = "Hash listpack integrity check failed";
+    let items = filled(reader, Packing::Listpack.read(reader, &bytes, what)?)?;
     let triples = items.chunks_exact(3);
     if !triples.remainder().is_empty() {
         return Err(reader.corrupt("field without a value"));
@@ -415,7 +438,11 @@ fn packed_sorted_set(
     limits: &EncodingLimits,
 ) -> Result<SortedSet, RdbError> {
     let bytes = reader.text()?;
-    let items = filled(reader, packing.read(reader, &bytes)?)?;
+    let what = match packing {
+        Packing::Listpack => "Zset listpack integrity check failed",
+        _ => "Zset ziplist integrity check failed",
+    };
+    let items = filled(reader, packing.read(reader, &bytes, what)?)?;
     let chunks = items.chunks_exact(2);
     if !chunks.remainder().is_empty() {
         return Err(reader.corrupt("member without a score"));
