@@ -2,13 +2,12 @@
 //! one command and printing its replies, and the state that the prompt shows.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use oxidis_client::flags::leading_integer;
 use oxidis_client::{ConnectionError, describe};
-use oxidis_engine::Engine;
+use oxidis_embedded::EmbeddedEngine;
 use oxidis_resp::Value;
 
 use crate::arguments::{Options, Output, ProtocolChoice};
@@ -49,7 +48,7 @@ pub struct Client {
     pub notice_pushes: bool,
     connection: Option<Box<dyn Connection>>,
     /// The engine that answers where no server does.
-    engine: Option<Arc<Engine>>,
+    engine: Option<EmbeddedEngine>,
     help: Option<Help>,
     /// The database that the server has selected for us.
     database: i64,
@@ -176,7 +175,11 @@ impl Client {
     fn open(&mut self) -> io::Result<Box<dyn Connection>> {
         if self.options.embedded {
             // A new session sees what the ones before it have written.
-            let engine = self.engine.get_or_insert_with(open_engine);
+            let engine = match self.engine.take() {
+                Some(engine) => engine,
+                None => open_engine()?,
+            };
+            let engine = self.engine.insert(engine);
             return Ok(Box::new(Embedded::open(engine)));
         }
         let socket = Socket::connect(&self.options.target)?;

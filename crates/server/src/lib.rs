@@ -5,7 +5,6 @@
 //!   them should have any.
 //! * `transport`: sockets as connections use them.
 //! * `connection`: one client connection, from readiness to replies.
-//! * `clock`: the time of day for the engine.
 //! * `tls`: settings and sockets of TLS, or, in a build without it, that there is none.
 //! * `listeners`: the addresses that are listened on. `observer`: what CONFIG SET changes outside the engine.
 //! * `host`: what the engine asks of the process around it: memory, files, facts for INFO, freeing. `storage`: the
@@ -18,7 +17,6 @@
 
 pub mod arguments;
 mod balance;
-mod clock;
 pub mod configuration;
 mod connection;
 mod daemon;
@@ -41,7 +39,6 @@ mod transport;
 mod worker;
 mod workers;
 
-pub use clock::SystemClock;
 pub use host::ProcessHost;
 pub use process::Allocator;
 pub use server::{RunningServer, ServerError, ServerOptions, start};

@@ -7,11 +7,11 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use oxidis_embedded::SystemClock;
 use oxidis_engine::{Clock, Migration, MigrationError, MigrationOutcome, MigrationRequest};
 use oxidis_resp::{Protocol, Writer};
 use parking_lot::Mutex;
 
-use crate::clock::SystemClock;
 use crate::worker::with_worker;
 
 /// So many connections are kept, as in Redis.

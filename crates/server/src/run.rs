@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use oxidis_embedded::SystemClock;
 use oxidis_engine::ShutdownOptions;
 use oxidis_engine::config::{CommandLine, Config, ShutdownFlags, Supervised};
 use oxidis_engine::version::{OXIDIS_VERSION, REDIS_VERSION};
@@ -10,7 +11,7 @@ use oxidis_engine::version::{OXIDIS_VERSION, REDIS_VERSION};
 use crate::daemon::{self, PidFile};
 use crate::progress::LoadingBar;
 use crate::server::{RunningServer, ServerError, ServerOptions, start_empty};
-use crate::{Allocator, SystemClock, configuration, descriptors, diagnosis, log};
+use crate::{Allocator, configuration, descriptors, diagnosis, log};
 
 /// Serves as the command line asks, until the process is told to end.
 ///

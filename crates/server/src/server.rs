@@ -16,7 +16,7 @@ use crate::listeners::{Listeners, NewListener};
 use crate::observer::ServerObserver;
 use crate::process::Allocator;
 use crate::tls::{TlsError, TlsSettings};
-use crate::worker;
+use crate::worker::{self, WorkerState};
 use crate::workers::Workers;
 
 /// Why a server did not start.
@@ -151,12 +151,14 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
             .enable_all()
             .build()?;
         let connection_count = team.add(sender, runtime.metrics());
+        // Made here, as workers draw their seeds one after the other.
+        let state = WorkerState::new(&engine);
         let engine = engine.clone();
         let stopped = stopped.clone();
         let thread = std::thread::Builder::new().name(format!("oxidis-{index}"));
         let thread = thread.stack_size(STACK_BYTES);
         threads.push(thread.spawn(move || {
-            worker::install(&engine, receiver, connection_count);
+            worker::install(state, receiver, connection_count);
             runtime.block_on(worker::run(index, engine, stopped));
         })?);
     }

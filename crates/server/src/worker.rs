@@ -73,7 +73,7 @@ pub(crate) struct WorkerState {
 }
 
 impl WorkerState {
-    fn new(engine: &Arc<Engine>) -> Self {
+    pub(crate) fn new(engine: &Arc<Engine>) -> Self {
         WorkerState {
             worker: Worker::new(engine),
             input: vec![0; READ_SIZE].into_boxed_slice(),
@@ -104,11 +104,11 @@ thread_local! {
 /// Gives this thread its worker, its queue of new connections, and a place where others see how many
 /// connections it has.
 pub(crate) fn install(
-    engine: &Arc<Engine>,
+    state: WorkerState,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
     connection_count: Arc<AtomicUsize>,
 ) {
-    WORKER.with(|worker| *worker.borrow_mut() = Some(WorkerState::new(engine)));
+    WORKER.with(|worker| *worker.borrow_mut() = Some(state));
     ARRIVALS.with(|slot| *slot.borrow_mut() = Some(arrivals));
     CONNECTION_COUNT.with(|slot| *slot.borrow_mut() = connection_count);
 }

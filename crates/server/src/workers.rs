@@ -154,12 +154,13 @@ mod tests {
     use std::sync::atomic::AtomicBool;
     use std::thread;
 
+    use oxidis_embedded::SystemClock;
     use oxidis_engine::config::Config;
     use oxidis_testkit::{Client, Reply};
 
     use super::*;
+    use crate::Allocator;
     use crate::server::{RunningServer, ServerOptions, start};
-    use crate::{Allocator, SystemClock};
 
     const WORKERS: usize = 4;
 

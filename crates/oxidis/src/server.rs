@@ -1,0 +1,258 @@
+//! A server inside this process.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use oxidis_embedded::SystemClock;
+use oxidis_engine::ShutdownOptions;
+use oxidis_server::{Allocator, RunningServer, ServerOptions};
+use std::sync::Arc;
+
+use crate::engine::{configure, seed_or_chance};
+use crate::{Engine, Error};
+
+/// A server that runs in threads of this process, and stops when it is dropped. There may be many.
+pub struct Server {
+    running: Option<RunningServer>,
+    address: SocketAddr,
+    password: Option<String>,
+    keeps_data: bool,
+}
+
+/// What a server is started with. Without anything: on a free port of this machine only, with one worker,
+/// and nothing on disk.
+///
+/// ```
+/// let folder = tempfile::tempdir().unwrap();
+/// let path = folder.path().join("data.rdb");
+/// let mut server = oxidis::Server::builder().path(&path).default_ttl(3600).start()?;
+/// server.engine().execute(["SET", "kept", "yes"])?;
+/// server.stop()?;
+///
+/// let server = oxidis::Server::builder().path(&path).start()?;
+/// let kept: String = server.engine().query(["GET", "kept"])?;
+/// assert_eq!(kept, "yes");
+/// # Ok::<(), oxidis::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ServerBuilder {
+    port: u16,
+    bind: Option<String>,
+    password: Option<String>,
+    path: Option<PathBuf>,
+    is_appending: bool,
+    workers: Option<usize>,
+    seed: Option<u64>,
+    directives: Vec<(String, String)>,
+}
+
+impl ServerBuilder {
+    /// The port; 0, as without this, is any free one.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The address to listen on, instead of 127.0.0.1.
+    #[must_use]
+    pub fn bind(mut self, address: impl Into<String>) -> Self {
+        self.bind = Some(address.into());
+        self
+    }
+
+    /// The password that clients must give.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Seconds that a key written without an expiry lives; 0, as without this, is for ever.
+    #[must_use]
+    pub fn default_ttl(self, seconds: u64) -> Self {
+        self.directive("default-ttl", seconds.to_string())
+    }
+
+    /// The file that the data are loaded from at the start, and saved to: when the server stops, and at
+    /// the save points.
+    #[must_use]
+    pub fn path(mut self, path: impl AsRef<Path>) -> Self {
+        self.path = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Whether every change is logged to disk as well. The log lies beside the file of
+    /// [`path`](Self::path), or in the directory `dir`.
+    #[must_use]
+    pub fn append_only(mut self, is_appending: bool) -> Self {
+        self.is_appending = is_appending;
+        self
+    }
+
+    /// How many threads read, execute and answer; 1 without this.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// The seed of everything random. Without one each server is different.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// A directive of redis.conf.
+    #[must_use]
+    pub fn directive(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.directives.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the server; it can be connected to, and has its data, when this returns.
+    ///
+    /// # Errors
+    /// An option is wrong, the port is taken, or the data cannot be loaded.
+    pub fn start(&self) -> Result<Server, Error> {
+        let seed = seed_or_chance(self.seed);
+        let config = configure(seed, &self.all_directives()?)?;
+        let running = oxidis_server::start(ServerOptions {
+            config,
+            clock: Arc::new(SystemClock),
+            seed,
+            any_port: self.port == 0,
+            allocator: Allocator::UNKNOWN,
+        })?;
+        let address = running.addresses().first().copied();
+        let address = address.ok_or_else(|| Error::option("bind", "there is no address"))?;
+        Ok(Server {
+            running: Some(running),
+            address,
+            password: self.password.clone(),
+            keeps_data: self.path.is_some() || self.is_appending,
+        })
+    }
+
+    fn all_directives(&self) -> Result<Vec<(String, String)>, Error> {
+        let mut all = Vec::new();
+        let mut set = |name: &str, value: String| all.push((name.to_owned(), value));
+        set("port", self.port.to_string());
+        let bind = self.bind.clone();
+        set("bind", bind.unwrap_or_else(|| "127.0.0.1".to_owned()));
+        set("io-threads", self.workers.unwrap_or(1).to_string());
+        match &self.path {
+            Some(path) => {
+                let path =
+                    std::path::absolute(path).map_err(|error| Error::option("path", error))?;
+                let text = |part: &Path| {
+                    let text = part.to_str().map(str::to_owned);
+                    text.ok_or_else(|| Error::option("path", "it is not UTF-8"))
+                };
+                let name = path.file_name();
+                let name = name.ok_or_else(|| Error::option("path", "it names no file"))?;
+                let folder = path.parent();
+                let folder = folder.ok_or_else(|| Error::option("path", "it names no file"))?;
+                set("dir", text(folder)?);
+                set("dbfilename", text(Path::new(name))?);
+            }
+            None => set("save", String::new()),
+        }
+        if self.is_appending {
+            set("appendonly", "yes".to_owned());
+        }
+        if let Some(password) = &self.password {
+            set("requirepass", password.clone());
+        }
+        all.extend(self.directives.iter().cloned());
+        Ok(all)
+    }
+}
+
+impl Server {
+    /// Starts a server on a free port, with nothing on disk.
+    ///
+    /// # Errors
+    /// As [`ServerBuilder::start`].
+    pub fn start() -> Result<Self, Error> {
+        Self::builder().start()
+    }
+
+    /// What a server can be started with.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL that clients connect to, with the password, if there is one.
+    pub fn url(&self) -> String {
+        let address = self.address;
+        match &self.password {
+            None => format!("redis://{address}/0"),
+            Some(password) => format!("redis://:{}@{address}/0", percent_encoded(password)),
+        }
+    }
+
+    /// The engine behind the server, for direct calls. It can still be used when the server has stopped,
+    /// but then nobody else uses it.
+    ///
+    /// # Panics
+    /// The server has stopped.
+    pub fn engine(&self) -> Engine {
+        let running = self.running.as_ref().expect("the server has not stopped");
+        Engine::of(running.engine().clone())
+    }
+
+    /// Whether the server runs.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Saves, if the server keeps its data, closes every connection, and waits for the threads. Does nothing
+    /// when it has stopped already.
+    ///
+    /// # Errors
+    /// The data could not be saved. The server has stopped nevertheless.
+    pub fn stop(&mut self) -> Result<(), Error> {
+        let Some(mut running) = self.running.take() else {
+            return Ok(());
+        };
+        let saved = if self.keeps_data {
+            running.shut_down(ShutdownOptions::default())
+        } else {
+            Ok(())
+        };
+        running.stop();
+        saved.map_err(Error::Stop)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Who wants to know whether it was saved calls `stop`.
+        let _ = self.stop();
+    }
+}
+
+/// A password as it may stand in a URL.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}

@@ -1,0 +1,169 @@
+//! Servers in this process, talked to over their sockets and past them.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use oxidis::{Error, Server};
+use oxidis_testkit::{Client, Reply};
+
+fn client(server: &Server) -> Client {
+    Client::connect(server.address()).expect("a connection")
+}
+
+#[test]
+fn many_servers_have_each_their_own_data() {
+    let servers: Vec<_> = (0..5).map(|_| Server::start().expect("a server")).collect();
+    for (index, server) in servers.iter().enumerate() {
+        client(server).run(&format!("SET index {index}"));
+    }
+    for (index, server) in servers.iter().enumerate() {
+        let seen: usize = server.engine().query(["GET", "index"]).expect("a number");
+        assert_eq!(seen, index);
+    }
+}
+
+#[test]
+fn a_stopped_server_is_gone() {
+    let mut server = Server::start().expect("a server");
+    let address = server.address();
+    let mut waiting = client(&server);
+    waiting.send(&["BLPOP", "queue", "0"]).expect("sent");
+    assert!(server.is_running());
+    server.stop().expect("it stops");
+    server.stop().expect("it has stopped");
+    assert!(!server.is_running());
+    assert!(waiting.receive().is_err());
+    assert!(TcpStream::connect(address).is_err());
+    // The port is free again.
+    let server = Server::builder().port(address.port()).start();
+    assert_eq!(server.expect("a server").port(), address.port());
+}
+
+#[test]
+fn a_dropped_server_is_gone() {
+    let server = Server::start().expect("a server");
+    let address = server.address();
+    drop(server);
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_password_is_asked_for_and_stands_in_the_url() {
+    let server = Server::builder()
+        .password("p@ss/word")
+        .start()
+        .expect("a server");
+    let port = server.port();
+    assert_eq!(
+        server.url(),
+        format!("redis://:p%40ss%2Fword@127.0.0.1:{port}/0")
+    );
+    let mut client = client(&server);
+    let refused = client.run("GET k");
+    assert!(matches!(refused, Reply::Error(text) if text.starts_with(b"NOAUTH")));
+    assert_eq!(client.run("AUTH p@ss/word"), Reply::Simple(b"OK".to_vec()));
+}
+
+#[test]
+fn the_program_and_its_clients_see_the_same() {
+    let server = Server::builder().workers(2).start().expect("a server");
+    let engine = server.engine();
+    let mut client = client(&server);
+    let mut listener = engine.connect();
+    listener.execute(["SUBSCRIBE", "news"]).expect("subscribed");
+    assert_eq!(client.run("PUBLISH news hello"), Reply::Integer(1));
+    let message = listener.next_message().expect("a message");
+    assert_eq!(
+        (&*message.channel, &*message.payload),
+        (&b"news"[..], &b"hello"[..])
+    );
+    let nothing = listener.next_message_for(Duration::from_millis(5));
+    assert_eq!(nothing.expect("a connection"), None);
+    // And the other way: a client waits for what the program pushes.
+    client.send(&["BLPOP", "queue", "0"]).expect("sent");
+    while !engine
+        .query::<String>(["INFO", "clients"])
+        .expect("a text")
+        .contains("blocked_clients:1")
+    {}
+    engine.execute(["RPUSH", "queue", "x"]).expect("pushed");
+    let popped = [&b"queue"[..], b"x"].map(|it| Reply::Bulk(it.to_vec()));
+    assert_eq!(
+        client.receive().expect("a reply"),
+        Reply::Array(popped.to_vec())
+    );
+}
+
+#[test]
+fn every_key_expires_where_there_is_a_default() {
+    let server = Server::builder()
+        .default_ttl(100)
+        .start()
+        .expect("a server");
+    server.engine().execute(["SET", "k", "v"]).expect("set");
+    let seconds: i64 = server.engine().query(["TTL", "k"]).expect("a number");
+    assert!((90..=100).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn data_last_in_a_file_and_in_a_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for is_appending in [false, true] {
+        let path = folder.path().join(format!("data-{is_appending}.rdb"));
+        let builder = Server::builder().path(&path).append_only(is_appending);
+        let mut server = builder.start().expect("a server");
+        client(&server).run("SET kept yes");
+        server.stop().expect("saved");
+        let server = builder.start().expect("a server");
+        assert_eq!(
+            client(&server).run("GET kept"),
+            Reply::Bulk(b"yes".to_vec())
+        );
+    }
+}
+
+#[test]
+fn nothing_is_left_on_disk_unasked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let directory = folder.path().to_str().expect("UTF-8");
+    let mut server = Server::builder()
+        .directive("dir", directory)
+        .start()
+        .expect("a server");
+    client(&server).run("SET k v");
+    server.stop().expect("stopped");
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 0);
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let Err(error) = Server::builder().directive("no-such", "1").start() else {
+        panic!("there is no such directive");
+    };
+    assert!(
+        matches!(&error, Error::Option { name, .. } if name == "no-such"),
+        "{error}"
+    );
+    let first = Server::start().expect("a server");
+    let Err(error) = Server::builder().port(first.port()).start() else {
+        panic!("the port is taken");
+    };
+    assert!(matches!(error, Error::Start(_)), "{error}");
+}
+
+#[test]
+fn the_same_seed_makes_the_same_chance() {
+    let random = |seed| {
+        let server = Server::builder().seed(seed).start().expect("a server");
+        let engine = server.engine();
+        for n in 0..100 {
+            engine
+                .execute(["SADD", "set", &format!("member:{n}")])
+                .expect("added");
+        }
+        let members: Vec<String> = engine.query(["SRANDMEMBER", "set", "10"]).expect("members");
+        members
+    };
+    assert_eq!(random(7), random(7));
+    assert_ne!(random(7), random(8));
+}
