@@ -121,3 +121,30 @@ fn store(storage: &FaultyStorage, bytes: &[u8]) {
     let mut file = storage.create(path).expect("it may");
     file.append(bytes).expect("it may");
 }
+
+/// A key that comes twice is found, however far the second is from the first, and the error says where it is.
+#[test]
+fn a_key_that_comes_twice_is_refused() {
+    for between in [0_u16, 1, 40, 9000] {
+        for threads in ["1", "3"] {
+            let mut bytes = b"REDIS0011\xfe\x00\x00\x01k\x01v".to_vec();
+            for n in 0..between {
+                bytes.extend_from_slice(b"\x00\x05");
+                bytes.extend_from_slice(format!("{n:05}").as_bytes());
+                bytes.extend_from_slice(b"\x01v");
+            }
+            let second = bytes.len();
+            // The checksum 0 is none.
+            bytes.extend_from_slice(b"\x00\x01k\x01w\xff\0\0\0\0\0\0\0\0");
+            let storage = FaultyStorage::new();
+            store(&storage, &bytes);
+            let mut server = Server::with_storage(&[("io-threads", threads)], START_MS, storage);
+            let error = server.worker.load_at_start().expect_err("it comes twice");
+            let offset = error.strip_prefix("duplicated key 'k' in DB 0, before byte ");
+            let offset: usize = offset
+                .and_then(|text| text.parse().ok())
+                .expect("an offset");
+            assert!((second..=bytes.len()).contains(&offset), "{error} {second}");
+        }
+    }
+}

@@ -186,9 +186,9 @@ impl Keyspace {
         }
     }
 
-    /// Runs `body` on the stripe of a key, under its lock. The thread must hold no lock of this key space.
-    pub(crate) fn with_stripe<R>(&self, hash: u64, body: impl FnOnce(&mut Stripe) -> R) -> R {
-        self.with_cell(self.stripe_of(hash), body)
+    /// Runs `body` on a stripe, under its lock. The thread must hold no lock of this key space.
+    pub(crate) fn with_stripe_at<R>(&self, index: usize, body: impl FnOnce(&mut Stripe) -> R) -> R {
+        self.with_cell(index, body)
     }
 
     /// Takes a stripe's share of a database away; as [`Stripe::take_database`].
@@ -211,8 +211,9 @@ impl Keyspace {
         body(unsafe { &mut *cell.stripe.get() })
     }
 
+    /// The stripe that a key with this hash belongs to.
     #[inline]
-    fn stripe_of(&self, hash: u64) -> usize {
+    pub(crate) fn stripe_of(&self, hash: u64) -> usize {
         (hash >> self.shift) as usize
     }
 }

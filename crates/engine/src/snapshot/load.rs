@@ -30,11 +30,23 @@ pub struct LoadReport {
 /// So many keys without elements are named in the log of the process.
 const EMPTY_NAMED_MAX: u64 = 10;
 
+/// Entries go into a stripe when there are so many for it: then the cache misses of their buckets overlap.
+const GROUP_LEN: usize = 32;
+
+/// An entry that waits for others of its stripe.
+struct Pending {
+    entry: Entry,
+    hash: u64,
+    database: usize,
+}
+
 /// A data set on its way into the key space.
 struct Loader<'e> {
     engine: &'e Engine,
     /// Where it is put together.
     staging: Keyspace,
+    /// What is not in there yet, by stripe.
+    pending: Vec<Mutex<Vec<Pending>>>,
     /// The code of libraries of functions.
     functions: Mutex<Vec<Vec<u8>>>,
     now_ms: i64,
@@ -51,9 +63,13 @@ struct Loader<'e> {
 impl<'e> Loader<'e> {
     fn new(engine: &'e Engine, allows_duplicates: bool) -> Self {
         let now_ms = engine.now_ms();
+        let staging = engine.keyspace.empty_sibling();
         Loader {
             engine,
-            staging: engine.keyspace.empty_sibling(),
+            pending: (0..staging.stripe_count())
+                .map(|_| Mutex::default())
+                .collect(),
+            staging,
             functions: Mutex::default(),
             now_ms,
             over_by_ms: Some(now_ms),
@@ -82,7 +98,15 @@ impl<'e> Loader<'e> {
                 _ => 1,
             },
         };
-        codec.load(source, &options, &|loaded| self.take(loaded))
+        codec.load(source, &options, &|loaded| self.take(loaded))?;
+        for index in 0..self.pending.len() {
+            let inserted = self.insert_pending(index, &mut self.pending[index].lock());
+            inserted.map_err(|reason| {
+                let end = self.bytes_done.load(Ordering::Relaxed);
+                SnapshotError::new(format!("{reason}, before byte {end}"))
+            })?;
+        }
+        Ok(())
     }
 
     fn take(&self, loaded: Loaded<'_>) -> Result<(), String> {
@@ -141,17 +165,41 @@ impl<'e> Loader<'e> {
         entry
             .as_ref()
             .set_access(self.access(loaded.idle_seconds, loaded.frequency));
-        self.staging.with_stripe(key.hash, |stripe| {
-            let database = stripe.database_mut(loaded.database);
-            let old = database.insert(key.hash, entry);
-            // Loaded keys are no news.
-            database.forget_newest();
-            if old.is_some() && !self.allows_duplicates {
-                let key = String::from_utf8_lossy(key.bytes);
-                return Err(format!("duplicated key '{key}' in DB {}", loaded.database));
+        let index = self.staging.stripe_of(key.hash);
+        let mut pending = self.pending[index].lock();
+        pending.push(Pending {
+            entry,
+            hash: key.hash,
+            database: loaded.database,
+        });
+        match pending.len() {
+            0..GROUP_LEN => Ok(()),
+            _ => self.insert_pending(index, &mut pending),
+        }
+    }
+
+    /// Puts what waits for a stripe into it, in the order in which it came.
+    fn insert_pending(&self, index: usize, pending: &mut Vec<Pending>) -> Result<(), String> {
+        self.staging.with_stripe_at(index, |stripe| {
+            for it in pending.iter() {
+                stripe.database_mut(it.database).prefetch_bucket(it.hash);
             }
-            self.keys
-                .fetch_add(u64::from(old.is_none()), Ordering::Relaxed);
+            let mut added = 0;
+            for it in pending.drain(..) {
+                let database = stripe.database_mut(it.database);
+                let old = database.insert(it.hash, it.entry);
+                // Loaded keys are no news.
+                database.forget_newest();
+                match old {
+                    None => added += 1,
+                    Some(old) if !self.allows_duplicates => {
+                        let key = String::from_utf8_lossy(old.as_ref().key()).into_owned();
+                        return Err(format!("duplicated key '{key}' in DB {}", it.database));
+                    }
+                    Some(_) => {}
+                }
+            }
+            self.keys.fetch_add(added, Ordering::Relaxed);
             Ok(())
         })
     }

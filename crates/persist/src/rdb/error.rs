@@ -50,11 +50,11 @@ pub enum RdbError {
         offset: u64,
     },
     /// Whoever loads it did not want it.
-    #[error("{reason}, at byte {offset}")]
+    #[error("{reason}, before byte {offset}")]
     Refused {
         /// Why.
         reason: String,
-        /// Where it begins.
+        /// Where what has been given to it so far ends.
         offset: u64,
     },
     /// The source could not be read.

@@ -91,8 +91,12 @@ fn read_all(
         let offset = input.offset();
         let record = input.next(record)?;
         let mut reader = Reader::new(input.last(), offset);
+        let end = offset + input.last().len() as u64;
         let give = |loaded: Loaded<'_>| {
-            take(loaded).map_err(|reason| RdbError::Refused { reason, offset })
+            take(loaded).map_err(|reason| RdbError::Refused {
+                reason,
+                offset: end,
+            })
         };
         match record {
             Record::Entry => {
@@ -210,6 +214,7 @@ impl Decoder<'_> {
             },
             Err(error) => return Err(error),
         };
+        let offset = reader.offset();
         (self.take)(loaded).map_err(|reason| RdbError::Refused { reason, offset })
     }
 
