@@ -231,3 +231,129 @@ fn a_unix_socket_may_be_the_only_one() {
     assert!(process.wait().expect("it ends").success());
     assert!(!path.exists());
 }
+
+#[test]
+fn a_crash_is_told_in_the_log_unless_that_is_unwanted() {
+    for (enabled, command) in [("yes", "SEGFAULT"), ("yes", "PANIC"), ("no", "SEGFAULT")] {
+        let arguments = [
+            "--crash-log-enabled",
+            enabled,
+            "--enable-debug-command",
+            "yes",
+        ];
+        let mut server = server(&arguments);
+        let mut client = server.client();
+        // There is nobody left to answer.
+        assert!(client.command(&["DEBUG", command]).is_err());
+        assert_eq!(server.wait_for_end(LIMIT), Some(false));
+        let log = server.log();
+        let is_told = log.contains("crashed by signal: ") && log.contains("STACK TRACE");
+        assert_eq!(is_told, enabled == "yes", "{log}");
+        assert!(enabled == "no" || log.contains("debug"), "{log}");
+    }
+}
+
+#[test]
+fn a_signal_from_outside_that_means_a_crash_is_told_too() {
+    let mut server = server(&[]);
+    signal(&server.pid().to_string(), "ABRT");
+    assert_eq!(server.wait_for_end(LIMIT), Some(false));
+    assert!(server.log().contains("STACK TRACE"), "{}", server.log());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_title_of_the_process_follows_the_configuration() {
+    let server = server(&["--proc-title-template", "ox {port} {server-mode}"]);
+    let path = format!("/proc/{}/cmdline", server.pid());
+    let title = || read(Path::new(&path)).trim_end_matches('\0').to_owned();
+    assert_eq!(title(), format!("ox {}", server.port()));
+    let longer = "x".repeat(200);
+    let mut client = server.client();
+    client.run(&format!("CONFIG SET proc-title-template {longer}"));
+    // The place that there is depends on the arguments and the environment.
+    assert!(
+        title().len() > 40 && longer.starts_with(&title()),
+        "{}",
+        title()
+    );
+}
+
+#[test]
+fn clients_and_threads_are_told_as_they_are() {
+    let server = server(&["--io-threads", "2"]);
+    let mut clients: Vec<Client> = (0..4).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.run("PING");
+    }
+    let list = clients[0].run("CLIENT LIST").text();
+    let mut descriptors: Vec<&str> = list.split("fd=").skip(1).collect();
+    descriptors
+        .iter_mut()
+        .for_each(|it| *it = it.split(' ').next().unwrap_or_default());
+    descriptors.sort_unstable();
+    descriptors.dedup();
+    assert_eq!(descriptors.len(), 4, "{list}");
+    for descriptor in descriptors {
+        let path = format!("/proc/{}/fd/{descriptor}", server.pid());
+        assert!(!cfg!(target_os = "linux") || fs::read_link(path).is_ok());
+    }
+    let info = clients[0].run("INFO everything").text();
+    for line in [
+        "io_thread_0:clients=",
+        "io_thread_1:clients=",
+        "listener0:name=tcp,bind=127.0.0.1,",
+        "eventloop_cycles:",
+        "paused_actions:none",
+        "used_memory_peak_time:",
+    ] {
+        assert!(info.contains(line), "{line}: {info}");
+    }
+}
+
+#[test]
+fn debug_tells_how_things_lie_in_memory() {
+    let server = server(&["--enable-debug-command", "yes", "--maxmemory-clients", "1g"]);
+    let mut client = server.client();
+    client.run("SET short hello");
+    client.run("SET number 12");
+    client.run("APPEND long 12");
+    client.run(&format!("SETRANGE long 5000 {}", "x".repeat(100)));
+    client.run("RPUSH small a b");
+    for _ in 0..20 {
+        client.run(&format!("RPUSH big {}", "y".repeat(1000)));
+    }
+    let mut ask = |line: &str| client.run(line).text();
+    let short = ask("DEBUG SDSLEN short");
+    assert!(short.starts_with("key_sds_len:5, ") && short.contains(" val_sds_len:5, "));
+    assert!(ask("DEBUG SDSLEN long").contains("val_sds_len:5100, val_sds_avail:"));
+    assert_eq!(ask("DEBUG SDSLEN number"), "ERR Not an sds encoded string.");
+    assert_eq!(ask("DEBUG SDSLEN none"), "ERR no such key");
+    assert_eq!(
+        ask("DEBUG LISTPACK big"),
+        "ERR Not a listpack encoded object."
+    );
+    assert_eq!(
+        ask("DEBUG QUICKLIST small"),
+        "ERR Not a quicklist encoded object."
+    );
+    ask("DEBUG LISTPACK small");
+    ask("DEBUG QUICKLIST big 1");
+    assert!(ask("DEBUG STRUCTSIZE").starts_with("bits:"));
+    assert!(ask("DEBUG CLIENT-EVICTION").contains("clients: 1\n"));
+    for line in [
+        "DEBUG LEAK text",
+        "DEBUG AOF-FLUSH-SLEEP 0",
+        "DEBUG DROP-CLUSTER-PACKET-FILTER 1",
+        "DEBUG REPLICATE PING",
+    ] {
+        assert_eq!(ask(line), "OK");
+    }
+    assert_eq!(ask("REPLICAOF host port"), "ERR Invalid master port");
+    let log = server.log();
+    assert!(log.contains("DEBUG LISTPACK: 2 elements"), "{log}");
+    assert!(
+        log.contains("DEBUG QUICKLIST: 20 elements\n node: "),
+        "{log}"
+    );
+}

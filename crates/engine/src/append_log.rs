@@ -169,6 +169,8 @@ pub(crate) struct AppendLog {
     is_rewrite_scheduled: AtomicBool,
     /// When the next rewrite may be begun unasked, in milliseconds since 1970.
     rewrite_not_before_ms: AtomicI64,
+    /// For tests: how long to wait before a write.
+    sleep_us: AtomicU64,
     report: Mutex<AppendReport>,
 }
 
@@ -273,6 +275,11 @@ impl AppendLog {
         self.is_rewrite_scheduled.load(Ordering::Relaxed)
     }
 
+    /// DEBUG AOF-FLUSH-SLEEP: before each write the thread that writes waits so long.
+    pub(crate) fn sleep_before_writes(&self, duration_us: u64) {
+        self.sleep_us.store(duration_us, Ordering::Relaxed);
+    }
+
     /// Writes down what was logged so far, and makes it durable if the configuration wants it so at once. The
     /// thread holds no locks, or all.
     ///
@@ -311,6 +318,11 @@ impl AppendLog {
         let Some(files) = files.as_mut() else {
             return Ok(());
         };
+        let sleep_us = self.sleep_us.load(Ordering::Relaxed);
+        if sleep_us > 0 {
+            let duration = std::time::Duration::from_micros(sleep_us);
+            engine.host.sleep(duration);
+        }
         let outcome = self.write(files).and_then(|written| {
             if syncs {
                 // What the file holds is unknown then: only another one helps.

@@ -260,6 +260,9 @@ pub struct ClientShared {
     pub(crate) no_touch: AtomicBool,
     /// Whether the client goes where a reply redirects it (CLIENT CAPA).
     pub(crate) follows_redirects: AtomicBool,
+    /// The descriptor of the socket, -1 if there is none, and the thread that serves it.
+    pub(crate) descriptor: AtomicI64,
+    pub(crate) thread: AtomicUsize,
     pub(crate) is_killed: AtomicBool,
     pub(crate) is_monitor: AtomicBool,
     pub(crate) tracking: ClientTracking,
@@ -314,6 +317,8 @@ impl ClientShared {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             follows_redirects: AtomicBool::new(false),
+            descriptor: AtomicI64::new(-1),
+            thread: AtomicUsize::new(0),
             is_killed: AtomicBool::new(false),
             is_monitor: AtomicBool::new(false),
             tracking: ClientTracking::default(),

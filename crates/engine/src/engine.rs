@@ -82,6 +82,11 @@ pub trait Host: Send + Sync {
         Vec::new()
     }
 
+    /// What the loops have done that wait for sockets and serve them, all together; `None` where there are none.
+    fn event_loops(&self) -> Option<EventLoops> {
+        None
+    }
+
     /// Brings the configuration file at `path` up to date with [`Config::rewrite`]. `users` are
     /// what it takes as such.
     ///
@@ -187,10 +192,32 @@ pub trait Host: Send + Sync {
         job();
     }
 
+    /// Ends the process as a fault would (DEBUG SEGFAULT and its like). The default does nothing: a process
+    /// that holds an engine beside other things is not the engine's to end.
+    fn crash(&self, _crash: Crash) {}
+
     /// Asks the process to end (SHUTDOWN).
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {
         Err("SHUTDOWN is for servers".to_owned())
     }
+}
+
+/// The fault as which a crash shall look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    /// An access to memory that is not there.
+    Access,
+    /// A fault that the program has noticed itself.
+    Abort,
+}
+
+/// What loops have done that wait for sockets and serve them, since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventLoops {
+    /// How often they have gone round: each time they had nothing to do and waited.
+    pub cycles: u64,
+    /// How long they were busy, in microseconds.
+    pub busy_us: u64,
 }
 
 /// How SHUTDOWN was asked for.

@@ -43,7 +43,7 @@ pub mod value;
 pub mod version;
 mod worker;
 
-pub use engine::{Clock, Engine, EngineOptions, Host, NoHost, ShutdownOptions};
+pub use engine::{Clock, Crash, Engine, EngineOptions, EventLoops, Host, NoHost, ShutdownOptions};
 pub use lazy_free::Garbage;
 pub use migration::{
     Credentials, MigratedKey, Migration, MigrationError, MigrationOutcome, MigrationRequest,

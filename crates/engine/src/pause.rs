@@ -35,6 +35,12 @@ impl Pause {
         self.until_ms.load(Ordering::Relaxed) > now_ms
     }
 
+    /// Whether only writes are held back, and for how many milliseconds more; `None` if there is no pause.
+    pub(crate) fn report(&self, now_ms: i64) -> Option<(bool, i64)> {
+        let left_ms = self.until_ms.load(Ordering::Relaxed) - now_ms;
+        (left_ms > 0).then(|| (self.writes_only.load(Ordering::Relaxed), left_ms))
+    }
+
     /// Starts a pause. One that is already going on is never made shorter or laxer.
     pub(crate) fn start(&self, now_ms: i64, until_ms: i64, writes_only: bool) {
         let _waiting = self.waiting.lock();

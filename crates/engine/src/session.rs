@@ -668,6 +668,17 @@ impl Session {
         self.note_buffers(input_bytes.saturating_sub(understood_bytes), output_bytes);
     }
 
+    /// Tells CLIENT LIST which descriptor the session's socket has.
+    pub fn note_descriptor(&self, descriptor: i64) {
+        let shared = &self.client.shared;
+        shared.descriptor.store(descriptor, Ordering::Relaxed);
+    }
+
+    /// Tells CLIENT LIST and INFO which of the owner's threads serves the session from now on.
+    pub fn note_thread(&self, thread: usize) {
+        self.client.shared.thread.store(thread, Ordering::Relaxed);
+    }
+
     /// Tells how much memory the owner's buffers for the session take, empty space in them included,
     /// for `maxmemory-clients`.
     pub fn note_buffer_memory(&self, bytes: usize) {

@@ -4,7 +4,7 @@
 //! the blocks up. `CONFIG RESETSTAT` zeroes them all.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -51,6 +51,8 @@ macro_rules! counters {
             pub(crate) commands: Box<[CommandCounters]>,
             /// How long each command took; made when it is first called.
             histograms: Box<[OnceLock<Box<Histogram>>]>,
+            /// The number of the thread on which the worker serves connections, and one; 0 if it does not.
+            thread: AtomicUsize,
             /// Changes of the key space. They are no statistic, and never reset: saving goes by them.
             pub(crate) changes: Counter,
             $($(#[$meta])* pub(crate) $name: Counter,)*
@@ -67,6 +69,7 @@ macro_rules! counters {
                 WorkerCounters {
                     commands: table().all().iter().map(|_| CommandCounters::default()).collect(),
                     histograms: table().all().iter().map(|_| OnceLock::new()).collect(),
+                    thread: AtomicUsize::new(0),
                     changes: Counter::default(),
                     $($name: Counter::default(),)*
                 }
@@ -123,6 +126,13 @@ impl WorkerCounters {
     }
 }
 
+impl WorkerCounters {
+    /// Says on which thread the worker serves connections; the first is 0.
+    pub(crate) fn serve_on(&self, thread: usize) {
+        self.thread.store(thread + 1, Ordering::Relaxed);
+    }
+}
+
 /// The commandstats line of one command.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct CommandTotals {
@@ -160,6 +170,24 @@ impl Stats {
             .iter()
             .for_each(|worker| worker.add_to(&mut totals));
         totals
+    }
+
+    /// What the workers counted that serve connections, added up by thread.
+    pub(crate) fn threads(&self) -> BTreeMap<usize, Totals> {
+        let mut threads: BTreeMap<usize, Totals> = BTreeMap::new();
+        for worker in self.workers.lock().iter() {
+            if let Some(thread) = worker.thread.load(Ordering::Relaxed).checked_sub(1) {
+                worker.add_to(threads.entry(thread).or_default());
+            }
+        }
+        threads
+    }
+
+    /// How long all commands together took, in microseconds.
+    pub(crate) fn command_duration_us(&self) -> u64 {
+        let workers = self.workers.lock();
+        let commands = workers.iter().flat_map(|worker| &worker.commands);
+        commands.map(|counters| counters.duration_us.get()).sum()
     }
 
     /// What all workers counted for the command with this place in the table.

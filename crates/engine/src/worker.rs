@@ -129,6 +129,11 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Says on which of the owner's threads it serves connections, for INFO; the first is 0.
+    pub fn serve_on(&self, thread: usize) {
+        self.counters.serve_on(thread);
+    }
+
     /// A worker for one thread.
     pub fn new(engine: &Arc<Engine>) -> Self {
         let config_generation = engine.config.generation();

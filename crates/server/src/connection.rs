@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::time::Sleep;
 
 use crate::transport::{Drive, Transport};
+use crate::worker;
 use crate::worker::{
     READ_SIZE, WorkerState, forget_connection, remember_connection, with_worker, with_worker_if_any,
 };
@@ -421,6 +422,7 @@ impl<T: Transport + 'static> Served for Seat<T> {
         let id = {
             let mut connection = self.connection.lock();
             connection.transport.enter_runtime();
+            connection.session.note_thread(worker::index());
             connection.session.id()
         };
         remember_connection(id, self.clone());

@@ -31,6 +31,18 @@ pub fn make_room_for(clients: usize) -> usize {
     clients
 }
 
+/// The number of a socket in CLIENT LIST.
+#[cfg(unix)]
+pub(crate) fn number_of(socket: &impl std::os::fd::AsRawFd) -> i64 {
+    i64::from(socket.as_raw_fd())
+}
+
+/// The number of a socket in CLIENT LIST.
+#[cfg(windows)]
+pub(crate) fn number_of(socket: &impl std::os::windows::io::AsRawSocket) -> i64 {
+    socket.as_raw_socket() as i64
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::make_room_for;

@@ -9,7 +9,8 @@ use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotSource};
 use oxidis_engine::{
-    Engine, Garbage, Host, Migration, MigrationOutcome, MigrationRequest, ShutdownOptions,
+    Crash, Engine, EventLoops, Garbage, Host, Migration, MigrationOutcome, MigrationRequest,
+    ShutdownOptions,
 };
 use oxidis_persist::aof::{AppendDirectory, AppendNames};
 use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
@@ -34,12 +35,16 @@ pub struct ProcessHost {
     /// The thread that saves in the background, or did.
     saving: Mutex<Option<JoinHandle<()>>>,
     migrator: Arc<Migrator>,
+    config: Arc<Config>,
+    /// The runtimes of the threads that serve connections.
+    runtimes: Mutex<Vec<tokio::runtime::Handle>>,
 }
 
 impl ProcessHost {
     /// A host whose garbage goes to a thread that this starts, and whose SHUTDOWN closes `listeners`
     /// and wakes `shutdown`.
     pub(crate) fn new(
+        config: Arc<Config>,
         shutdown: Arc<Notify>,
         listeners: Arc<Listeners>,
         allocator: Allocator,
@@ -56,7 +61,36 @@ impl ProcessHost {
             storage: Arc::new(Disk),
             saving: Mutex::new(None),
             migrator: Arc::default(),
+            config,
+            runtimes: Mutex::default(),
         })
+    }
+
+    /// Counts the rounds of this runtime from now on.
+    pub(crate) fn observe(&self, runtime: &tokio::runtime::Handle) {
+        self.runtimes.lock().push(runtime.clone());
+    }
+
+    /// What is listened on, a line for each kind of connection.
+    fn listener_facts(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let network = |name: &str, is_tls: bool| {
+            let addresses = self.listeners.addresses(is_tls);
+            let port = addresses.first()?.port();
+            let binds: String = addresses
+                .iter()
+                .map(|address| format!(",bind={}", address.ip()))
+                .collect();
+            Some(format!("name={name}{binds},port={port}"))
+        };
+        lines.extend(network("tcp", false));
+        let path = self.config.unixsocket();
+        if !path.is_empty() {
+            let path = String::from_utf8_lossy(&path);
+            lines.push(format!("name=unix,bind={path}"));
+        }
+        lines.extend(network("tls", true));
+        lines
     }
 
     /// Waits for the thread that saves, if there is one.
@@ -140,7 +174,21 @@ impl Host for ProcessHost {
         let mut facts = process::facts(&self.allocator);
         let kept = self.migrator.kept_count().to_string();
         facts.push(("stats", "migrate_cached_sockets", kept));
+        const LISTENERS: [&str; 3] = ["listener0", "listener1", "listener2"];
+        let listeners = LISTENERS.into_iter().zip(self.listener_facts());
+        facts.extend(listeners.map(|(name, line)| ("server", name, line)));
         facts
+    }
+
+    fn event_loops(&self) -> Option<EventLoops> {
+        let mut sum = EventLoops::default();
+        for runtime in self.runtimes.lock().iter() {
+            // Each has one thread.
+            let metrics = runtime.metrics();
+            sum.cycles += metrics.worker_park_count(0);
+            sum.busy_us += metrics.worker_total_busy_duration(0).as_micros() as u64;
+        }
+        Some(sum)
     }
 
     fn migrate(&self, request: &MigrationRequest) -> MigrationOutcome {
@@ -237,6 +285,13 @@ impl Host for ProcessHost {
                 );
                 false
             }
+        }
+    }
+
+    fn crash(&self, crash: Crash) {
+        match crash {
+            Crash::Access => crate::crash::segmentation_fault(),
+            Crash::Abort => std::process::abort(),
         }
     }
 

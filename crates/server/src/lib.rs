@@ -10,7 +10,9 @@
 //! * `host`: what the engine asks of the process around it: memory, files, facts for INFO, freeing. `storage`: the
 //!   file system.
 //! * [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
-//! * `log`: the log of the process. `progress`: a bar while data are loaded. `memory`: how much the process uses.
+//! * [`title`]: what `ps` shows of the process.
+//! * `log`: the log of the process. `crash`: what it says at last. `progress`: a bar while data are loaded. `memory`:
+//!   how much the process uses.
 //! * [`arguments`]: what the program's name and arguments ask for.
 //! * [`configuration`]: the files behind the configuration. [`process`]: facts about the process.
 //! * [`descriptors`]: as many as the clients need. [`diagnosis`]: looking at the machine before trusting it.
@@ -19,6 +21,7 @@ pub mod arguments;
 mod balance;
 pub mod configuration;
 mod connection;
+mod crash;
 mod daemon;
 pub mod descriptors;
 pub mod diagnosis;
@@ -33,6 +36,7 @@ mod progress;
 pub mod run;
 mod server;
 mod storage;
+pub mod title;
 #[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
 mod tls;
 mod transport;

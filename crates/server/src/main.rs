@@ -1,11 +1,14 @@
 //! The `oxidis` binary: the server, and under other names or with a first word, the prompt or the
 //! benchmark.
+//!
+//! Unsafe, because a title of the process can only be prepared while there is one thread, and only here is known
+//! that there is.
 
 use std::process::ExitCode;
 
 use allocator::allocator;
 use oxidis_server::arguments::{self, Invocation};
-use oxidis_server::{diagnosis, run};
+use oxidis_server::{diagnosis, run, title};
 
 mod allocator;
 
@@ -15,7 +18,11 @@ fn main() -> ExitCode {
     let outcome = match arguments::parse(&program, arguments.collect()) {
         Invocation::Cli(arguments) => return oxidis_cli::run(arguments.into_iter()),
         Invocation::Benchmark(arguments) => return oxidis_benchmark::run(arguments.into_iter()),
-        Invocation::Serve(line) => run::serve(&line, allocator()),
+        Invocation::Serve(line) => {
+            // SAFETY: nothing has made a thread yet.
+            unsafe { title::prepare() };
+            run::serve(&line, allocator())
+        }
         Invocation::Version => {
             println!("{}", arguments::version(allocator().name));
             Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ use oxidis_engine::config::{ApplyError, Config, ConfigObserver, DirectiveId};
 use crate::configuration;
 use crate::descriptors;
 use crate::listeners::Listeners;
+use crate::title;
 use crate::tls::TlsSettings;
 
 const CANNOT_LISTEN: &str = "Unable to listen on this port. Check server logs.";
@@ -66,6 +67,8 @@ impl ConfigObserver for ServerObserver {
             self.apply_one(config, directive.directive().name)
                 .map_err(|reason| ApplyError { directive, reason })?;
         }
+        // It may name ports and addresses.
+        title::show(config);
         Ok(())
     }
 

@@ -50,6 +50,7 @@ pub fn facts(allocator: &Allocator) -> Vec<Fact> {
     let mut facts = vec![
         fact("server", "process_id", std::process::id()),
         fact("server", "multiplexing_api", multiplexing_api()),
+        fact("server", "monotonic_clock", monotonic_clock()),
         fact("memory", "mem_allocator", allocator.name),
     ];
     if let Ok(path) = std::env::current_exe() {
@@ -74,6 +75,11 @@ fn add_allocator(allocator: &Allocator, process_bytes: Option<u64>, facts: &mut 
     };
     facts.push(fact("memory", "allocator_active", active));
     facts.push(fact("memory", "allocator_resident", resident));
+    // Pages given up that the system may still take away. 4096 stands for all arenas.
+    let muzzy_pages = (allocator.control)(b"stats.arenas.4096.pmuzzy");
+    if let (Ok(pages), Ok(page_bytes)) = (muzzy_pages, (allocator.control)(b"arenas.page")) {
+        facts.push(fact("memory", "allocator_muzzy", pages * page_bytes));
+    }
     let mut link = |ratio, bytes, more: u64, less: u64| {
         facts.push(fact(
             "memory",
@@ -106,6 +112,15 @@ fn add_allocator(allocator: &Allocator, process_bytes: Option<u64>, facts: &mut 
 
 fn fact(section: &'static str, field: &'static str, value: impl Display) -> Fact {
     (section, field, value.to_string())
+}
+
+/// What the standard library measures time with.
+fn monotonic_clock() -> &'static str {
+    if cfg!(windows) {
+        "QueryPerformanceCounter"
+    } else {
+        "POSIX clock_gettime"
+    }
 }
 
 fn multiplexing_api() -> &'static str {
@@ -142,6 +157,13 @@ mod platform {
                 "used_cpu_user_children",
             ),
         ];
+        // Of the thread that is asked, which is all that serve if `io-threads` is 1.
+        #[cfg(target_os = "linux")]
+        let processor_times = processor_times.into_iter().chain([(
+            UsageWho::RUSAGE_THREAD,
+            "used_cpu_sys_main_thread",
+            "used_cpu_user_main_thread",
+        )]);
         for (who, system, user) in processor_times {
             if let Ok(usage) = getrusage(who) {
                 facts.push(fact("cpu", system, seconds(usage.system_time())));

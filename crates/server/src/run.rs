@@ -11,7 +11,7 @@ use oxidis_engine::version::{OXIDIS_VERSION, REDIS_VERSION};
 use crate::daemon::{self, PidFile};
 use crate::progress::LoadingBar;
 use crate::server::{RunningServer, ServerError, ServerOptions, start_empty};
-use crate::{Allocator, configuration, descriptors, diagnosis, log};
+use crate::{Allocator, configuration, crash, descriptors, diagnosis, log, title};
 
 /// Serves as the command line asks, until the process is told to end.
 ///
@@ -35,6 +35,7 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
         daemon::detach().map_err(|error| format!("Can't daemonize: {error}"))?;
     }
     log::install(&config);
+    crash::install(config.clone(), allocator);
     log_beginning(line);
     make_room(&config);
     let server = match start_empty(ServerOptions {
@@ -50,6 +51,7 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
             return Ok(ExitCode::FAILURE);
         }
     };
+    title::show(&config);
     let pid_file = PidFile::write(&config, is_background);
     log_initialized(&config);
     let bar = LoadingBar::show(server.engine());

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::configuration::path_of;
+use crate::descriptors;
 use crate::host::ProcessHost;
 use crate::listeners::{Listeners, NewListener};
 use crate::observer::ServerObserver;
@@ -87,6 +88,17 @@ pub(crate) enum Accepted {
     Unix(std::os::unix::net::UnixStream, String),
 }
 
+impl Accepted {
+    /// The number of the socket in CLIENT LIST.
+    pub(crate) fn descriptor(&self) -> i64 {
+        match self {
+            Accepted::Tcp(stream) | Accepted::Secured(stream, _) => descriptors::number_of(stream),
+            #[cfg(unix)]
+            Accepted::Unix(stream, _) => descriptors::number_of(stream),
+        }
+    }
+}
+
 /// How often it is looked whether connections have arrived, where that decides about another.
 const ARRIVAL_CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -110,6 +122,7 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
     let (accepting, new_listeners) = mpsc::unbounded_channel();
     let listeners = Arc::new(Listeners::open(&config, options.any_port, accepting)?);
     let host = Arc::new(ProcessHost::new(
+        config.clone(),
         shutdown.clone(),
         listeners.clone(),
         options.allocator,
@@ -151,6 +164,7 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
             .enable_all()
             .build()?;
         let connection_count = team.add(sender, runtime.metrics());
+        host.observe(runtime.handle());
         // Made here, as workers draw their seeds one after the other.
         let state = WorkerState::new(&engine);
         let engine = engine.clone();
@@ -158,7 +172,7 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
         let thread = std::thread::Builder::new().name(format!("oxidis-{index}"));
         let thread = thread.stack_size(STACK_BYTES);
         threads.push(thread.spawn(move || {
-            worker::install(state, receiver, connection_count);
+            worker::install(index, state, receiver, connection_count);
             runtime.block_on(worker::run(index, engine, stopped));
         })?);
     }

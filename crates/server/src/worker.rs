@@ -5,7 +5,7 @@
 //! worker, serves the other connections, called from inside the script ([`serve_while_busy`]). The
 //! engine sees to it that it executes nothing that needs a key.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
 use crate::connection::{Connection, Served};
+use crate::crash;
 use crate::server::{Accepted, wait_for_stop};
 use crate::transport::{Socket, Transport};
 
@@ -90,6 +91,7 @@ struct StandIn {
 }
 
 thread_local! {
+    static INDEX: Cell<usize> = const { Cell::new(0) };
     /// This thread's worker; set once when the thread starts.
     static WORKER: RefCell<Option<WorkerState>> = const { RefCell::new(None) };
     static STAND_IN: RefCell<Option<StandIn>> = const { RefCell::new(None) };
@@ -104,13 +106,22 @@ thread_local! {
 /// Gives this thread its worker, its queue of new connections, and a place where others see how many
 /// connections it has.
 pub(crate) fn install(
+    index: usize,
     state: WorkerState,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
     connection_count: Arc<AtomicUsize>,
 ) {
+    crash::prepare_thread();
+    INDEX.set(index);
+    state.worker.serve_on(index);
     WORKER.with(|worker| *worker.borrow_mut() = Some(state));
     ARRIVALS.with(|slot| *slot.borrow_mut() = Some(arrivals));
     CONNECTION_COUNT.with(|slot| *slot.borrow_mut() = connection_count);
+}
+
+/// Which of the server's workers this thread has; the first is 0.
+pub(crate) fn index() -> usize {
+    INDEX.get()
 }
 
 /// Runs `body` with this thread's worker.
@@ -228,13 +239,14 @@ async fn hand_over(handover: Handover) {
 
 /// Makes an accepted socket a connection of this thread.
 fn adopt(accepted: Accepted, engine: &Arc<Engine>) -> std::io::Result<()> {
+    let descriptor = accepted.descriptor();
     match accepted {
         Accepted::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
             let address = stream.peer_addr()?.to_string();
             let local_address = stream.local_addr()?.to_string();
             let session = Session::new(engine, address, local_address);
-            begin(Socket::Here(stream), session, engine);
+            begin(Socket::Here(stream), descriptor, session, engine);
         }
         Accepted::Secured(stream, settings) => {
             let stream = TcpStream::from_std(stream)?;
@@ -242,19 +254,25 @@ fn adopt(accepted: Accepted, engine: &Arc<Engine>) -> std::io::Result<()> {
             let local_address = stream.local_addr()?.to_string();
             let secured = settings.secure(stream)?;
             let session = Session::new(engine, address, local_address);
-            begin(secured, session, engine);
+            begin(secured, descriptor, session, engine);
         }
         #[cfg(unix)]
         Accepted::Unix(stream, path) => {
             let stream = tokio::net::UnixStream::from_std(stream)?;
             let session = Session::new(engine, format!("{path}:0"), format!("{path}:0"));
-            begin(Socket::Here(stream), session, engine);
+            begin(Socket::Here(stream), descriptor, session, engine);
         }
     }
     Ok(())
 }
 
-fn begin(transport: impl Transport + 'static, session: Session, engine: &Arc<Engine>) {
+fn begin(
+    transport: impl Transport + 'static,
+    descriptor: i64,
+    session: Session,
+    engine: &Arc<Engine>,
+) {
+    session.note_descriptor(descriptor);
     Connection::new(transport, session, engine.clone()).begin();
 }
 

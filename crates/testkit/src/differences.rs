@@ -88,8 +88,56 @@ const PROGRAMS: &[(&str, &str)] = &[
         "there are no modules; the program says so and ends",
     ),
     (
-        "`set-proc-title`, `proc-title-template`",
+        "`set-proc-title`, `proc-title-template` elsewhere than on Linux",
         "kept, and change nothing: the process list shows the command line",
+    ),
+];
+
+/// What INFO of Redis 7.0.15, Redis 8.2 or Valkey 9.1 says and ours does not: fields, and why.
+const INFORMATION: &[(&str, &str)] = &[
+    (
+        "`atomicvar_api`, `gcc_version`",
+        "there is no C compiler to tell of",
+    ),
+    (
+        "`server_name`, `server_mode`, `valkey_version`, `valkey_release_stage`",
+        "they say that a server is Valkey",
+    ),
+    (
+        "`clients_hz`",
+        "clients are looked after when something happens to them",
+    ),
+    (
+        "section Keysizes",
+        "sizes are not counted as they change, and to look at every key would take too long",
+    ),
+    (
+        "`io_threaded_total_prefetch_batches`, `io_threaded_total_prefetch_entries`",
+        "requests are prefetched for in every batch, and not counted",
+    ),
+    (
+        "`io_threaded_freed_objects`, `io_threaded_accept_processed`, `io_threaded_poll_processed`",
+        "no work is handed from thread to thread: each serves its connections whole",
+    ),
+    (
+        "`used_active_time_main_thread`",
+        "no thread is the main one; `eventloop_duration_sum` is the time in which any was busy",
+    ),
+    (
+        "`expired_keys_with_volatile_items_stale_perc`",
+        "hashes whose fields expire are not sampled",
+    ),
+    (
+        "section TLS, `acl_access_denied_tls_cert`, `acl_access_denied_db`",
+        "certificates are not taken apart for INFO, and grant nothing; users are not bound to databases",
+    ),
+    (
+        "section Scripting Engines, lines of the section Modules",
+        "there are no modules, and one interpreter, of which the section Memory tells",
+    ),
+    (
+        "`mem_replicas_repl_buffer`, `replicas_waiting_psync`, what counts slots that move",
+        "there are no replicas, and there is no cluster",
     ),
 ];
 
@@ -143,6 +191,15 @@ pub fn page() -> String {
     line("|---|---|");
     for (what, why) in PROGRAMS {
         line(&format!("| {what} | {why} |"));
+    }
+    line("\n## What INFO does not say\n");
+    line(
+        "Fields of Redis 7.0.15, Redis 8.2 and Valkey 9.1 that are not there, because they could not be true.\n",
+    );
+    line("| fields | why |");
+    line("|---|---|");
+    for (fields, why) in INFORMATION {
+        line(&format!("| {fields} | {why} |"));
     }
     line("\n## How the servers are started\n");
     line("| which | option | why |");

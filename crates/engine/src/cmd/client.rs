@@ -392,8 +392,11 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
         None => "NULL",
     };
     let mut line = format!(
-        "id={} addr={} laddr={} fd=-1 name=",
-        shared.id, shared.address, shared.local_address
+        "id={} addr={} laddr={} fd={} name=",
+        shared.id,
+        shared.address,
+        shared.local_address,
+        shared.descriptor.load(Ordering::Relaxed),
     )
     .into_bytes();
     line.extend_from_slice(&names.name);
@@ -423,10 +426,16 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
     line.extend_from_slice(b" lib-ver=");
     line.extend_from_slice(&names.lib_ver);
     let end = format!(
-        " io-thread=0 tot-net-in={} tot-net-out={} tot-cmds={}",
+        " io-thread={} tot-net-in={} tot-net-out={} tot-cmds={} capa={}",
+        load(&shared.thread),
         shared.input_bytes.load(Ordering::Relaxed),
         shared.output_bytes.load(Ordering::Relaxed),
         shared.command_count.load(Ordering::Relaxed),
+        if shared.follows_redirects.load(Ordering::Relaxed) {
+            "r"
+        } else {
+            ""
+        },
     );
     line.extend_from_slice(end.as_bytes());
     line

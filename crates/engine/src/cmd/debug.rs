@@ -1,7 +1,7 @@
 //! DEBUG: what developers and tests of servers ask for. It needs `enable-debug-command`.
 //!
-//! As in Redis the subcommands are no rows of their own. Those that make a server crash are not
-//! here.
+//! As in Redis the subcommands are no rows of their own. Those that tell how things lie in memory are
+//! in `layout`, what two servers' data are compared by in `digest`.
 
 use std::sync::atomic::Ordering;
 
@@ -10,12 +10,15 @@ use super::databases::count_keys;
 use super::object::{idle_seconds, reference_count};
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
 use crate::config::LogLevel;
+use crate::engine::Crash;
 use crate::keyspace::{EntryRef, element_count, encoding, value_of};
 use crate::mailbox::Message;
+use crate::propagation::Unit;
 use crate::snapshot::{self, FileOptions, SaveOptions, SnapshotContents};
 use crate::text::{parse_integer, parse_memory_size};
 
 mod digest;
+mod layout;
 
 use digest::Digest;
 
@@ -49,11 +52,32 @@ struct Subcommand {
 
 const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
+        name: "aof-flush-sleep",
+        arguments: (3, 3),
+        form: "AOF-FLUSH-SLEEP <microseconds>",
+        explanation: "Waits so long before each write to the append-only file.",
+        handler: aof_flush_sleep,
+    },
+    Subcommand {
+        name: "assert",
+        arguments: (2, usize::MAX),
+        form: "ASSERT",
+        explanation: "Ends the process as a failed assertion would.",
+        handler: crash_by_assertion,
+    },
+    Subcommand {
         name: "change-repl-id",
         arguments: (2, 2),
         form: "CHANGE-REPL-ID",
         explanation: "Accepted; there is no replication whose identity could change.",
         handler: accept,
+    },
+    Subcommand {
+        name: "client-eviction",
+        arguments: (2, 2),
+        form: "CLIENT-EVICTION",
+        explanation: "Says how many clients take how much memory, if maxmemory-clients limits it.",
+        handler: layout::client_eviction,
     },
     Subcommand {
         name: "config-rewrite-force-all",
@@ -84,6 +108,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: digest_value,
     },
     Subcommand {
+        name: "drop-cluster-packet-filter",
+        arguments: (3, 3),
+        form: "DROP-CLUSTER-PACKET-FILTER <type>",
+        explanation: "Accepted; there is no cluster bus whose packets could be dropped.",
+        handler: drop_packets,
+    },
+    Subcommand {
         name: "error",
         arguments: (3, 3),
         form: "ERROR <text>",
@@ -103,6 +134,20 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "HTSTATS-KEY <key>",
         explanation: "Says how many elements the table of a value has.",
         handler: table_statistics_of_key,
+    },
+    Subcommand {
+        name: "leak",
+        arguments: (3, 3),
+        form: "LEAK <text>",
+        explanation: "Keeps a copy of the text for ever.",
+        handler: leak,
+    },
+    Subcommand {
+        name: "listpack",
+        arguments: (3, 3),
+        form: "LISTPACK <key>",
+        explanation: "Writes to the log how a small collection is kept.",
+        handler: layout::listpack,
     },
     Subcommand {
         name: "log",
@@ -133,6 +178,20 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: object,
     },
     Subcommand {
+        name: "oom",
+        arguments: (2, usize::MAX),
+        form: "OOM",
+        explanation: "Ends the process as if there were no memory left.",
+        handler: crash_without_memory,
+    },
+    Subcommand {
+        name: "panic",
+        arguments: (2, usize::MAX),
+        form: "PANIC",
+        explanation: "Ends the process as a fault that was noticed would.",
+        handler: crash_by_panic,
+    },
+    Subcommand {
         name: "pause-cron",
         arguments: (3, 3),
         form: "PAUSE-CRON (0|1)",
@@ -154,6 +213,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: protocol,
     },
     Subcommand {
+        name: "quicklist",
+        arguments: (3, 4),
+        form: "QUICKLIST <key> [<0|1>]",
+        explanation: "Writes to the log how a big list is kept; with 1, each node of it.",
+        handler: layout::quicklist,
+    },
+    Subcommand {
         name: "quicklist-packed-threshold",
         arguments: (3, 3),
         form: "QUICKLIST-PACKED-THRESHOLD <size>",
@@ -161,11 +227,32 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: quicklist_packed_threshold,
     },
     Subcommand {
+        name: "replicate",
+        arguments: (3, usize::MAX),
+        form: "REPLICATE <argument> [<argument> ...]",
+        explanation: "Sends a command to those who follow by SYNC, and executes nothing.",
+        handler: replicate,
+    },
+    Subcommand {
         name: "replybuffer",
         arguments: (4, 4),
         form: "REPLYBUFFER (PEAK-RESET-TIME|RESIZING) <value>",
         explanation: "Accepted; a connection has no reply buffer while it has no replies.",
         handler: reply_buffer,
+    },
+    Subcommand {
+        name: "sdslen",
+        arguments: (3, 3),
+        form: "SDSLEN <key>",
+        explanation: "Says how many bytes a key and its string have, and take.",
+        handler: layout::string,
+    },
+    Subcommand {
+        name: "segfault",
+        arguments: (2, usize::MAX),
+        form: "SEGFAULT",
+        explanation: "Ends the process as an access to memory that is not there would.",
+        handler: crash_by_access,
     },
     Subcommand {
         name: "set-active-expire",
@@ -208,6 +295,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "SLEEP <seconds>",
         explanation: "Stops the server for some time.",
         handler: sleep,
+    },
+    Subcommand {
+        name: "structsize",
+        arguments: (2, 2),
+        form: "STRUCTSIZE",
+        explanation: "Answers the sizes of what there are many of.",
+        handler: layout::structures,
     },
 ];
 
@@ -527,6 +621,64 @@ fn pause_cron(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     flag.store(is_paused, Ordering::Relaxed);
     out.ok();
     Ok(())
+}
+
+fn aof_flush_sleep(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let duration_us = parse_integer(cx.arg(2)).unwrap_or(0).max(0) as u64;
+    cx.engine().append_log.sleep_before_writes(duration_us);
+    out.ok();
+    Ok(())
+}
+
+fn drop_packets(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    cx.integer(2)?;
+    out.ok();
+    Ok(())
+}
+
+fn leak(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    std::mem::forget(cx.arg(2).to_vec());
+    out.ok();
+    Ok(())
+}
+
+/// What the followers get is a message to the log: no data have changed here.
+fn replicate(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let arguments: Vec<&[u8]> = cx.args().iter().skip(2).collect();
+    let mut unit = Unit::default();
+    unit.push(cx.client.database, true, arguments.into_iter());
+    cx.engine().propagation.append(&unit, false);
+    out.ok();
+    Ok(())
+}
+
+// Ends of the process.
+
+fn crash_by_access(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    crash(cx, Crash::Access, "")
+}
+
+fn crash_by_assertion(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    crash(cx, Crash::Abort, "=== ASSERTION FAILED === by DEBUG ASSERT")
+}
+
+fn crash_by_panic(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    crash(cx, Crash::Abort, "Guru Meditation: DEBUG PANIC called")
+}
+
+fn crash_without_memory(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    crash(cx, Crash::Abort, "Out Of Memory: DEBUG OOM called")
+}
+
+fn crash(cx: &Context<'_>, crash: Crash, line: &str) -> CommandResult {
+    let host = &cx.engine().host;
+    if !line.is_empty() {
+        host.log(LogLevel::Warning, line);
+    }
+    host.crash(crash);
+    Err(CommandError::text(
+        "ERR only a process of its own can crash",
+    ))
 }
 
 fn log(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {

@@ -6,7 +6,7 @@
 //! about something that this server does not do has the value that is then true (no replicas, no
 //! scripts); a field that nobody can fill truly is left out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
@@ -79,6 +79,12 @@ const SECTIONS: &[Section] = &[
         title: "Persistence",
         shown: Shown::Default,
         write: persistence,
+    },
+    Section {
+        name: "threads",
+        title: "Threads",
+        shown: Shown::Default,
+        write: threads,
     },
     Section {
         name: "stats",
@@ -263,6 +269,7 @@ fn server(page: &mut Page, worker: &mut Worker) {
     page.fact("os");
     page.field("arch_bits", usize::BITS);
     page.fact("multiplexing_api");
+    page.fact("monotonic_clock");
     page.fact("process_id");
     page.field("process_supervised", config.supervised().word());
     page.field("run_id", &engine.run_id);
@@ -347,6 +354,18 @@ fn clients(page: &mut Page, worker: &mut Worker) {
     );
     page.field("total_blocking_keys", blocked_keys.len());
     page.field("total_blocking_keys_on_nokey", 0);
+    let pause = engine.pause.report(engine.now_ms());
+    let (reason, actions) = match pause {
+        None => ("none", "none"),
+        Some((true, _)) => ("client_pause", "write"),
+        Some((false, _)) => ("client_pause", "all"),
+    };
+    page.field("paused_reason", reason);
+    page.field("paused_actions", actions);
+    page.field(
+        "paused_timeout_milliseconds",
+        pause.map_or(0, |(_, left_ms)| left_ms),
+    );
 }
 
 fn memory(page: &mut Page, worker: &mut Worker) {
@@ -359,6 +378,7 @@ fn memory(page: &mut Page, worker: &mut Worker) {
         page.bytes("used_memory_rss", resident);
     }
     page.bytes("used_memory_peak", peak);
+    page.field("used_memory_peak_time", engine.peak_memory_ms() / 1000);
     page.field("used_memory_peak_perc", percent(used, peak));
     page.field("used_memory_overhead", overview.overhead);
     page.field("used_memory_startup", overview.startup);
@@ -542,6 +562,8 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     );
     page.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     page.field("expired_subkeys", totals.expired_subkeys);
+    // The same by Valkey's name.
+    page.field("expired_fields", totals.expired_subkeys);
     page.field("expired_keys", totals.expired_keys);
     page.field(
         "expired_stale_perc",
@@ -584,6 +606,27 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.zeros(&["dump_payload_sanitizations"]);
     page.field("total_reads_processed", totals.reads_processed);
     page.field("total_writes_processed", totals.writes_processed);
+    let others = engine.stats.threads();
+    let others = others.iter().filter(|(thread, _)| **thread > 0);
+    let (reads, writes) = others.fold((0, 0), |(reads, writes), (_, totals)| {
+        (
+            reads + totals.reads_processed,
+            writes + totals.writes_processed,
+        )
+    });
+    page.field("io_threaded_reads_processed", reads);
+    page.field("io_threaded_writes_processed", writes);
+    page.zeros(&["reply_buffer_shrinks", "reply_buffer_expands"]);
+    if let Some(loops) = engine.host.event_loops() {
+        page.field("eventloop_cycles", loops.cycles);
+        page.field("eventloop_duration_sum", loops.busy_us);
+        page.field(
+            "eventloop_duration_cmd_sum",
+            engine.stats.command_duration_us(),
+        );
+        page.field("instantaneous_eventloop_cycles_per_sec", rates.cycles);
+        page.field("instantaneous_eventloop_duration_usec", rates.cycle_us);
+    }
     let limits = &engine.client_limits;
     page.field(
         "client_query_buffer_limit_disconnections",
@@ -599,6 +642,24 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.field("acl_access_denied_cmd", denied(Denial::Command));
     page.field("acl_access_denied_key", denied(Denial::Key));
     page.field("acl_access_denied_channel", denied(Denial::Channel));
+}
+
+/// The threads that serve connections. All of them execute commands too.
+fn threads(page: &mut Page, worker: &mut Worker) {
+    let engine = &worker.engine;
+    let mut clients: BTreeMap<usize, usize> = BTreeMap::new();
+    for client in engine.clients.all() {
+        let thread = client.thread.load(Ordering::Relaxed);
+        *clients.entry(thread).or_default() += 1;
+    }
+    for (thread, totals) in engine.stats.threads() {
+        page.line(format_args!(
+            "io_thread_{thread}:clients={},reads={},writes={}",
+            clients.get(&thread).unwrap_or(&0),
+            totals.reads_processed,
+            totals.writes_processed
+        ));
+    }
 }
 
 fn replication(page: &mut Page, worker: &mut Worker) {

@@ -5,6 +5,7 @@ use oxidis_resp::inline;
 
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
 use crate::snapshot::{self, SnapshotContents};
+use crate::text::parse_integer;
 
 /// The longest name of a host that a follower may give, and one.
 const HOST_BYTES_END: usize = 256;
@@ -157,9 +158,17 @@ fn parse_filter(text: &[u8]) -> Result<SnapshotContents, CommandError> {
 }
 
 fn replicaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.engine().config.cluster_enabled() {
+        return Err(CommandError::text(
+            "ERR REPLICAOF not allowed in cluster mode.",
+        ));
+    }
     if cx.arg_is(1, "NO") && cx.arg_is(2, "ONE") {
         out.ok();
         return Ok(());
+    }
+    if !(0..=65_535).contains(&parse_integer(cx.arg(2)).unwrap_or(-1)) {
+        return Err(CommandError::text("ERR Invalid master port"));
     }
     Err(CommandError::text("ERR this server cannot be a replica"))
 }

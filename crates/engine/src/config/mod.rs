@@ -4,6 +4,7 @@
 //! - [`directive`]: what a row is. [`enumerations`]: the words that some directives choose from.
 //! - `value`: how a row's value is parsed, shown and written back.
 //! - [`store`]: [`Config`], shared by all workers: CONFIG GET, CONFIG SET and typed access.
+//! - `template`: what `proc-title-template` holds.
 //! - [`file`](mod@file): reading a configuration text, `rewrite`: CONFIG REWRITE, [`arguments`]: the command line as
 //!   a configuration text.
 //!
@@ -18,6 +19,7 @@ pub mod file;
 mod number;
 mod rewrite;
 pub mod store;
+mod template;
 pub mod typed;
 mod value;
 mod words;
@@ -35,5 +37,6 @@ pub use error::{ConfigError, ConfigFileError};
 pub use file::ConfigFileHost;
 pub use rewrite::RewriteScope;
 pub use store::{ApplyError, Config, ConfigObserver, Setter};
+pub use template::expand_template;
 pub use typed::{CachedLimits, ClientClass};
 pub use value::{OutputBufferLimit, SavePoint};

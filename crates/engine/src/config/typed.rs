@@ -148,6 +148,7 @@ switches! {
     cluster_enabled = "cluster-enabled";
     import_mode = "import-mode";
     syslog_enabled = "syslog-enabled";
+    crash_log_enabled = "crash-log-enabled";
     tls_prefer_server_ciphers = "tls-prefer-server-ciphers";
     tls_session_caching = "tls-session-caching";
     hide_user_data_from_log = "hide-user-data-from-log";

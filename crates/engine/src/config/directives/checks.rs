@@ -1,5 +1,7 @@
 //! What some texts must fulfil beyond their form, with Redis's words for what is wrong.
 
+use crate::config::expand_template;
+
 /// Why `activedefrag yes` is refused: Redis's words when its allocator cannot do it.
 pub(super) const NO_ACTIVE_DEFRAGMENTATION: &str = "Active defragmentation cannot be enabled: it \
     requires a Redis server compiled with a modified Jemalloc like the one shipped by default \
@@ -56,29 +58,15 @@ pub(super) fn announced_node_name(name: &[u8]) -> Check {
 /// Accepts a template whose variables are known and which shows something even in a server
 /// without title, mode and Unix socket.
 pub(super) fn process_title_template(template: &[u8]) -> Check {
-    const INVALID: Check = Err("template format is invalid or contains unknown variables");
-    let mut rest = template;
-    let mut shows_something = false;
-    while let Some((&byte, after)) = rest.split_first() {
-        if byte != b'{' {
-            shows_something |= byte != b' ';
-            rest = after;
-        } else if let Some(after) = after.strip_prefix(b"{") {
-            shows_something = true;
-            rest = after;
-        } else {
-            let Some(length) = after.iter().position(|&byte| byte == b'}') else {
-                return INVALID;
-            };
-            match &after[..length] {
-                b"listen-addr" | b"port" | b"tls-port" | b"config-file" => shows_something = true,
-                b"title" | b"server-mode" | b"unixsocket" => {}
-                _ => return INVALID,
-            }
-            rest = &after[length + 1..];
-        }
+    let title = expand_template(template, |name| match name {
+        b"listen-addr" | b"port" | b"tls-port" | b"config-file" => Some(b"-".to_vec()),
+        b"title" | b"server-mode" | b"unixsocket" => Some(Vec::new()),
+        _ => None,
+    });
+    match title {
+        Some(title) if !title.is_empty() => Ok(()),
+        _ => Err("template format is invalid or contains unknown variables"),
     }
-    if shows_something { Ok(()) } else { INVALID }
 }
 
 fn base_name(name: &[u8], complaint: &'static str) -> Check {

@@ -35,6 +35,17 @@ pub struct Quicklist {
     pub(super) answers_listpack: bool,
 }
 
+/// What DEBUG QUICKLIST says of a node.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeFacts {
+    /// Its elements.
+    pub count: usize,
+    /// What they take as they lie side by side.
+    pub element_bytes: usize,
+    /// What the node has for them.
+    pub allocated_bytes: usize,
+}
+
 #[derive(Debug, Clone)]
 struct Section {
     nodes: VecDeque<Node>,
@@ -65,8 +76,24 @@ impl Quicklist {
         list
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
         self.count
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// What is to be said of each node.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeFacts> {
+        let nodes = self.sections.iter().flat_map(|section| &section.nodes);
+        nodes.map(|node| NodeFacts {
+            count: node.count(),
+            element_bytes: node.len(),
+            allocated_bytes: node.capacity(),
+        })
     }
 
     pub(super) fn get(&self, index: usize) -> Option<ListItem<'_>> {

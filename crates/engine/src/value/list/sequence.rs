@@ -304,7 +304,7 @@ impl List {
         let Self::Quicklist(list) = self else {
             return;
         };
-        if list.len() == 0 {
+        if list.is_empty() {
             *self = Self::new();
             return;
         }
