@@ -1,5 +1,5 @@
 //! Quotes as people see them: how bytes are shown so that they could be typed again.
-//! Splitting a typed line is [`inline`]'s, for an inline request splits the same way.
+//! Quoting and splitting a typed line is [`inline`]'s, for an inline request splits the same way.
 
 use oxidis_resp::inline;
 
@@ -10,29 +10,10 @@ pub fn unquote(text: &[u8]) -> Option<Vec<u8>> {
     (arguments.len() == 1).then(|| arguments.remove(0))
 }
 
-/// Appends `bytes` between double quotes, with everything outside printable
-/// ASCII escaped: [`inline::split`] reads it back.
-pub fn push_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'"');
-    for &byte in bytes {
-        match byte {
-            b'\\' | b'"' => out.extend([b'\\', byte]),
-            b'\n' => out.extend(b"\\n"),
-            b'\r' => out.extend(b"\\r"),
-            b'\t' => out.extend(b"\\t"),
-            0x07 => out.extend(b"\\a"),
-            0x08 => out.extend(b"\\b"),
-            b' '..=b'~' => out.push(byte),
-            _ => out.extend(format!("\\x{byte:02x}").as_bytes()),
-        }
-    }
-    out.push(b'"');
-}
-
-/// `push_quoted` into a string of its own.
+/// Bytes between double quotes, as [`inline::quote_into`] has them, in a string of its own.
 pub fn quoted(bytes: &[u8]) -> String {
     let mut out = Vec::with_capacity(bytes.len() + 2);
-    push_quoted(&mut out, bytes);
+    inline::quote_into(&mut out, bytes);
     String::from_utf8(out).expect("quoting leaves printable ASCII only")
 }
 

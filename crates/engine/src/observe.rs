@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use oxidis_resp::inline::quote_into;
 use parking_lot::Mutex;
 
 use crate::client::{Client, ClientShared};
@@ -98,7 +99,7 @@ impl Monitors {
         line.extend_from_slice(address.as_bytes());
         for argument in shown(command, args) {
             line.push(b' ');
-            push_quoted(&mut line, argument);
+            quote_into(&mut line, argument);
         }
         line.extend_from_slice(b"\r\n");
         let line: Arc<[u8]> = line.into();
@@ -106,24 +107,6 @@ impl Monitors {
             session.post(Message::Push(line.clone()));
         }
     }
-}
-
-/// Writes bytes in quotes, such as people can read and programs take back.
-pub(crate) fn push_quoted(line: &mut Vec<u8>, bytes: &[u8]) {
-    line.push(b'"');
-    for &byte in bytes {
-        match byte {
-            b'\\' | b'"' => line.extend_from_slice(&[b'\\', byte]),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            b'\t' => line.extend_from_slice(b"\\t"),
-            7 => line.extend_from_slice(b"\\a"),
-            8 => line.extend_from_slice(b"\\b"),
-            b' '..=b'~' => line.push(byte),
-            _ => line.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
-        }
-    }
-    line.push(b'"');
 }
 
 #[cfg(test)]
@@ -162,12 +145,5 @@ mod tests {
         );
         check("ACL SETUSER u on", "ACL SETUSER (redacted) (redacted)");
         check("SET requirepass p", "SET requirepass p");
-    }
-
-    #[test]
-    fn odd_bytes_are_quoted() {
-        let mut line = Vec::new();
-        push_quoted(&mut line, b"a\"\\\n\r\t\x07\x08\x00\xff~ ");
-        assert_eq!(line, br#""a\"\\\n\r\t\a\b\x00\xff~ ""#);
     }
 }

@@ -1,5 +1,5 @@
 //! Splits a line into arguments as people type them: at a telnet prompt, in a
-//! configuration file, in the cli.
+//! configuration file, in the cli; and quotes what is to be read back from such a line.
 //!
 //! Blanks separate arguments. Double quotes keep blanks and understand `\n`, `\r`, `\t`,
 //! `\b`, `\a` and `\xHH` (a backslash before any other byte stands for that byte);
@@ -50,6 +50,29 @@ pub(crate) fn split_into(
         });
     }
     Ok(())
+}
+
+/// Appends `word` between double quotes, with everything outside printable ASCII escaped: [`split`] gives it
+/// back, and people can read it.
+pub fn quote_into(line: &mut Vec<u8>, word: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    line.push(b'"');
+    for &byte in word {
+        match byte {
+            b'\\' | b'"' => line.extend([b'\\', byte]),
+            b'\n' => line.extend(b"\\n"),
+            b'\r' => line.extend(b"\\r"),
+            b'\t' => line.extend(b"\\t"),
+            0x07 => line.extend(b"\\a"),
+            0x08 => line.extend(b"\\b"),
+            b' '..=b'~' => line.push(byte),
+            _ => {
+                let [high, low] = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+                line.extend([b'\\', b'x', high, low]);
+            }
+        }
+    }
+    line.push(b'"');
 }
 
 /// Appends the spans of the arguments of a line without quotes, which begins at `offset`
@@ -176,5 +199,22 @@ fn hex_value(digit: u8) -> u8 {
         b'0'..=b'9' => digit - b'0',
         b'a'..=b'f' => digit - b'a' + 10,
         _ => digit - b'A' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_can_be_read_and_splits_into_itself() {
+        let mut line = Vec::new();
+        quote_into(&mut line, b"a\"\\\n\r\t\x07\x08\x00\xff~ ");
+        assert_eq!(line, br#""a\"\\\n\r\t\a\b\x00\xff~ ""#);
+        let every_byte: Vec<u8> = (0..=255).collect();
+        line.clear();
+        quote_into(&mut line, &every_byte);
+        assert!(line.iter().all(|byte| (b' '..=b'~').contains(byte)));
+        assert_eq!(split(&line), Ok(vec![every_byte]));
     }
 }

@@ -1,18 +1,17 @@
 //! Comma separated values: one line a reply, nested collections flattened into it.
 
 use oxidis_resp::Value;
-
-use crate::text::push_quoted;
+use oxidis_resp::inline::quote_into;
 
 /// Appends `reply` without a line feed.
 pub fn push(out: &mut Vec<u8>, reply: &Value) {
     match reply {
         Value::Error(text) | Value::BulkError(text) => {
             out.extend_from_slice(b"ERROR,");
-            push_quoted(out, text);
+            quote_into(out, text);
         }
         Value::Simple(bytes) | Value::Bulk(bytes) | Value::Verbatim { text: bytes, .. } => {
-            push_quoted(out, bytes)
+            quote_into(out, bytes)
         }
         Value::Integer(number) => out.extend_from_slice(number.to_string().as_bytes()),
         Value::Double(number) => out.extend_from_slice(number.as_bytes()),

@@ -3,8 +3,7 @@
 //! indented beneath their number.
 
 use oxidis_resp::Value;
-
-use crate::text::push_quoted;
+use oxidis_resp::inline::quote_into;
 
 /// Appends `reply` with its line feed. `indent` is what the lines after the first
 /// begin with.
@@ -17,7 +16,7 @@ pub fn push(out: &mut Vec<u8>, reply: &Value, indent: &str) {
         // redis-cli has no words for these and gives up; they are numbers too.
         Value::BigNumber(digits) => line(out, b"(big number) ", digits.as_bytes()),
         Value::Bulk(bytes) => {
-            push_quoted(out, bytes);
+            quote_into(out, bytes);
             out.push(b'\n');
         }
         Value::Null | Value::NullBulk | Value::NullArray => line(out, b"(nil)", b""),

@@ -4,11 +4,11 @@
 use std::thread;
 
 use oxidis_resp::Value;
+use oxidis_resp::inline::quote_into;
 
 use crate::arguments::Output;
 use crate::client::{Client, Exit, print};
 use crate::interrupt;
-use crate::text::push_quoted;
 
 /// A walk over all keys that match what the command line asked for.
 #[derive(Default)]
@@ -70,7 +70,7 @@ pub fn list_keys(client: &mut Client) -> Result<(), Exit> {
         let mut lines = Vec::new();
         for key in keys {
             if quoted {
-                push_quoted(&mut lines, &key);
+                quote_into(&mut lines, &key);
             } else {
                 lines.extend_from_slice(&key);
             }

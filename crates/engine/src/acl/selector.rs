@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use oxidis_resp::inline::{quote_into, split};
+
 use super::permission::Denied;
 use super::rules::{RuleError, has_spaces};
 use crate::command::{Args, Categories, Flags, KeyFlags, Registered, table};
 use crate::config::AclPubsubDefault;
-use crate::observe::push_quoted;
 use crate::text::{Case, glob_matches};
 
 /// What may be done with keys.
@@ -107,7 +108,7 @@ impl Selector {
         let inner = rule.get(1..rule.len() - 1).unwrap_or_default();
         let mut selector = Selector::new(channels);
         // As in Redis, quotes that do not match leave a selector empty.
-        for rule in oxidis_resp::inline::split(inner).unwrap_or_default() {
+        for rule in split(inner).unwrap_or_default() {
             selector.apply(&rule)?;
         }
         Ok(selector)
@@ -374,7 +375,7 @@ impl Selector {
             }
             let is_odd = |byte: &u8| byte.is_ascii_control() || matches!(byte, b'"' | b'\'');
             if reader == Reader::Server && (word.ends_with(b")") || word.iter().any(is_odd)) {
-                push_quoted(&mut rules, word);
+                quote_into(&mut rules, word);
             } else {
                 rules.extend_from_slice(word);
             }

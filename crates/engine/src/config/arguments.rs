@@ -3,8 +3,6 @@
 
 use oxidis_resp::inline;
 
-use super::words;
-
 /// What a command line says about the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandLine {
@@ -59,7 +57,7 @@ pub fn parse_arguments(arguments: &[Vec<u8>]) -> CommandLine {
                 has_value = true;
             }
         } else {
-            words::quote_into(&mut line.options, argument);
+            inline::quote_into(&mut line.options, argument);
             line.options.push(b' ');
             has_value = true;
         }

@@ -1,12 +1,12 @@
 //! What holds for any configuration: what CONFIG REWRITE writes says all of it.
 
+use oxidis_resp::inline::quote_into;
 use proptest::prelude::*;
 
 use super::directive::{Directive, DirectiveId, Kind};
 use super::file::ConfigFileHost;
 use super::rewrite::RewriteScope;
 use super::store::{Config, Setter};
-use super::words;
 
 struct NoFiles;
 
@@ -80,7 +80,7 @@ fn old_line() -> impl Strategy<Value = Vec<u8>> {
             let name = directive.alias.filter(|_| by_alias).unwrap_or(directive.name);
             let mut line = name.to_uppercase().into_bytes();
             line.push(b' ');
-            words::quote_into(&mut line, &value);
+            quote_into(&mut line, &value);
             line
         }),
         1 => Just(b"# a comment".to_vec()),
@@ -99,7 +99,7 @@ fn configured(settings: &[(DirectiveId, Vec<u8>)]) -> Config {
     for (id, value) in settings {
         let mut line = id.directive().name.as_bytes().to_vec();
         line.push(b' ');
-        words::quote_into(&mut line, value);
+        quote_into(&mut line, value);
         // Many values do not fit their directive; most directives get one that does.
         let _ = config.load(&line, &mut NoFiles);
     }

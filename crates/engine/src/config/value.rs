@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use oxidis_resp::inline::quote_into;
+
 use super::directive::{Directive, Flags, Kind, NumberForm};
 use super::number;
 use super::words;
@@ -586,7 +588,7 @@ fn line(directive: &Directive, words: &[&[u8]]) -> Vec<u8> {
 
 fn quoted(text: &[u8]) -> Vec<u8> {
     let mut word = Vec::new();
-    words::quote_into(&mut word, text);
+    quote_into(&mut word, text);
     word
 }
 

@@ -1,22 +1,6 @@
 //! The words of a configuration line: quoting what must be, so that splitting gives it back.
 
-/// Appends `word` in double quotes, so that [`split`](oxidis_resp::inline::split) gives it back.
-pub(super) fn quote_into(line: &mut Vec<u8>, word: &[u8]) {
-    line.push(b'"');
-    for &byte in word {
-        match byte {
-            b'\\' | b'"' => line.extend([b'\\', byte]),
-            b'\n' => line.extend(b"\\n"),
-            b'\r' => line.extend(b"\\r"),
-            b'\t' => line.extend(b"\\t"),
-            0x07 => line.extend(b"\\a"),
-            0x08 => line.extend(b"\\b"),
-            b' '..=b'~' => line.push(byte),
-            _ => line.extend(format!("\\x{byte:02x}").bytes()),
-        }
-    }
-    line.push(b'"');
-}
+use oxidis_resp::inline::quote_into;
 
 /// Appends `word`, in quotes only if it would not survive without.
 pub(super) fn quote_if_needed_into(line: &mut Vec<u8>, word: &[u8]) {
