@@ -165,3 +165,48 @@ fn sigterm_ends_the_server_cleanly() {
     assert!(status.expect("kill runs").success());
     assert_eq!(server.wait_for_end(Duration::from_secs(5)), Some(true));
 }
+
+#[test]
+fn who_speaks_http_is_closed_and_gets_nothing_done() {
+    let server = server(&[]);
+    for request in [
+        "POST / HTTP/1.1\r\nSET a 1\r\n",
+        "PING\r\nhost: example.org\r\nSET a 1\r\n",
+    ] {
+        let answer = last_words(&server, request.as_bytes());
+        assert!(
+            !answer.contains("OK") && !answer.contains("ERR"),
+            "{answer}"
+        );
+    }
+    assert_eq!(server.client().run("EXISTS a"), Reply::Integer(0));
+    let log = server.log();
+    assert_eq!(log.matches("SECURITY ATTACK").count(), 1, "{log}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_idle_connection_takes_less_than_three_kibibytes() {
+    const CONNECTIONS: usize = 800;
+    let server = server(&["--maxclients", "900"]);
+    let resident_bytes = || {
+        let path = format!("/proc/{}/statm", server.pid());
+        let text = std::fs::read_to_string(path).expect("it runs");
+        let pages = text.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        pages.map_or(0, |pages: usize| pages * 4096)
+    };
+    let mut first = server.client();
+    first.run("PING");
+    let before = resident_bytes();
+    let clients: Vec<Client> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut client = server.client();
+            client.run("SET key value");
+            client
+        })
+        .collect();
+    let each = resident_bytes().saturating_sub(before) / clients.len();
+    assert!(each < 3 * 1024, "{each} bytes");
+    drop(clients);
+    assert_eq!(first.run("PING").text(), "PONG");
+}

@@ -1,6 +1,6 @@
 //! Clients that are closed for what they do or do not do: idling beyond `timeout`, leaving more
 //! replies unread than `client-output-buffer-limit` allows, sending more than
-//! `client-query-buffer-limit` without completing a request.
+//! `client-query-buffer-limit` without completing a request, speaking HTTP.
 //!
 //! Hard limits are looked at whenever a session's owner has sent or received something
 //! ([`Session`](crate::Session)); time passes without anybody doing anything, so idleness and soft
@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use crate::client::ClientShared;
+use crate::client::{Client, ClientShared};
 use crate::config::{ClientClass, LogLevel};
 use crate::engine::Engine;
 
@@ -24,6 +24,7 @@ pub(crate) struct ClientLimits {
     last_look_ms: AtomicI64,
     pub(crate) output_disconnections: AtomicU64,
     pub(crate) query_disconnections: AtomicU64,
+    last_web_warning_ms: AtomicI64,
 }
 
 impl ClientLimits {
@@ -34,7 +35,32 @@ impl ClientLimits {
     }
 }
 
+/// Whether the first word of an unknown command is one with which lines of HTTP begin.
+pub(crate) fn is_web_request(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
+}
+
 impl Engine {
+    /// Closes a client that sends lines of HTTP: it may be a browser, and what comes behind be commands that a
+    /// web page has made it send.
+    #[cold]
+    pub(crate) fn close_web_client(&self, client: &mut Client) {
+        /// How often it is told in the log.
+        const WARNING_PERIOD_MS: i64 = 60_000;
+        client.close_after_reply = true;
+        let now_ms = self.now_ms();
+        let last_ms = &self.client_limits.last_web_warning_ms;
+        if now_ms - last_ms.load(Ordering::Relaxed) > WARNING_PERIOD_MS {
+            last_ms.store(now_ms, Ordering::Relaxed);
+            let line = format!(
+                "Possible SECURITY ATTACK: {} sends lines of HTTP, as a browser does that a web page has been \
+                 made to use against this server. The connection is closed.",
+                client.shared.address
+            );
+            self.host.log(LogLevel::Warning, &line);
+        }
+    }
+
     /// Closes the clients whose time is over, if it is time to look.
     pub(crate) fn look_at_clients(&self) {
         let now_ms = self.now_ms();

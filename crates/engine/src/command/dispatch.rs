@@ -18,6 +18,7 @@ use crate::acl::{self, DenialContext, Denied};
 use crate::blocking::{Blocked, BlockedState};
 use crate::busy::Busy;
 use crate::client::{Client, ClientShared};
+use crate::client_limits::is_web_request;
 use crate::command_log::Measured;
 use crate::engine::Engine;
 use crate::keyspace::Key;
@@ -89,6 +90,7 @@ pub(crate) fn execute(
 ) {
     let prepared = match prepared {
         Ok(prepared) => prepared,
+        Err(_) if is_web_request(args.get(0)) => return worker.engine.close_web_client(client),
         Err(error) => return reject(worker, client, None, &error, out),
     };
     let registered = prepared.registered;
