@@ -22,6 +22,7 @@ mod functions;
 mod keyspace;
 mod latency;
 mod lazy_free;
+pub mod lzf;
 mod mailbox;
 mod migration;
 mod observe;

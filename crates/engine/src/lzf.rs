@@ -1,4 +1,5 @@
-//! LZF: the compression of long strings in RDB, a byte-oriented Lempel-Ziv of one pass.
+//! LZF: the compression of long strings in RDB and of the inner nodes of lists, a byte-oriented Lempel-Ziv of one
+//! pass.
 //!
 //! The format is that of Marc Lehmann's liblzf. Compressed data are runs one after another, each with
 //! a control byte in front:
@@ -22,7 +23,7 @@ const DISTANCE_MAX: usize = 1 << 13;
 const TABLE_BITS: u32 = 14;
 
 /// Decompresses `data`, which must give exactly `len` bytes; `None` if it does not.
-pub(super) fn decompress(data: &[u8], len: usize) -> Option<Vec<u8>> {
+pub fn decompress(data: &[u8], len: usize) -> Option<Vec<u8>> {
     if len > data.len().saturating_mul(EXPANSION_MAX) {
         return None;
     }
@@ -63,15 +64,22 @@ pub(super) fn decompress(data: &[u8], len: usize) -> Option<Vec<u8>> {
 }
 
 /// A compressor, which keeps its table from string to string.
-pub(super) struct Compressor {
+pub struct Compressor {
     /// Where three bytes of such a hash were last seen, counted from the first string on.
     seen: Box<[u32]>,
     /// Where the next string begins in that count.
     base: u32,
 }
 
+impl Default for Compressor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Compressor {
-    pub(super) fn new() -> Self {
+    /// One that has seen nothing yet. It takes 64 KiB.
+    pub fn new() -> Self {
         Compressor {
             seen: vec![0; 1 << TABLE_BITS].into(),
             base: 1,
@@ -80,7 +88,7 @@ impl Compressor {
 
     /// Appends `data` compressed to `out`, if that takes at most `len_max` bytes; answers whether it
     /// does. Otherwise `out` is as before.
-    pub(super) fn compress(&mut self, data: &[u8], len_max: usize, out: &mut Vec<u8>) -> bool {
+    pub fn compress(&mut self, data: &[u8], len_max: usize, out: &mut Vec<u8>) -> bool {
         // Positions must fit into the table beside those of strings before.
         let Ok(len) = u32::try_from(data.len()) else {
             return false;

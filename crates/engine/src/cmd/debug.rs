@@ -16,6 +16,7 @@ use crate::mailbox::Message;
 use crate::propagation::Unit;
 use crate::snapshot::{self, FileOptions, SaveOptions, SnapshotContents};
 use crate::text::{parse_integer, parse_memory_size};
+use crate::value::ListRef;
 
 mod digest;
 mod layout;
@@ -480,9 +481,10 @@ fn object(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         entry.access(),
         idle_seconds(cx, entry),
     );
-    if encoding(entry) == "quicklist" {
-        let limit = cx.limits().list_max_listpack_size;
-        text.push_str(&format!(" ql_listpack_max:{limit}"));
+    if let Some(ListRef::Quicklist(list)) = cx.list(cx.key(2)).unwrap_or_default()
+        && encoding(entry) == "quicklist"
+    {
+        text.push_str(&layout::node_summary(list, &cx.limits()));
     }
     out.simple(&text);
     Ok(())

@@ -32,6 +32,7 @@ pub(super) const LIST: Command = Command {
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "lpush",
+        history: &[("2.4.0", "More than one element may be given.")],
         arity: -3,
         flags: FAST_GROWING_WRITE,
         keys: &[KeySpec::first(KEY_TO_GROW)],
@@ -43,6 +44,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "rpush",
+        history: &[("2.4.0", "More than one element may be given.")],
         arity: -3,
         flags: FAST_GROWING_WRITE,
         keys: &[KeySpec::first(KEY_TO_GROW)],
@@ -54,6 +56,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lpushx",
+        history: &[("4.0.0", "More than one element may be given.")],
         arity: -3,
         flags: FAST_GROWING_WRITE,
         keys: &[KeySpec::first(KEY_TO_GROW)],
@@ -66,6 +69,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "rpushx",
+        history: &[("4.0.0", "More than one element may be given.")],
         arity: -3,
         flags: FAST_GROWING_WRITE,
         keys: &[KeySpec::first(KEY_TO_GROW)],
@@ -78,6 +82,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "lpop",
+        history: &[("6.2.0", "A count of elements may be given.")],
         arity: -2,
         flags: FAST_WRITE,
         keys: &[KeySpec::first(KEY_TO_POP)],
@@ -89,6 +94,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "rpop",
+        history: &[("6.2.0", "A count of elements may be given.")],
         arity: -2,
         flags: FAST_WRITE,
         keys: &[KeySpec::first(KEY_TO_POP)],
@@ -265,7 +271,7 @@ pub(super) fn end_at(cx: &Context<'_>, index: usize) -> Result<End, CommandError
 
 fn write_item(out: &mut Reply<'_>, item: ListItem<'_>) {
     match item {
-        ListItem::Bytes(bytes) => out.bulk(bytes),
+        ListItem::Bytes(bytes) => out.bulk(&bytes),
         ListItem::Integer(integer) => out.bulk_integer(integer),
     }
 }

@@ -69,15 +69,6 @@ impl<'a> From<PackedItem<'a>> for Part<'a> {
     }
 }
 
-impl<'a> From<ListItem<'a>> for Part<'a> {
-    fn from(item: ListItem<'a>) -> Self {
-        match item {
-            ListItem::Bytes(bytes) => Part::Bytes(bytes),
-            ListItem::Integer(n) => Part::Integer(n),
-        }
-    }
-}
-
 struct Output<'a>(Writer<'a>);
 
 impl<'a> Output<'a> {
@@ -112,6 +103,20 @@ impl<'a> Output<'a> {
         items: impl Iterator<Item = I>,
         of: impl Fn(I) -> [Part<'a>; N],
     ) {
+        self.in_pieces_by(name, key, items, N, |output, item| {
+            of(item).into_iter().for_each(|part| output.part(part));
+        });
+    }
+
+    /// The same, where `write` writes the `parts` parts of an item.
+    fn in_pieces_by<I>(
+        &mut self,
+        name: &[u8],
+        key: &[u8],
+        items: impl Iterator<Item = I>,
+        parts: usize,
+        write: impl Fn(&mut Self, I),
+    ) {
         let mut items = items.peekable();
         while items.peek().is_some() {
             let mark = self.0.deferred_array();
@@ -119,8 +124,8 @@ impl<'a> Output<'a> {
             self.0.bulk(key);
             let mut len = 2;
             for item in items.by_ref().take(ITEMS_PER_COMMAND) {
-                of(item).into_iter().for_each(|part| self.part(part));
-                len += N;
+                write(self, item);
+                len += parts;
             }
             self.0.finish_array(mark, len);
         }
@@ -133,7 +138,11 @@ impl<'a> Output<'a> {
             }
             ValueRef::String(StringRef::Bytes { bytes, .. }) => self.command(&[b"SET", key, bytes]),
             ValueRef::List(list) => {
-                self.in_pieces(b"RPUSH", key, list.iter(), |item| [item.into()]);
+                let items = list.iter();
+                self.in_pieces_by(b"RPUSH", key, items, 1, |output, item| match item {
+                    ListItem::Bytes(bytes) => output.0.bulk(&bytes),
+                    ListItem::Integer(n) => output.0.bulk_integer(n),
+                });
             }
             ValueRef::Set(set) => self.in_pieces(b"SADD", key, set.iter(), |item| [item.into()]),
             ValueRef::SortedSet(sorted_set) => {

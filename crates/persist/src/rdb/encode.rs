@@ -148,7 +148,7 @@ fn write_list(writer: &mut Writer<'_>, list: ListRef<'_>) {
     };
     let mut listpack = ListpackWriter::new();
     for item in list.iter() {
-        if let ListItem::Bytes(bytes) = item
+        if let ListItem::Bytes(bytes) = &item
             && bytes.len() >= PLAIN_FROM
         {
             count += finish_node(&mut node_writer, &mut listpack);
@@ -158,7 +158,7 @@ fn write_list(writer: &mut Writer<'_>, list: ListRef<'_>) {
             continue;
         }
         // An integer takes ten bytes at most.
-        let len = match item {
+        let len = match &item {
             ListItem::Bytes(bytes) => bytes.len(),
             ListItem::Integer(_) => 10,
         };
@@ -166,7 +166,7 @@ fn write_list(writer: &mut Writer<'_>, list: ListRef<'_>) {
             count += finish_node(&mut node_writer, &mut listpack);
         }
         match item {
-            ListItem::Bytes(bytes) => listpack.push(bytes),
+            ListItem::Bytes(bytes) => listpack.push(&bytes),
             ListItem::Integer(n) => listpack.push_integer(n),
         }
     }

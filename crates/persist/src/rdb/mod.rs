@@ -4,7 +4,7 @@
 //! everything that any version up to 12 (that of Redis 8) has written. Read in this order:
 //!
 //! * `codes`: the numbers of the format. `reader`, `writer`: bytes, lengths, strings.
-//! * `listpack`, `ziplist`, `intset`: many strings in one. `lzf`, `checksum`: what they say.
+//! * `listpack`, `ziplist`, `intset`: many strings in one. `checksum`: what it says.
 //! * `decode`, `encode`: values; `stream`: the most intricate of them. `skip`: passing over them.
 //! * `payload`: DUMP and RESTORE. `input`, `load`, `save`: whole data sets.
 //! * `codec`: all of it as the engine asks for it.
@@ -21,7 +21,6 @@ mod input;
 mod intset;
 mod listpack;
 mod load;
-mod lzf;
 mod payload;
 mod reader;
 mod save;

@@ -7,7 +7,9 @@ use std::ops::Deref;
 use oxidis_engine::text::IntegerText;
 
 use super::codes::{ENCODED_INT8, ENCODED_INT16, ENCODED_INT32, ENCODED_LZF, LENGTH_32, LENGTH_64};
-use super::{RdbError, lzf};
+use oxidis_engine::lzf;
+
+use super::RdbError;
 
 /// A string as it was read.
 pub(super) enum Text<'a> {

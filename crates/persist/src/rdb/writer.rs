@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use oxidis_engine::text::parse_integer;
 
 use super::codes::{ENCODED_INT8, ENCODED_INT16, ENCODED_INT32, ENCODED_LZF, LENGTH_32, LENGTH_64};
-use super::lzf::Compressor;
+use oxidis_engine::lzf::Compressor;
 
 /// Strings of more bytes are compressed, as in Redis.
 const COMPRESSED_FROM: usize = 21;

@@ -7,8 +7,8 @@ use crate::client::{Client, ClientShared};
 use crate::command::{CommandError, CommandResult, Context, Reply};
 use crate::config::LogLevel;
 use crate::keyspace::{EntryRef, element_count, encoding, memory_usage};
-use crate::value::StringRef;
-use crate::value::list::ListRef;
+use crate::value::list::{ListRef, Quicklist};
+use crate::value::{EncodingLimits, StringRef};
 
 fn entry_of<'c>(cx: &'c Context<'_>) -> Result<EntryRef<'c>, CommandError> {
     let entry = cx.entry_even_if_expired(cx.key(2));
@@ -73,8 +73,15 @@ pub(super) fn quicklist(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandRes
             // Writing to a string cannot fail.
             let _ = writeln!(
                 text,
-                " node: {} elements, {} bytes in {}",
-                node.count, node.element_bytes, node.allocated_bytes
+                " node: {} elements, {} bytes in {}{}",
+                node.count,
+                node.element_bytes,
+                node.allocated_bytes,
+                if node.is_compressed {
+                    ", compressed"
+                } else {
+                    ""
+                }
             );
         }
     }
@@ -85,6 +92,19 @@ pub(super) fn quicklist(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandRes
     cx.engine().host.log(LogLevel::Warning, &text);
     out.simple("Quicklist structure written to the log");
     Ok(())
+}
+
+/// What DEBUG OBJECT adds about a list with nodes.
+pub(super) fn node_summary(list: &Quicklist, limits: &EncodingLimits) -> String {
+    let nodes = list.nodes().count();
+    let bytes: usize = list.nodes().map(|node| node.element_bytes).sum();
+    format!(
+        " ql_nodes:{nodes} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} \
+         ql_uncompressed_size:{bytes}",
+        list.len() as f64 / nodes.max(1) as f64,
+        limits.list_max_listpack_size,
+        u8::from(limits.list_compress_depth != 0),
+    )
 }
 
 /// Sizes of what there are many of.

@@ -80,10 +80,10 @@ pub(super) trait Block {
         });
         let mut text = IntegerText::new();
         for item in run.iter() {
-            let element = match item {
+            let element = match &item {
                 ListItem::Integer(integer) => Element {
-                    text: text.write(integer),
-                    integer: Some(integer),
+                    text: text.write(*integer),
+                    integer: Some(*integer),
                 },
                 ListItem::Bytes(text) => Element::new(text),
             };
@@ -140,7 +140,7 @@ fn ranges_of(run: Run<'_>, element: Element<'_>, most: usize, backward: bool) ->
         while found.len() < most {
             let Some(item) = items.next_back() else { break };
             let start = items.rest_len();
-            if element.is(item) {
+            if element.is(&item) {
                 found.push((start, at - start));
             }
             at = start;
@@ -152,7 +152,7 @@ fn ranges_of(run: Run<'_>, element: Element<'_>, most: usize, backward: bool) ->
         while found.len() < most {
             let Some(item) = items.next() else { break };
             let end = len - items.rest_len();
-            if element.is(item) {
+            if element.is(&item) {
                 found.push((at, end - at));
             }
             at = end;

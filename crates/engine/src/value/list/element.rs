@@ -1,5 +1,7 @@
 //! One element of a list: as it is read, and as it goes in.
 
+use std::borrow::Cow;
+
 use super::listpack;
 use crate::value::packed::{IntegerText, canonical_integer};
 
@@ -7,23 +9,34 @@ use crate::value::packed::{IntegerText, canonical_integer};
 ///
 /// An integer is only a shorter way to store its decimal form. `Bytes` may hold a decimal form too,
 /// where it lies among strings of the same length, so items are compared as texts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum ListItem<'a> {
-    /// The element's bytes.
-    Bytes(&'a [u8]),
+    /// The element's bytes: a copy if they lie compressed in the list.
+    Bytes(Cow<'a, [u8]>),
     /// The element is the decimal form of this integer.
     Integer(i64),
 }
 
 impl<'a> ListItem<'a> {
+    /// An element whose bytes lie in the list.
+    #[inline]
+    pub(super) fn borrowed(bytes: &'a [u8]) -> Self {
+        Self::Bytes(Cow::Borrowed(bytes))
+    }
+
+    /// The element without the list.
+    pub(super) fn into_owned(self) -> ListItem<'static> {
+        match self {
+            Self::Bytes(bytes) => ListItem::Bytes(Cow::Owned(bytes.into_owned())),
+            Self::Integer(integer) => ListItem::Integer(integer),
+        }
+    }
+
     /// The element as a string; an integer is written into `buffer`.
-    pub fn as_bytes<'b>(&self, buffer: &'b mut IntegerText) -> &'b [u8]
-    where
-        'a: 'b,
-    {
-        match *self {
+    pub fn as_bytes<'b>(&'b self, buffer: &'b mut IntegerText) -> &'b [u8] {
+        match self {
             Self::Bytes(bytes) => bytes,
-            Self::Integer(integer) => buffer.write(integer),
+            Self::Integer(integer) => buffer.write(*integer),
         }
     }
 
@@ -49,10 +62,10 @@ impl<'a> Element<'a> {
     }
 
     /// Whether `item` is this string.
-    pub(super) fn is(self, item: ListItem<'_>) -> bool {
+    pub(super) fn is(self, item: &ListItem<'_>) -> bool {
         match item {
-            ListItem::Bytes(bytes) => bytes == self.text,
-            ListItem::Integer(integer) => self.integer == Some(integer),
+            ListItem::Bytes(bytes) => **bytes == *self.text,
+            ListItem::Integer(integer) => self.integer == Some(*integer),
         }
     }
 

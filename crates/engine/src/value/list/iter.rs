@@ -1,6 +1,10 @@
 //! Walking a list, from any element on, in either direction.
 
+use std::borrow::Cow;
+
+use super::block::Block;
 use super::element::ListItem;
+use super::node::Node;
 use super::quicklist::Quicklist;
 use super::run::{Run, RunIter};
 
@@ -8,6 +12,8 @@ use super::run::{Run, RunIter};
 #[derive(Debug, Clone)]
 pub struct Iter<'a> {
     run: RunIter<'a>,
+    /// What is left of a compressed node, in the order in which it is visited; `run` is empty then.
+    copied: std::vec::IntoIter<ListItem<'static>>,
     /// The list, section and node of `run`, if the list has nodes.
     node: Option<(&'a Quicklist, usize, usize)>,
     backward: bool,
@@ -24,6 +30,7 @@ impl<'a> Iter<'a> {
         };
         Self {
             run: part.iter(),
+            copied: Vec::new().into_iter(),
             node: None,
             backward,
             left,
@@ -32,10 +39,7 @@ impl<'a> Iter<'a> {
 
     /// Over a big list.
     pub(super) fn over_nodes(list: &'a Quicklist, index: usize, backward: bool) -> Self {
-        let found = list.position_of(index).and_then(|(section, node, offset)| {
-            Some((section, node, offset, list.run_at(section, node)?))
-        });
-        let Some((section, node, offset, run)) = found else {
+        let Some((section, node, offset)) = list.position_of(index) else {
             return Self::over_run(Run::EMPTY, 0, backward);
         };
         let left = if backward {
@@ -43,16 +47,45 @@ impl<'a> Iter<'a> {
         } else {
             list.len() - index
         };
+        let mut iter = match list.node_at(section, node).map(Node::opened) {
+            Some(Cow::Borrowed(node)) => Self::over_run(node.run(), offset, backward),
+            Some(Cow::Owned(node)) => Self::over_copy(&node, offset, backward),
+            None => Self::over_run(Run::EMPTY, 0, backward),
+        };
+        iter.node = Some((list, section, node));
+        iter.left = left;
+        iter
+    }
+
+    /// Over a copy of the elements of a node.
+    fn over_copy(node: &Node, index: usize, backward: bool) -> Self {
+        let items = Iter::over_run(node.run(), index, backward);
+        let items: Vec<_> = items.map(ListItem::into_owned).collect();
         Self {
-            node: Some((list, section, node)),
-            left,
-            ..Self::over_run(run, offset, backward)
+            copied: items.into_iter(),
+            ..Self::over_run(Run::EMPTY, 0, backward)
+        }
+    }
+
+    /// The next element when the run has no more: of the copy, or of the next node.
+    #[cold]
+    fn next_slowly(&mut self) -> Option<ListItem<'a>> {
+        if let Some(item) = self.copied.next() {
+            return Some(item);
+        }
+        self.next_node()?;
+        if let Some(item) = self.copied.next() {
+            return Some(item);
+        }
+        if self.backward {
+            self.run.next_back()
+        } else {
+            self.run.next()
         }
     }
 
     /// Goes on to the next node.
-    #[cold]
-    fn next_run(&mut self) -> Option<()> {
+    fn next_node(&mut self) -> Option<()> {
         let (list, section, node) = self.node?;
         let (section, node) = match self.backward {
             false if node + 1 < list.nodes_in(section) => (section, node + 1),
@@ -63,7 +96,13 @@ impl<'a> Iter<'a> {
                 (section, list.nodes_in(section) - 1)
             }
         };
-        self.run = list.run_at(section, node)?.iter();
+        match list.node_at(section, node)?.opened() {
+            Cow::Borrowed(node) => self.run = node.run().iter(),
+            Cow::Owned(node) => {
+                let first = if self.backward { node.count() - 1 } else { 0 };
+                self.copied = Self::over_copy(&node, first, self.backward).copied;
+            }
+        }
         self.node = Some((list, section, node));
         Some(())
     }
@@ -77,10 +116,10 @@ impl<'a> Iterator for Iter<'a> {
         if self.left == 0 {
             return None;
         }
-        if self.run.len() == 0 {
-            self.next_run()?;
-        }
         self.left -= 1;
+        if self.run.len() == 0 {
+            return self.next_slowly();
+        }
         if self.backward {
             self.run.next_back()
         } else {

@@ -12,17 +12,22 @@ pub(super) struct BlockLimit {
     pub(super) bytes: usize,
     /// Elements in the block.
     pub(super) count: usize,
+    /// `list-compress-depth`: nodes at either end that are not compressed; 0 is all.
+    pub(super) depth: usize,
 }
 
 impl BlockLimit {
     pub(super) fn new(limits: &EncodingLimits) -> Self {
+        let depth = usize::try_from(limits.list_compress_depth).unwrap_or(0);
         match limits.list_max_listpack_size {
             0.. => Self {
+                depth,
                 bytes: BYTES_WITH_COUNT,
                 count: limits.list_max_listpack_size.max(1) as usize,
             },
             // -1 is 4 KiB, -2 is 8 KiB, up to -5; what lies below means the same as -5.
             negative => Self {
+                depth,
                 bytes: 4096 << (-1 - negative.max(-5)),
                 count: usize::MAX,
             },

@@ -120,7 +120,7 @@ fn read(entry: &[u8]) -> (ListItem<'_>, usize) {
     let first = entry[0];
     let string = |start: usize, len: usize| {
         (
-            ListItem::Bytes(&entry[start..start + len]),
+            ListItem::borrowed(&entry[start..start + len]),
             start.saturating_add(len),
         )
     };

@@ -5,10 +5,18 @@
 //! middle moves the shorter side. When the gap at the side in need is too small, the bytes are
 //! laid out anew, in a bigger allocation or, if the other gap is big, in one of the same size: either way the
 //! new gap is a fixed share of the node, so a push costs constant time on average.
+//!
+//! A node may be compressed. Then its bytes are nowhere, and it must be opened before it is read or changed; how many
+//! elements it has and how many bytes they take is known all the same.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
 
 use super::block::Block;
 use super::element::Element;
+use super::listpack;
 use super::run::{Run, Shape};
+use crate::lzf::{self, Compressor};
 
 /// Elements of a big list that lie side by side. There is always at least one.
 #[derive(Debug)]
@@ -23,6 +31,26 @@ pub(super) struct Node {
     /// answers `listpack`. Of other shapes it is known without counting, and not kept here.
     integers_len: u32,
     shape: Shape,
+    state: State,
+}
+
+/// Whether a node is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The block is what LZF makes of the bytes; `start` is 0, and `end` how many bytes those are.
+    Compressed,
+    /// Compressing was tried since the last change, and saved too little.
+    Incompressible,
+}
+
+/// Bytes from which a node is worth being compressed, as in Redis.
+const COMPRESSED_MIN: usize = 48;
+/// Bytes that must be saved, as in Redis.
+const SAVED_MIN: usize = 8;
+
+thread_local! {
+    static COMPRESSOR: RefCell<Compressor> = RefCell::new(Compressor::new());
 }
 
 impl Node {
@@ -51,6 +79,7 @@ impl Node {
             width: run.width,
             integers_len: 0,
             shape: run.shape,
+            state: State::Open,
         };
         node.count_integers();
         node
@@ -69,8 +98,68 @@ impl Node {
     pub(super) fn listpack_len(&self) -> usize {
         match self.shape.integer_width() {
             Some(_) => self.integers_len as usize,
-            None => self.run().listpack_len(),
+            None if self.shape == Shape::Mixed => self.len(),
+            None => self.count() * listpack::string_len(self.width),
         }
+    }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        self.state == State::Compressed
+    }
+
+    /// Compresses the node, if that saves something.
+    pub(super) fn compress(&mut self) {
+        if self.state != State::Open {
+            return;
+        }
+        self.state = State::Incompressible;
+        if self.len() < COMPRESSED_MIN {
+            return;
+        }
+        let mut block = Vec::new();
+        let bytes = self.run().bytes;
+        let saves = COMPRESSOR.with_borrow_mut(|compressor| {
+            compressor.compress(bytes, bytes.len() - SAVED_MIN, &mut block)
+        });
+        if saves {
+            (self.start, self.end) = (0, bytes.len());
+            self.block = block.into_boxed_slice();
+            self.state = State::Compressed;
+        } else {
+            self.shrink_to_fit();
+        }
+    }
+
+    /// Makes the node one whose elements can be reached and changed.
+    #[inline]
+    pub(super) fn open(&mut self) {
+        if self.state != State::Open {
+            self.reopen();
+        }
+    }
+
+    #[cold]
+    fn reopen(&mut self) {
+        if self.is_compressed() {
+            self.block = self.decompressed();
+        }
+        self.state = State::Open;
+    }
+
+    /// The node if its elements can be reached, or else a copy of which that is true.
+    pub(super) fn opened(&self) -> Cow<'_, Self> {
+        if !self.is_compressed() {
+            return Cow::Borrowed(self);
+        }
+        let mut node = self.clone();
+        node.reopen();
+        Cow::Owned(node)
+    }
+
+    fn decompressed(&self) -> Box<[u8]> {
+        lzf::decompress(&self.block, self.end)
+            .expect("it is what the node's own bytes were compressed to")
+            .into_boxed_slice()
     }
 
     /// Bytes of the allocation.
@@ -115,8 +204,18 @@ impl Node {
         most: usize,
         backward: bool,
     ) -> usize {
+        if self.is_compressed() {
+            // It stays compressed unless something is found.
+            let mut node = self.opened().into_owned();
+            let removed = node.remove_elements_equal(element, most, backward);
+            if removed > 0 {
+                *self = node;
+            }
+            return removed;
+        }
         let removed = self.remove_equal(element, most, backward);
         if removed > 0 {
+            self.state = State::Open;
             self.count_integers();
         }
         removed
@@ -141,6 +240,8 @@ impl Node {
     /// Puts the elements of `other` behind those of this node, if they fit into `most` bytes, and
     /// answers whether it has.
     pub(super) fn append(&mut self, other: &mut Self, most: usize) -> bool {
+        self.open();
+        other.open();
         if !self.run().has_form_of(other.run()) {
             if self.run().mixed_len() + other.run().mixed_len() > most {
                 return false;
@@ -262,6 +363,12 @@ impl Block for Node {
 impl Clone for Node {
     /// The copy has no gaps.
     fn clone(&self) -> Self {
-        Self::from_run(self.run())
+        if !self.is_compressed() {
+            return Self::from_run(self.run());
+        }
+        Self {
+            block: self.block.clone(),
+            ..*self
+        }
     }
 }

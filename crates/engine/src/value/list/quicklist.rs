@@ -10,6 +10,10 @@
 //! A node is changed in place while it takes the element and the limit allows it; else it is split in halves, as in
 //! a B-tree. At the ends, where most elements come and go, a full node is left full and a new one is begun.
 //! What is removed may leave a small node; it is joined with a neighbour if the two fill no more than half of one.
+//!
+//! With `list-compress-depth` all nodes but so many at either end are compressed. Who reads one reads a copy, which lives
+//! as long as it is read; who changes one opens it, and it is compressed again before the change is over. A changed
+//! depth reaches a list when it is next changed.
 
 use super::block::Block;
 use super::element::{Element, ListItem};
@@ -17,6 +21,7 @@ use super::limit::BlockLimit;
 use super::listpack;
 use super::node::Node;
 use super::run::Run;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// The most nodes of a section. The tests have few, so that short lists have many sections.
@@ -33,6 +38,10 @@ pub struct Quicklist {
     count: usize,
     /// Whether the list is one which Redis would keep in a single listpack.
     pub(super) answers_listpack: bool,
+    /// How many nodes at either end are open, if the others are compressed; 0 if none is.
+    depth: usize,
+    /// How many nodes there were when all were last as they should be.
+    settled_nodes: usize,
 }
 
 /// What DEBUG QUICKLIST says of a node.
@@ -44,6 +53,8 @@ pub struct NodeFacts {
     pub element_bytes: usize,
     /// What the node has for them.
     pub allocated_bytes: usize,
+    /// Whether they are compressed there.
+    pub is_compressed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +79,8 @@ impl Quicklist {
             sections: VecDeque::with_capacity(1),
             count: run.count,
             answers_listpack,
+            depth: 0,
+            settled_nodes: 0,
         };
         if run.count > 0 {
             list.sections
@@ -93,12 +106,16 @@ impl Quicklist {
             count: node.count(),
             element_bytes: node.len(),
             allocated_bytes: node.capacity(),
+            is_compressed: node.is_compressed(),
         })
     }
 
     pub(super) fn get(&self, index: usize) -> Option<ListItem<'_>> {
         let place = self.find(index)?;
-        Some(self.node(place).run().get(place.offset))
+        Some(match self.node(place).opened() {
+            Cow::Borrowed(node) => node.run().get(place.offset),
+            Cow::Owned(node) => node.run().get(place.offset).into_owned(),
+        })
     }
 
     /// Where node and section of element `index` are in the list, and the element in its node.
@@ -107,9 +124,9 @@ impl Quicklist {
         Some((place.section, place.node, place.offset))
     }
 
-    /// The elements of the given node, if there is such a node in such a section.
-    pub(super) fn run_at(&self, section: usize, node: usize) -> Option<Run<'_>> {
-        Some(self.sections.get(section)?.nodes.get(node)?.run())
+    /// The given node, if there is such a node in such a section.
+    pub(super) fn node_at(&self, section: usize, node: usize) -> Option<&Node> {
+        self.sections.get(section)?.nodes.get(node)
     }
 
     /// How many nodes the section has.
@@ -130,7 +147,7 @@ impl Quicklist {
     /// All elements in one node.
     pub(super) fn join(&self) -> Option<Node> {
         let mut nodes = self.sections.iter().flat_map(|section| &section.nodes);
-        let mut joined = nodes.next()?.clone();
+        let mut joined = nodes.next()?.opened().into_owned();
         for node in nodes {
             joined.append(&mut node.clone(), usize::MAX);
         }
@@ -140,6 +157,7 @@ impl Quicklist {
     pub(super) fn insert(&mut self, index: usize, element: Element<'_>, limit: BlockLimit) {
         let mut place = self.find_gap(index);
         while !self.try_insert(&mut place, element, limit) {}
+        self.settle_compression(index, limit);
     }
 
     /// Puts `element` in the place of the one at `index`, which exists.
@@ -156,7 +174,9 @@ impl Quicklist {
         } else {
             self.insert(index, element, limit);
             self.remove(index + 1, 1, limit);
+            return;
         }
+        self.settle_compression(index, limit);
     }
 
     /// Removes `removed` elements from the one at `index` on, which exist.
@@ -184,6 +204,7 @@ impl Quicklist {
             if here == changed.count() {
                 self.sections[section].nodes.remove(node);
             } else {
+                changed.open();
                 changed.remove_elements(offset, here);
             }
             self.note_removed(section, here);
@@ -193,6 +214,7 @@ impl Quicklist {
             self.join_around(index, limit);
             self.join_around(index - 1, limit);
         }
+        self.settle_compression(index, limit);
     }
 
     /// Removes up to `most` elements that are `element`, from the last one on if `backward`, and answers
@@ -233,6 +255,9 @@ impl Quicklist {
         if removed > 0 {
             self.count -= removed;
             self.tidy(limit);
+            if (self.depth, limit.depth) != (0, 0) {
+                self.compress_all(limit);
+            }
         }
         removed
     }
@@ -252,6 +277,10 @@ impl Quicklist {
 
     /// About as much as [`Self::memory_usage`], judged by the nodes at the ends.
     pub(super) fn approximate_bytes(&self) -> usize {
+        if self.depth > 0 {
+            // The ends are not what the others are like.
+            return self.memory_usage();
+        }
         let ends = [self.sections.front(), self.sections.back()];
         let ends = ends.into_iter().flatten();
         let nodes = ends.flat_map(|section| [section.nodes.front(), section.nodes.back()]);
@@ -277,8 +306,99 @@ impl Quicklist {
         &self.sections[place.section].nodes[place.node]
     }
 
+    /// The node, open.
     fn node_mut(&mut self, place: Place) -> &mut Node {
-        &mut self.sections[place.section].nodes[place.node]
+        let node = &mut self.sections[place.section].nodes[place.node];
+        node.open();
+        node
+    }
+
+    /// Compresses what was opened around element `index`, and what has got away from the ends; opens what has
+    /// come near them.
+    #[inline]
+    fn settle_compression(&mut self, index: usize, limit: BlockLimit) {
+        if (self.depth, limit.depth) != (0, 0) {
+            self.compress_around(index, limit);
+        }
+    }
+
+    #[cold]
+    fn compress_around(&mut self, index: usize, limit: BlockLimit) {
+        /// How far from the element that it puts in or removes a change may reach, in nodes, beside those that it
+        /// adds: it joins each of two nodes with the next one.
+        const REACH: usize = 2;
+        if self.wanted_depth(limit) != self.depth {
+            return self.compress_all(limit);
+        }
+        let (depth, node_count) = (self.depth, self.node_count());
+        let added = node_count.saturating_sub(self.settled_nodes);
+        self.settled_nodes = node_count;
+        let near_ends = depth.saturating_add(1 + added).min(node_count);
+        let reach = REACH + added;
+        for (ordinal, node) in self.nodes_mut().enumerate().take(near_ends) {
+            settle(node, ordinal, node_count, depth);
+        }
+        for (from_end, node) in self.nodes_mut().rev().enumerate().take(near_ends) {
+            settle(node, node_count - 1 - from_end, node_count, depth);
+        }
+        let Some(place) = self.find(index.min(self.count.saturating_sub(1))) else {
+            return;
+        };
+        let sections_before = self.sections.iter().take(place.section);
+        let nodes_before: usize = sections_before.map(|section| section.nodes.len()).sum();
+        let middle = nodes_before + place.node;
+        for ordinal in middle.saturating_sub(reach)..(middle + reach + 1).min(node_count) {
+            self.settle_node(self.place_of_node(ordinal), ordinal, node_count);
+        }
+    }
+
+    /// Compresses and opens all nodes as it should be.
+    fn compress_all(&mut self, limit: BlockLimit) {
+        self.depth = self.wanted_depth(limit);
+        let (depth, node_count) = (self.depth, self.node_count());
+        self.settled_nodes = node_count;
+        for (ordinal, node) in self.nodes_mut().enumerate() {
+            settle(node, ordinal, node_count, depth);
+        }
+    }
+
+    /// A list that could be a single block has nothing to compress.
+    fn wanted_depth(&self, limit: BlockLimit) -> usize {
+        if self.answers_listpack {
+            0
+        } else {
+            limit.depth
+        }
+    }
+
+    fn nodes_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Node> {
+        let sections = self.sections.iter_mut();
+        sections.flat_map(|section| &mut section.nodes)
+    }
+
+    fn node_count(&self) -> usize {
+        self.sections
+            .iter()
+            .map(|section| section.nodes.len())
+            .sum()
+    }
+
+    /// Where a node is, which exists.
+    fn place_of_node(&self, ordinal: usize) -> Place {
+        let node_count = self.node_count();
+        let nodes_of = |section: &Section| section.nodes.len();
+        let (section, node) = find_part(&self.sections, node_count, ordinal, nodes_of);
+        Place {
+            section,
+            node,
+            offset: 0,
+        }
+    }
+
+    fn settle_node(&mut self, place: Place, ordinal: usize, node_count: usize) {
+        let depth = self.depth;
+        let node = &mut self.sections[place.section].nodes[place.node];
+        settle(node, ordinal, node_count, depth);
     }
 
     /// Where element `index` is.
@@ -401,7 +521,7 @@ impl Quicklist {
         limit: BlockLimit,
         reshape: bool,
     ) -> bool {
-        let node = &mut self.sections[place.section].nodes[place.node];
+        let node = self.node_mut(place);
         let run = node.run();
         // Empty strings take no bytes, but a node of them shall have an end too.
         if run.count >= limit.count.min(limit.bytes) {
@@ -567,9 +687,17 @@ impl Quicklist {
             );
             for node in &section.nodes {
                 assert!(node.count() > 0);
-                assert_eq!(node.listpack_len(), node.run().listpack_len());
-                assert_eq!(node.run().iter().count(), node.count());
+                let opened = node.opened();
+                assert_eq!(node.listpack_len(), opened.run().listpack_len());
+                assert_eq!(node.len(), opened.run().bytes.len());
+                assert_eq!(opened.run().iter().count(), node.count());
             }
+        }
+        let node_count = self.node_count();
+        for (ordinal, node) in self.sections.iter().flat_map(|it| &it.nodes).enumerate() {
+            let mut settled = node.clone();
+            settle(&mut settled, ordinal, node_count, self.depth);
+            assert_eq!(node.is_compressed(), settled.is_compressed(), "{ordinal}");
         }
     }
 }
@@ -607,6 +735,16 @@ impl Section {
             self.nodes.insert(node + 1, second);
         }
         joined
+    }
+}
+
+/// Compresses or opens a node by its place in the list.
+fn settle(node: &mut Node, ordinal: usize, node_count: usize, depth: usize) {
+    let from_end = ordinal.min(node_count - 1 - ordinal);
+    if depth == 0 || from_end < depth {
+        node.open();
+    } else {
+        node.compress();
     }
 }
 

@@ -111,7 +111,7 @@ impl<'a> Run<'a> {
         let bytes = &self.bytes[self.offset(index)..];
         match self.shape {
             Shape::Mixed => listpack::read_first(bytes).0,
-            Shape::Strings => ListItem::Bytes(&bytes[..self.width]),
+            Shape::Strings => ListItem::borrowed(&bytes[..self.width]),
             _ => ListItem::Integer(listpack::read_integer(&bytes[..self.width])),
         }
     }
@@ -210,7 +210,7 @@ impl<'a> Run<'a> {
             Shape::Strings => self
                 .iter()
                 .map(|item| match item {
-                    ListItem::Bytes(text) => Element::new(text).listpack_len(),
+                    ListItem::Bytes(text) => Element::new(&text).listpack_len(),
                     ListItem::Integer(integer) => listpack::integer_len(integer),
                 })
                 .sum(),
@@ -282,7 +282,7 @@ impl ExactSizeIterator for RunIter<'_> {}
 #[inline]
 fn uniform_item(shape: Shape, bytes: &[u8]) -> ListItem<'_> {
     if shape == Shape::Strings {
-        ListItem::Bytes(bytes)
+        ListItem::borrowed(bytes)
     } else {
         ListItem::Integer(listpack::read_integer(bytes))
     }

@@ -417,7 +417,7 @@ impl<'a> ListRef<'a> {
     /// The index of the first element that is `value`.
     pub fn find(self, value: &[u8]) -> Option<usize> {
         let element = Element::new(value);
-        self.iter().position(|item| element.is(item))
+        self.iter().position(|item| element.is(&item))
     }
 
     /// Visits the indexes of elements that are `value`, in the order in which they are found.
@@ -440,7 +440,7 @@ impl<'a> ListRef<'a> {
         };
         let mut to_skip = rank.unsigned_abs().saturating_sub(1);
         for (step, item) in items.take(max_len).enumerate() {
-            if !element.is(item) {
+            if !element.is(&item) {
                 continue;
             }
             if to_skip > 0 {

@@ -79,12 +79,14 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 fn limits() -> impl Strategy<Value = EncodingLimits> {
-    prop_oneof![1..6i64, Just(20), Just(-1), Just(-2)].prop_map(|list_max_listpack_size| {
-        EncodingLimits {
+    let size = prop_oneof![1..6i64, Just(20), Just(-1), Just(-2)];
+    (size, 0..4i64).prop_map(
+        |(list_max_listpack_size, list_compress_depth)| EncodingLimits {
             list_max_listpack_size,
+            list_compress_depth,
             ..EncodingLimits::default()
-        }
-    })
+        },
+    )
 }
 
 /// Removes as LREM does, and answers how many it has removed.
@@ -219,7 +221,7 @@ proptest! {
 
     #[test]
     fn a_list_is_a_deque_of_strings(
-        limits in limits(),
+        mut limits in limits(),
         changes in prop::collection::vec(change(), 1..60),
         at: Index,
         sought in value(),
@@ -227,7 +229,11 @@ proptest! {
     ) {
         let mut list = List::new();
         let mut model = Model::new();
-        for change in &changes {
+        for (step, change) in changes.iter().enumerate() {
+            if step % 16 == 15 {
+                // CONFIG SET in between.
+                limits.list_compress_depth = (limits.list_compress_depth + 1) % 4;
+            }
             apply(change, &mut list, &mut model, &limits);
             check(list.as_ref(), &model);
         }
@@ -240,9 +246,10 @@ proptest! {
     fn a_quicklist_of_tiny_nodes_is_a_deque_of_strings(
         bytes in 8..100usize,
         count in prop_oneof![Just(usize::MAX), 1..5usize],
+        depth in 0..4usize,
         changes in prop::collection::vec((0..8u8, any::<Index>(), any::<Index>(), value()), 1..150),
     ) {
-        let limit = BlockLimit { bytes, count };
+        let limit = BlockLimit { bytes, count, depth };
         let mut list = Quicklist::from_run(Run::EMPTY, false);
         let mut model = Model::new();
         for (change, at, other, value) in changes {
@@ -364,6 +371,37 @@ fn bytes_are_counted_as_a_listpack_would_take_them() {
         }
         assert_eq!(list.as_ref().encoding(), "listpack");
     }
+}
+
+#[test]
+fn what_is_far_from_the_ends_is_compressed_and_comes_back() {
+    let limits = EncodingLimits {
+        list_compress_depth: 1,
+        ..EncodingLimits::default()
+    };
+    let mut plain = List::new();
+    let mut compressed = List::new();
+    for n in 0..2000 {
+        let value = format!("the element with the number {n}");
+        plain.push_back(value.as_bytes(), &EncodingLimits::default());
+        compressed.push_back(value.as_bytes(), &limits);
+    }
+    assert!(compressed.memory_usage() < plain.memory_usage() / 2);
+    let ListRef::Quicklist(list) = compressed.as_ref() else {
+        panic!("it has nodes");
+    };
+    let states: Vec<bool> = list.nodes().map(|node| node.is_compressed).collect();
+    let (last, rest) = states.split_last().unwrap();
+    assert!(!last && !rest[0] && rest[1..].iter().all(|&it| it) && rest.len() > 3);
+    // Who only changes the ends changes nothing in between, and at depth 0 all is opened again.
+    compressed.push_back(b"x", &EncodingLimits::default());
+    plain.push_back(b"x", &EncodingLimits::default());
+    let ListRef::Quicklist(list) = compressed.as_ref() else {
+        panic!("it has nodes");
+    };
+    assert!(list.nodes().all(|node| !node.is_compressed));
+    let texts = |list: &List| -> Vec<_> { list.as_ref().iter().map(|it| it.to_vec()).collect() };
+    assert_eq!(texts(&plain), texts(&compressed));
 }
 
 #[test]
