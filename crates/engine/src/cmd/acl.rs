@@ -66,6 +66,13 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "getuser",
+            history: &[
+                ("6.2.0", "The reply has the patterns of channels."),
+                (
+                    "7.0.0",
+                    "The reply has selectors, and keys and channels in the form of rules.",
+                ),
+            ],
             arity: 3,
             flags: ADMINISTRATION,
             complexity: "O(N) in the number of rules",
@@ -115,6 +122,13 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "setuser",
+            history: &[
+                ("6.2.0", "Rules may be about channels."),
+                (
+                    "7.0.0",
+                    "There are selectors, and rules for reading or writing keys.",
+                ),
+            ],
             arity: -3,
             flags: ADMINISTRATION,
             complexity: "O(N) in the number of rules",

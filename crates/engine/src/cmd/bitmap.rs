@@ -31,6 +31,10 @@ const ROW: Command = Command {
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "bitcount",
+        history: &[(
+            "7.0.0",
+            "The range may be one of bits (BIT) as well as of bytes (BYTE).",
+        )],
         arity: -2,
         flags: Flags::READONLY,
         keys: &[KeySpec::first(READ_KEY)],
@@ -84,6 +88,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bitpos",
+        history: &[(
+            "7.0.0",
+            "The range may be one of bits (BIT) as well as of bytes (BYTE).",
+        )],
         arity: -3,
         flags: Flags::READONLY,
         keys: &[KeySpec::first(READ_KEY)],

@@ -102,6 +102,16 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "kill",
+            history: &[
+                ("2.8.12", "Clients are chosen by filters."),
+                ("2.8.12", "ID is a filter."),
+                ("3.2.0", "TYPE knows masters."),
+                (
+                    "5.0.0",
+                    "TYPE takes replica for what was slave, which still goes.",
+                ),
+                ("6.2.0", "LADDR is a filter."),
+            ],
             arity: -3,
             flags: ADMIN,
             since: "2.4.0",
@@ -117,6 +127,20 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "list",
+            history: &[
+                ("2.8.12", "Each client has a number, in the field id."),
+                ("5.0.0", "TYPE is a filter."),
+                ("6.0.0", "The field user was added."),
+                (
+                    "6.2.0",
+                    "The fields argv-mem, tot-mem, laddr and redir were added, and the filter ID.",
+                ),
+                (
+                    "7.0.0",
+                    "The fields resp, multi-mem, rbs and rbp were added.",
+                ),
+                ("7.0.3", "The field ssub was added."),
+            ],
             arity: -2,
             flags: ADMIN,
             since: "2.4.0",
@@ -152,6 +176,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "pause",
+            history: &[("6.2.0", "WRITE holds back only what may write.")],
             arity: -3,
             flags: ADMIN,
             since: "3.0.0",

@@ -182,6 +182,7 @@ const SUBCOMMANDS: &[Command] = &[
     },
     Command {
         name: "meet",
+        history: &[("4.0.0", "The port of the bus may be given.")],
         arity: -4,
         flags: CHANGING,
         summary: "Makes this node join another one.",
@@ -289,6 +290,10 @@ const SUBCOMMANDS: &[Command] = &[
     },
     Command {
         name: "slots",
+        history: &[
+            ("4.0.0", "The reply has the names of nodes."),
+            ("7.0.0", "The reply has more about where nodes are reached."),
+        ],
         arity: 2,
         flags: STALE.union(Flags::LOADING),
         complexity: "O(N) in the number of nodes",

@@ -70,6 +70,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         ROW.help("5.0.0", command_help),
         Command {
             name: "info",
+            history: &[("7.0.0", "Without names it answers all commands.")],
             arity: -2,
             flags: ALWAYS,
             since: "2.8.13",
@@ -282,6 +283,16 @@ fn write_docs(registered: &'static Registered, out: &mut Reply<'_>) {
     texts.extend(command.replaced_by.map(|other| ("replaced_by", other)));
     texts.iter().for_each(|pair| write_text(pair, out));
     pairs += texts.len();
+    if !command.history.is_empty() {
+        out.bulk(b"history");
+        out.set(command.history.len());
+        for (version, change) in command.history {
+            out.array(2);
+            out.bulk(version.as_bytes());
+            out.bulk(change.as_bytes());
+        }
+        pairs += 1;
+    }
     if !arguments.is_empty() {
         out.bulk(b"arguments");
         write_arguments(&arguments, out);

@@ -25,6 +25,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
     subcommands: &[
         Command {
             name: "get",
+            history: &[("7.0.0", "More than one pattern may be given.")],
             arity: -3,
             flags: ADMINISTRATION,
             complexity: "O(N) in the number of directives and patterns",
@@ -55,6 +56,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "set",
+            history: &[("7.0.0", "More than one directive may be set.")],
             arity: -4,
             flags: ADMINISTRATION,
             complexity: "O(N) in the number of directives",

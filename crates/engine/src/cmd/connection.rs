@@ -31,6 +31,7 @@ const ROW: Command = Command {
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "auth",
+        history: &[("6.0.0", "A name of a user may stand before the password.")],
         arity: -2,
         flags: GREETING,
         complexity: "O(N) in the number of passwords of the user",
@@ -50,6 +51,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "hello",
+        history: &[(
+            "6.2.0",
+            "Without a version it answers what holds and changes nothing.",
+        )],
         arity: -1,
         flags: GREETING,
         since: "6.0.0",

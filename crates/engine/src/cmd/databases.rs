@@ -29,6 +29,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "flushall",
+        history: &[
+            ("4.0.0", "ASYNC frees the data afterwards."),
+            (
+                "6.2.0",
+                "SYNC frees them before the reply, whatever the configuration says.",
+            ),
+        ],
         arity: -1,
         flags: Flags::WRITE,
         categories: Categories::KEYSPACE.union(Categories::DANGEROUS),
@@ -43,6 +50,13 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "flushdb",
+        history: &[
+            ("4.0.0", "ASYNC frees the data afterwards."),
+            (
+                "6.2.0",
+                "SYNC frees them before the reply, whatever the configuration says.",
+            ),
+        ],
         arity: -1,
         flags: Flags::WRITE,
         categories: Categories::KEYSPACE.union(Categories::DANGEROUS),
@@ -84,6 +98,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "scan",
+        history: &[("6.0.0", "TYPE passes over keys of other types.")],
         arity: -2,
         flags: Flags::READONLY,
         since: "2.8.0",

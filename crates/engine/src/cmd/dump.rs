@@ -27,6 +27,11 @@ const RESTORE_ROW: Command = Command {
     keys: RESTORED_KEY,
     categories: Categories::KEYSPACE.union(Categories::DANGEROUS),
     complexity: "O(N) in the elements of the value, O(N log N) for sorted sets",
+    history: &[
+        ("3.0.0", "REPLACE puts it in the place of another value."),
+        ("5.0.0", "ABSTTL takes the expiry as a time of day."),
+        ("5.0.0", "IDLETIME and FREQ say how it was used."),
+    ],
     summary: "Makes a key from what DUMP has answered.",
     syntax: "key ttl:integer serialized-value:string [REPLACE] [ABSTTL] [IDLETIME seconds:integer] [FREQ frequency:integer]",
     handler: restore,

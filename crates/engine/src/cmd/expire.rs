@@ -17,6 +17,10 @@ const ROW: Command = Command {
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "expire",
+        history: &[(
+            "7.0.0",
+            "NX, XX, GT and LT make it depend on the expiry that there is.",
+        )],
         arity: -3,
         flags: Flags::WRITE.union(Flags::FAST),
         keys: &[KeySpec::first(UPDATE_KEY)],
@@ -27,6 +31,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "expireat",
+        history: &[(
+            "7.0.0",
+            "NX, XX, GT and LT make it depend on the expiry that there is.",
+        )],
         arity: -3,
         flags: Flags::WRITE.union(Flags::FAST),
         keys: &[KeySpec::first(UPDATE_KEY)],
@@ -60,6 +68,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "pexpire",
+        history: &[(
+            "7.0.0",
+            "NX, XX, GT and LT make it depend on the expiry that there is.",
+        )],
         arity: -3,
         flags: Flags::WRITE.union(Flags::FAST),
         keys: &[KeySpec::first(UPDATE_KEY)],
@@ -71,6 +83,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "pexpireat",
+        history: &[(
+            "7.0.0",
+            "NX, XX, GT and LT make it depend on the expiry that there is.",
+        )],
         arity: -3,
         flags: Flags::WRITE.union(Flags::FAST),
         keys: &[KeySpec::first(UPDATE_KEY)],
@@ -93,6 +109,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "pttl",
+        history: &[("2.8.0", "A key that is not there is answered by -2.")],
         arity: 2,
         flags: Flags::READONLY.union(Flags::FAST),
         keys: &[KeySpec::first(READ_KEY)],
@@ -105,6 +122,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "ttl",
+        history: &[("2.8.0", "A key that is not there is answered by -2.")],
         arity: 2,
         flags: Flags::READONLY.union(Flags::FAST),
         keys: &[KeySpec::first(READ_KEY)],

@@ -52,6 +52,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "exists",
+        history: &[("3.0.3", "More than one key may be given.")],
         arity: -2,
         flags: Flags::READONLY.union(Flags::FAST),
         keys: &[KeySpec::range(1, -1, 1, KeyFlags::RO)],
@@ -89,6 +90,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "renamenx",
+        history: &[("3.2.0", "Both names may be the same.")],
         arity: 3,
         flags: Flags::WRITE.union(Flags::FAST),
         keys: &[

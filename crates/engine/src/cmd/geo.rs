@@ -27,6 +27,10 @@ const SEARCH: &str = "O(N+log(M)), N being the positions near the area and M tho
 pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "geoadd",
+        history: &[(
+            "6.2.0",
+            "NX and XX limit it to new or to known members; CH counts changed ones too.",
+        )],
         arity: -5,
         flags: STORE,
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
@@ -66,6 +70,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "georadius",
+        history: &[
+            ("6.2.0", "COUNT takes ANY, for as many as are found first."),
+            ("7.0.0", "Units may be in capitals."),
+        ],
         arity: -6,
         flags: STORE.union(Flags::MOVABLEKEYS),
         keys: &[
@@ -87,6 +95,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "georadius_ro",
+        history: &[("6.2.0", "COUNT takes ANY, for as many as are found first.")],
         arity: -6,
         since: "3.2.10",
         complexity: SEARCH,
@@ -100,6 +109,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "georadiusbymember",
+        history: &[("7.0.0", "Units may be in capitals.")],
         arity: -5,
         flags: STORE.union(Flags::MOVABLEKEYS),
         keys: &[
@@ -134,6 +144,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "geosearch",
+        history: &[("7.0.0", "Units may be in capitals.")],
         arity: -7,
         since: "6.2.0",
         complexity: SEARCH,
@@ -148,6 +159,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "geosearchstore",
+        history: &[("7.0.0", "Units may be in capitals.")],
         arity: -8,
         flags: STORE,
         keys: &[KeySpec::first(STORE_KEY), KeySpec::at(2, READ_KEY)],

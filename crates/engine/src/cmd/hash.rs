@@ -39,6 +39,10 @@ const HASH: Command = Command {
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "hset",
+        history: &[(
+            "4.0.0",
+            "More than one pair of field and value may be given.",
+        )],
         arity: -4,
         flags: FAST_GROWING_WRITE,
         keys: &[KeySpec::first(KEY_TO_UPDATE)],
@@ -137,6 +141,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "hdel",
+        history: &[("2.4.0", "More than one field may be given.")],
         arity: -3,
         flags: FAST_WRITE,
         keys: &[KeySpec::first(KEY_TO_CUT)],

@@ -20,6 +20,7 @@ use crate::worker::Worker;
 /// The row.
 pub(crate) const COMMANDS: &[Command] = &[Command {
     name: "info",
+    history: &[("7.0.0", "More than one section may be asked for.")],
     arity: -1,
     flags: Flags::LOADING.union(Flags::STALE),
     // Counting the keys visits every stripe, one after the other.

@@ -16,6 +16,7 @@ const BLOCKING_MOVE: Flags = BLOCKING_POP.union(Flags::DENYOOM);
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "blpop",
+        history: &[("6.0.0", "The timeout may have a fraction.")],
         arity: -3,
         flags: BLOCKING_POP,
         keys: &[KeySpec::range(1, -2, 1, KEY_TO_POP)],
@@ -28,6 +29,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "brpop",
+        history: &[("6.0.0", "The timeout may have a fraction.")],
         arity: -3,
         flags: BLOCKING_POP,
         keys: &[KeySpec::range(1, -2, 1, KEY_TO_POP)],
@@ -55,6 +57,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "brpoplpush",
+        history: &[("6.0.0", "The timeout may have a fraction.")],
         arity: 4,
         flags: BLOCKING_MOVE,
         keys: &[

@@ -20,6 +20,15 @@ const MOVED: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::DEL
 /// The family's rows.
 pub(crate) const COMMANDS: &[Command] = &[Command {
     name: "migrate",
+    history: &[
+        (
+            "3.0.0",
+            "COPY keeps the key here, REPLACE puts it in the place of another there.",
+        ),
+        ("3.0.6", "KEYS sends many keys at once."),
+        ("4.0.7", "AUTH gives a password."),
+        ("6.0.0", "AUTH2 gives the name of a user and a password."),
+    ],
     arity: -6,
     flags: Flags::WRITE,
     keys: &[

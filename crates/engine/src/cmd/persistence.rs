@@ -27,6 +27,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bgsave",
+        history: &[(
+            "3.2.2",
+            "SCHEDULE waits for a rewrite of the log instead of failing.",
+        )],
         arity: -1,
         flags: Flags::ADMIN
             .union(Flags::NOSCRIPT)

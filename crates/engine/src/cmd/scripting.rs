@@ -123,6 +123,10 @@ const SCRIPT: &[Command] = &[
     },
     Command {
         name: "flush",
+        history: &[(
+            "6.2.0",
+            "ASYNC and SYNC say whether the scripts are freed before the reply.",
+        )],
         arity: -2,
         flags: Flags::NOSCRIPT,
         locks: Locks::All,

@@ -51,6 +51,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "shutdown",
+        history: &[(
+            "7.0.0",
+            "NOW waits for no replica, FORCE ends though saving failed, ABORT takes a shutdown back.",
+        )],
         arity: -1,
         flags: Flags::ADMIN
             .union(Flags::NOSCRIPT)

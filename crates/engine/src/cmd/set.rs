@@ -38,6 +38,7 @@ const SET: Command = Command {
 pub const COMMANDS: &[Command] = &[
     Command {
         name: "sadd",
+        history: &[("2.4.0", "More than one member may be given.")],
         arity: -3,
         flags: FAST_WRITE.union(Flags::DENYOOM),
         keys: &[KeySpec::first(KEY_TO_GROW)],
@@ -50,6 +51,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "srem",
+        history: &[("2.4.0", "More than one member may be given.")],
         arity: -3,
         flags: FAST_WRITE,
         keys: &[KeySpec::first(KEY_TO_CUT)],
@@ -110,6 +112,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "spop",
+        history: &[("3.2.0", "A count of members may be given.")],
         arity: -2,
         flags: FAST_WRITE,
         keys: &[KeySpec::first(KEY_TO_POP)],
@@ -122,6 +125,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command {
         name: "srandmember",
+        history: &[("2.6.0", "A count of members may be given.")],
         arity: -2,
         flags: READ,
         keys: &[KeySpec::first(KEY_TO_READ)],

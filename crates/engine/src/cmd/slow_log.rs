@@ -22,6 +22,10 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
     subcommands: &[
         Command {
             name: "get",
+            history: &[(
+                "4.0.0",
+                "The reply has the address and the name of the client.",
+            )],
             arity: -2,
             flags: ADMIN,
             since: "2.2.12",

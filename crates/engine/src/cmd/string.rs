@@ -262,6 +262,15 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "set",
+        history: &[
+            ("2.6.12", "EX and PX give an expiry, NX and XX a condition."),
+            ("6.0.0", "KEEPTTL leaves the expiry as it is."),
+            (
+                "6.2.0",
+                "GET answers the old value; EXAT and PXAT give an expiry as a time of day.",
+            ),
+            ("7.0.0", "NX and GET go together."),
+        ],
         arity: -3,
         flags: WRITE.union(OOM),
         keys: &[KeySpec::first(

@@ -546,6 +546,8 @@ pub struct Command {
     pub tips: &'static [&'static str],
     /// What replaces it, when it is deprecated.
     pub replaced_by: Option<&'static str>,
+    /// What has changed since it came: the version, and what.
+    pub history: &'static [(&'static str, &'static str)],
     /// The version that deprecated it.
     pub deprecated_since: Option<&'static str>,
     /// Whether it is for servers and their tests rather than for clients.
@@ -579,6 +581,7 @@ impl Command {
         syntax: "",
         tips: &[],
         replaced_by: None,
+        history: &[],
         deprecated_since: None,
         is_internal: false,
         subcommands: &[],

@@ -32,6 +32,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bzpopmax",
+        history: &[("6.0.0", "The timeout may have a fraction.")],
         arity: -3,
         flags: BLOCKING.union(FAST),
         keys: &[KeySpec::range(1, -2, 1, KEY_TO_POP)],
@@ -44,6 +45,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bzpopmin",
+        history: &[("6.0.0", "The timeout may have a fraction.")],
         arity: -3,
         flags: BLOCKING.union(FAST),
         keys: &[KeySpec::range(1, -2, 1, KEY_TO_POP)],

@@ -16,6 +16,10 @@ const COMPLEXITY: &str =
 pub(in crate::cmd) const COMMANDS: &[Command] = &[
     Command {
         name: "zrange",
+        history: &[(
+            "6.2.0",
+            "BYSCORE and BYLEX give the range in other terms, REV turns it round, LIMIT takes a part of it.",
+        )],
         arity: -4,
         flags: READ,
         keys: &[KeySpec::first(READ_KEY)],
@@ -43,6 +47,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrangebyscore",
+        history: &[("2.0.0", "WITHSCORES answers the scores too.")],
         arity: -4,
         flags: READ,
         keys: &[KeySpec::first(READ_KEY)],
@@ -98,6 +103,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrevrangebyscore",
+        history: &[("2.1.6", "Ends of the range may be excluded.")],
         arity: -4,
         flags: READ,
         keys: &[KeySpec::first(READ_KEY)],

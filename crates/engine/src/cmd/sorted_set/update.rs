@@ -16,6 +16,14 @@ use crate::value::sorted_set::{LexRange, ScoreRange, Upsert};
 pub(in crate::cmd) const COMMANDS: &[Command] = &[
     Command {
         name: "zadd",
+        history: &[
+            ("2.4.0", "More than one member may be given."),
+            (
+                "3.0.2",
+                "XX and NX limit it to known or to new members, CH counts changed ones too, INCR adds.",
+            ),
+            ("6.2.0", "GT and LT let scores only grow or only shrink."),
+        ],
         arity: -4,
         flags: STORE.union(FAST),
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
@@ -45,6 +53,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrem",
+        history: &[("2.4.0", "More than one member may be given.")],
         arity: -3,
         flags: WRITE.union(FAST),
         keys: &[KeySpec::first(REMOVE_FROM_KEY)],

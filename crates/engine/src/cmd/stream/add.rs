@@ -15,6 +15,16 @@ use crate::value::{Stream, StreamId};
 pub(in crate::cmd) const COMMANDS: &[Command] = &[
     Command {
         name: "xadd",
+        history: &[
+            (
+                "6.2.0",
+                "NOMKSTREAM makes no stream; MINID trims by number, and LIMIT bounds the work of it.",
+            ),
+            (
+                "7.0.0",
+                "Only the first part of the number may be given, as in 1-*.",
+            ),
+        ],
         arity: -5,
         flags: FAST_GROWING_WRITE,
         keys: &[KeySpec::first(KEY_TO_UPDATE)],
@@ -39,6 +49,10 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "xsetid",
+        history: &[(
+            "7.0.0",
+            "ENTRIESADDED and MAXDELETEDID set what is counted.",
+        )],
         arity: -3,
         flags: FAST_GROWING_WRITE,
         keys: &[KeySpec::first(KEY_TO_UPDATE)],
@@ -49,6 +63,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "xtrim",
+        history: &[("6.2.0", "MINID trims by number, and LIMIT bounds the work.")],
         arity: -4,
         flags: WRITE,
         keys: &[KeySpec::first(KEY_TO_CUT)],

@@ -13,6 +13,10 @@ use crate::value::{Stream, StreamId};
 pub(in crate::cmd) const COMMANDS: &[Command] = &[
     Command {
         name: "xautoclaim",
+        history: &[(
+            "7.0.0",
+            "The reply ends with the entries that are deleted and were taken off the list.",
+        )],
         arity: -6,
         flags: FAST_WRITE,
         keys: &[KeySpec::first(KEY_TO_CUT)],

@@ -33,6 +33,10 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         subcommands: &[
             Command {
                 name: "create",
+                history: &[(
+                    "7.0.0",
+                    "ENTRIESREAD says how many entries the group has read.",
+                )],
                 arity: -5,
                 flags: WRITE.union(Flags::DENYOOM),
                 keys: KEY_TO_GROW,
@@ -77,6 +81,10 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
             ROW.help(ROW.since, help),
             Command {
                 name: "setid",
+                history: &[(
+                    "7.0.0",
+                    "ENTRIESREAD says how many entries the group has read.",
+                )],
                 arity: -5,
                 flags: WRITE,
                 keys: &[KeySpec::at(2, KEY_TO_UPDATE)],

@@ -31,6 +31,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "groups",
+            history: &[("7.0.0", "The fields entries-read and lag were added.")],
             arity: 3,
             flags: READ,
             keys: KEY,
@@ -42,6 +43,13 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[Command {
         ROW.help(ROW.since, help),
         Command {
             name: "stream",
+            history: &[
+                ("6.0.0", "FULL answers all there is."),
+                (
+                    "7.0.0",
+                    "The fields max-deleted-entry-id, entries-added, recorded-first-entry-id, entries-read and lag were added.",
+                ),
+            ],
             arity: -3,
             flags: READ,
             keys: KEY,

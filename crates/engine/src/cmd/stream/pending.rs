@@ -10,6 +10,10 @@ use crate::value::stream::{Group, Pending};
 /// The rows.
 pub(in crate::cmd) const COMMANDS: &[Command] = &[Command {
     name: "xpending",
+    history: &[(
+        "6.2.0",
+        "IDLE passes over what was delivered lately, and ends of the range may be excluded.",
+    )],
     arity: -3,
     flags: READ,
     keys: &[KeySpec::first(KEY_TO_READ)],

@@ -21,6 +21,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "xrange",
+        history: &[("6.2.0", "Ends of the range may be excluded.")],
         arity: -4,
         flags: READ,
         keys: &[KeySpec::first(KEY_TO_READ)],
@@ -32,6 +33,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "xrevrange",
+        history: &[("6.2.0", "Ends of the range may be excluded.")],
         arity: -4,
         flags: READ,
         keys: &[KeySpec::first(KEY_TO_READ)],
