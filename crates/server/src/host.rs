@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
@@ -98,6 +99,22 @@ impl ProcessHost {
         if let Some(thread) = self.saving.lock().take() {
             // A thread that panicked has said so.
             let _ = thread.join();
+        }
+    }
+}
+
+/// Background work rests when it has worked for so long. A thread that never rests is at the end of its time slice when
+/// requests come: then either they wait for it to be over, or it is made to wait itself, while it holds the
+/// lock of a stripe that they need.
+const WORK_WITHOUT_REST: Duration = Duration::from_micros(150);
+const REST: Duration = Duration::from_micros(100);
+
+fn work_with_rests(work: &mut BackgroundWork) {
+    let mut since = Instant::now();
+    while work.step() {
+        if since.elapsed() >= WORK_WITHOUT_REST {
+            std::thread::sleep(REST);
+            since = Instant::now();
         }
     }
 }
@@ -272,7 +289,7 @@ impl Host for ProcessHost {
         // The thread before has ended, or is about to.
         self.join();
         let thread = std::thread::Builder::new().name("oxidis-save".to_owned());
-        let spawned = thread.spawn(move || while work.step() {});
+        let spawned = thread.spawn(move || work_with_rests(&mut work));
         match spawned {
             Ok(thread) => {
                 *self.saving.lock() = Some(thread);
