@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use parking_lot::Mutex;
 
 use crate::client::{Client, ClientShared};
-use crate::command::{Command, Flags};
 use crate::mailbox::Message;
 
 /// The pause of an engine.
@@ -62,16 +61,16 @@ impl Pause {
         }
     }
 
-    /// Holds a command back if it must be: answers until when, in milliseconds since 1970, and
-    /// remembers the session.
+    /// Holds a command back, of which it is said whether it may write, if it must be: answers until
+    /// when, in milliseconds since 1970, and remembers the session.
     #[cold]
-    pub(crate) fn hold_back(&self, client: &Client, command: &Command, now_ms: i64) -> Option<i64> {
+    pub(crate) fn hold_back(&self, client: &Client, writes: bool, now_ms: i64) -> Option<i64> {
         let until_ms = self.until_ms.load(Ordering::Relaxed);
         if until_ms <= now_ms {
             self.end();
             return None;
         }
-        if self.writes_only.load(Ordering::Relaxed) && !may_write(client, command) {
+        if self.writes_only.load(Ordering::Relaxed) && !writes {
             return None;
         }
         let mut waiting = self.waiting.lock();
@@ -82,16 +81,4 @@ impl Pause {
         waiting.push(client.shared.clone());
         Some(until_ms)
     }
-}
-
-/// Whether a command may change the key space, or what replicas have.
-fn may_write(client: &Client, command: &Command) -> bool {
-    const WRITING: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
-    if command.name == "exec" {
-        let queue = client.transaction.queue.iter();
-        return queue
-            .map(|queued| queued.registered.command)
-            .any(|queued| queued.flags.intersects(WRITING));
-    }
-    command.flags.intersects(WRITING)
 }

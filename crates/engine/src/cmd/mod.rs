@@ -52,3 +52,4 @@ mod transaction;
 pub(crate) use families::FAMILIES;
 use help::reply_help;
 pub(crate) use migrate::{secrets as migrate_secrets, settle as settle_migration};
+pub(crate) use scripting::flags_of_call;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::reply_help;
 use super::script_host::Host;
 use crate::command::{
-    Categories, Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec,
-    Locks, Reply,
+    Args, Categories, Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags,
+    KeySpec, Locks, Registered, Reply,
 };
+use crate::engine::Engine;
 use crate::scripting::{Interpreter, Script, ScriptCall, ScriptCode, ScriptFlags};
 
 const EVALUATING: Flags = Flags::NOSCRIPT
@@ -244,6 +245,28 @@ pub(super) fn checked_key_count(cx: &Context<'_>, count: i64) -> Result<usize, C
             "ERR Number of keys can't be greater than number of args",
         )),
         Err(_) => Err(CommandError::text("ERR Number of keys can't be negative")),
+    }
+}
+
+/// The flags of a call: those of its command, unless it runs a script or a function that declares
+/// whether it writes.
+pub(crate) fn flags_of_call(engine: &Engine, registered: &Registered, args: Args<'_>) -> Flags {
+    let flags = registered.command.flags;
+    let declared = match registered.command.name {
+        "eval" => declared_flags(args.get(1)).ok(),
+        "evalsha" => {
+            let script = engine.scripting.find(&lower_case(args.get(1)));
+            script.map(|script| script.flags)
+        }
+        "fcall" => {
+            let function = engine.scripting.functions.find(args.get(1));
+            function.map(|function| function.flags())
+        }
+        _ => None,
+    };
+    match declared {
+        Some(declared) if declared.is_read_only() => flags.difference(Flags::MAY_REPLICATE),
+        _ => flags,
     }
 }
 

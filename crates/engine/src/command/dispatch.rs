@@ -19,6 +19,7 @@ use crate::blocking::{Blocked, BlockedState};
 use crate::busy::Busy;
 use crate::client::{Client, ClientShared};
 use crate::client_limits::is_web_request;
+use crate::cmd::flags_of_call;
 use crate::command_log::Measured;
 use crate::engine::Engine;
 use crate::keyspace::Key;
@@ -200,8 +201,22 @@ pub(crate) fn hold_back(
         return None;
     }
     state_gates(worker, client, registered).ok()?;
-    let pause = &worker.engine.pause;
-    pause.hold_back(client, registered.command, worker.now_ms())
+    let engine = &worker.engine;
+    let writes = may_write(engine, client, registered, args);
+    engine.pause.hold_back(client, writes, worker.now_ms())
+}
+
+/// Whether a request may change the key space, or what replicas have.
+fn may_write(engine: &Engine, client: &Client, registered: &Registered, args: Args<'_>) -> bool {
+    const WRITING: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
+    let may = |registered: &Registered, args: Args<'_>| {
+        flags_of_call(engine, registered, args).intersects(WRITING)
+    };
+    if registered.command.name == "exec" {
+        let mut queue = client.transaction.queue.iter();
+        return queue.any(|queued| may(queued.registered, Args::owned(&queued.arguments)));
+    }
+    may(registered, args)
 }
 
 /// The checks before a command runs or is queued.
