@@ -15,7 +15,7 @@
 //!   how much the process uses.
 //! * [`arguments`]: what the program's name and arguments ask for.
 //! * [`configuration`]: the files behind the configuration. [`process`]: facts about the process.
-//! * [`descriptors`]: as many as the clients need. [`diagnosis`]: looking at the machine before trusting it.
+//! * [`descriptors`]: as many as the clients need. `oom_score`: how readily the kernel ends the process. [`diagnosis`]: looking at the machine before trusting it.
 
 pub mod arguments;
 mod balance;
@@ -31,6 +31,7 @@ mod log;
 mod memory;
 mod migration;
 mod observer;
+mod oom_score;
 pub mod process;
 mod progress;
 pub mod run;

@@ -8,6 +8,7 @@ use oxidis_engine::config::{ApplyError, Config, ConfigObserver, DirectiveId};
 use crate::configuration;
 use crate::descriptors;
 use crate::listeners::Listeners;
+use crate::oom_score::OomScore;
 use crate::title;
 use crate::tls::TlsSettings;
 
@@ -17,11 +18,24 @@ const CANNOT_LISTEN: &str = "Unable to listen on this port. Check server logs.";
 pub(crate) struct ServerObserver {
     listeners: Arc<Listeners>,
     tls: Arc<TlsSettings>,
+    oom_score: OomScore,
 }
 
 impl ServerObserver {
     pub(crate) fn new(listeners: Arc<Listeners>, tls: Arc<TlsSettings>) -> Self {
-        Self { listeners, tls }
+        Self {
+            listeners,
+            tls,
+            oom_score: OomScore::default(),
+        }
+    }
+
+    /// Tells the kernel how readily to end this process, if the configuration says it.
+    pub(crate) fn set_oom_score(&self, config: &Config) -> Result<(), String> {
+        self.oom_score.follow(config).map_err(|error| {
+            tracing::warn!("Unable to set oom_score_adj: {error}");
+            "Failed to apply new oom_score_adj configuration, check server logs.".to_owned()
+        })
     }
 
     fn reload_tls(&self, config: &Config) -> Result<(), String> {
@@ -49,6 +63,7 @@ impl ServerObserver {
                 self.listen(config, CANNOT_LISTEN)
             }
             name if name.starts_with("tls-") && config.tls_port() != 0 => self.reload_tls(config),
+            "oom-score-adj" | "oom-score-adj-values" => self.set_oom_score(config),
             "maxclients" => match descriptors::make_room_for(config.maxclients()) {
                 possible if possible < config.maxclients() => Err(format!(
                     "The operating system is not able to handle the specified number of clients, \

@@ -137,10 +137,10 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
             .set_default("port", address.port().to_string().as_bytes())
             .expect("a port is a port to the configuration");
     }
-    config.observe(Box::new(ServerObserver::new(
-        listeners.clone(),
-        tls.clone(),
-    )));
+    let observer = ServerObserver::new(listeners.clone(), tls.clone());
+    // Why it cannot be set is in the log; the server works without.
+    let _ = observer.set_oom_score(&config);
+    config.observe(Box::new(observer));
     let engine = Engine::new(EngineOptions {
         config: config.clone(),
         clock: options.clock,

@@ -186,9 +186,13 @@ enumeration! {
 }
 
 enumeration! {
-    pub(super) enum OomScoreAdjust {
+    /// What `oom-score-adj-values` are to the kernel.
+    pub enum OomScoreAdjust {
+        /// Nothing: the kernel is not told.
         No = "no",
+        /// They are added to the score that the process was started with.
         Relative = "yes" | "relative",
+        /// They are the score.
         Absolute = "absolute",
     }
 }

@@ -31,7 +31,8 @@ pub use arguments::{CommandLine, parse_arguments};
 pub use directive::{Directive, DirectiveId, Flags, Kind};
 pub use enumerations::{
     AclPubsubDefault, AppendFsync, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy,
-    ProtectedAction, ShutdownFlags, Supervised, SyslogFacility, TlsClientAuthentication,
+    OomScoreAdjust, ProtectedAction, ShutdownFlags, Supervised, SyslogFacility,
+    TlsClientAuthentication,
 };
 pub use error::{ConfigError, ConfigFileError};
 pub use file::ConfigFileHost;

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use super::directive::DirectiveId;
 use super::enumerations::{
     AclPubsubDefault, AppendFsync, LogFormat, LogLevel, LogTimestampFormat, MaxmemoryPolicy,
-    ProtectedAction, ShutdownFlags, Supervised, SyslogFacility, TlsClientAuthentication,
+    OomScoreAdjust, ProtectedAction, ShutdownFlags, Supervised, SyslogFacility,
+    TlsClientAuthentication,
 };
 use super::store::Config;
 use super::value::{OutputBufferLimit, SavePoint, Value};
@@ -167,6 +168,7 @@ enumerations! {
     log_timestamp_format: LogTimestampFormat = "log-timestamp-format";
     tls_auth_clients: TlsClientAuthentication = "tls-auth-clients";
     syslog_facility: SyslogFacility = "syslog-facility";
+    oom_score_adj: OomScoreAdjust = "oom-score-adj";
 }
 
 texts! {
@@ -267,6 +269,15 @@ impl Config {
         match &self.state.read().values[ID.index()] {
             Value::ReplicaOf(master) => master.clone(),
             _ => None,
+        }
+    }
+
+    /// `oom-score-adj-values`: for a master, a replica and a background child.
+    pub fn oom_score_adj_values(&self) -> [i32; 3] {
+        const ID: DirectiveId = DirectiveId::of("oom-score-adj-values");
+        match &self.state.read().values[ID.index()] {
+            Value::OomScores(scores) => *scores,
+            _ => [0; 3],
         }
     }
 
