@@ -91,7 +91,7 @@ fn config_set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         .collect();
     let setter = Setter {
         is_local: cx.client().shared.is_local(),
-        is_loading: false,
+        is_loading: cx.engine().persistence.is_loading(),
     };
     cx.engine()
         .config
