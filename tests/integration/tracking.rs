@@ -115,3 +115,50 @@ fn what_was_read_is_never_old() {
 fn what_has_a_prefix_is_never_old() {
     check("BCAST PREFIX key:");
 }
+
+/// What many are told of an evicted key takes more memory than the key did: if it counted, all keys would go.
+#[test]
+fn what_trackers_are_told_of_evictions_evicts_nothing() {
+    const TRACKERS: usize = 300;
+    const CACHED_KEYS: usize = 200;
+    let server = ServerBuilder::oxidis()
+        .arguments(["--io-threads", "1", "--save", ""])
+        .arguments(["--maxmemory-policy", "allkeys-lru"])
+        .arguments(["--maxmemory-eviction-tenacity", "100"])
+        .start()
+        .expect("it starts");
+    let mut client = server.client();
+    for key in 0..CACHED_KEYS {
+        client.run(&format!("SET key:{key} {}", "x".repeat(500)));
+    }
+    let read_all: Vec<Vec<String>> = (0..CACHED_KEYS)
+        .map(|key| vec!["GET".to_owned(), format!("key:{key}")])
+        .collect();
+    let mut trackers = Vec::new();
+    for _ in 0..TRACKERS {
+        let mut tracker = server.client();
+        tracker.run("HELLO 3");
+        tracker.run("CLIENT TRACKING on");
+        tracker.pipeline(&read_all).expect("it reads");
+        trackers.push(tracker);
+    }
+    let info = client.run("INFO memory").text();
+    let used = info
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
+    let used: usize = used.and_then(|used| used.parse().ok()).expect("a number");
+    let limit = (used - 5_000).to_string();
+    let replies = client
+        .pipeline(&[
+            vec!["CONFIG", "SET", "maxmemory", &limit],
+            vec!["PING"],
+            vec!["CONFIG", "SET", "maxmemory", "0"],
+            vec!["DBSIZE"],
+        ])
+        .expect("it answers");
+    let Reply::Integer(left) = replies[3] else {
+        panic!("DBSIZE answers a number: {replies:?}");
+    };
+    assert!(left < CACHED_KEYS as i64, "{left}");
+    assert!(left > CACHED_KEYS as i64 / 2, "{left}");
+}

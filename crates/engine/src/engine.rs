@@ -49,6 +49,12 @@ pub trait Host: Send + Sync {
         0
     }
 
+    /// Heap bytes that this thread has allocated and not freed (which may be less than none); 0 if nobody
+    /// knows. Only differences mean anything.
+    fn thread_memory_bytes(&self) -> i64 {
+        0
+    }
+
     /// Told by a worker at the end of each batch of requests, for hosts that count memory by thread.
     fn note_thread_memory(&self) {}
 

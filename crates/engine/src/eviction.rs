@@ -261,8 +261,12 @@ impl Worker {
         outcome
     }
 
+    /// Whether too much memory is in use, beside what those were told whom the evictions concern. Their
+    /// messages are gone when they are sent; if they counted, to evict one key that many clients track would make
+    /// it necessary to evict others. Redis does not count them either.
     fn has_too_much(&self) -> bool {
-        self.engine.evictable_memory_bytes() > self.memory_rules.maxmemory_bytes
+        let used_bytes = self.engine.evictable_memory_bytes();
+        used_bytes.saturating_add_signed(-self.told_bytes) > self.memory_rules.maxmemory_bytes
     }
 
     #[cold]

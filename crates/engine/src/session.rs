@@ -265,6 +265,7 @@ impl Session {
         self.end_batch(worker, output);
         self.client.shared.count_memory();
         worker.engine.host.note_thread_memory();
+        worker.told_bytes = 0;
         progress
     }
 

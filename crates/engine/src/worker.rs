@@ -113,6 +113,8 @@ pub struct Worker {
     pub(crate) expire_cycle: ExpireCycle,
     /// Whether the command that runs had to do without a stripe that a busy script has.
     pub(crate) gave_up: bool,
+    /// Bytes of what was told of keys that were evicted since the last batch of requests ended.
+    pub(crate) told_bytes: i64,
     /// Sessions that wait no more, but are still in queues that a busy script has locked.
     pub(crate) left: Vec<Arc<Blocked>>,
     /// The session whose command runs; 0 if none does.
@@ -174,6 +176,7 @@ impl Worker {
             lazily_freed: 0,
             expire_cycle: ExpireCycle::default(),
             gave_up: false,
+            told_bytes: 0,
             left: Vec::new(),
             current_session: 0,
             is_tracking: false,

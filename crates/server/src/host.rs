@@ -167,6 +167,11 @@ impl Host for ProcessHost {
         }
     }
 
+    fn thread_memory_bytes(&self) -> i64 {
+        let balance = self.allocator.thread_balance;
+        balance.map_or(0, |balance| balance())
+    }
+
     fn note_thread_memory(&self) {
         publish(&self.allocator);
     }

@@ -1072,11 +1072,15 @@ pub(crate) fn delete_expired(worker: &mut Worker, database: usize, key: Key<'_>)
 
 /// Deletes a key to free memory, and tells everyone.
 pub(crate) fn delete_evicted(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: bool) {
-    if delete_unasked(worker, database, key, is_lazy) {
-        worker.counters.evicted_keys.add(1);
-        let class = EventClass::EVICTED;
-        notify(&worker.engine, database, key.bytes, class, "evicted");
+    if !remove_unasked(worker, database, key, is_lazy) {
+        return;
     }
+    let before_bytes = worker.engine.host.thread_memory_bytes();
+    signal(worker, database, key, 0);
+    worker.counters.evicted_keys.add(1);
+    let class = EventClass::EVICTED;
+    notify(&worker.engine, database, key.bytes, class, "evicted");
+    worker.told_bytes += worker.engine.host.thread_memory_bytes() - before_bytes;
 }
 
 fn notify_expired(worker: &Worker, database: usize, key: Key<'_>) {
@@ -1086,6 +1090,15 @@ fn notify_expired(worker: &Worker, database: usize, key: Key<'_>) {
 
 /// Deletes a key that no command deletes; answers whether it was there.
 fn delete_unasked(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: bool) -> bool {
+    let was_there = remove_unasked(worker, database, key, is_lazy);
+    if was_there {
+        signal(worker, database, key, 0);
+    }
+    was_there
+}
+
+/// As [`delete_unasked`], but tells nobody in this process.
+fn remove_unasked(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: bool) -> bool {
     let stripe = worker.view.stripe_mut(key.hash);
     let Some(entry) = stripe.database_mut(database).remove(key.hash, key.bytes) else {
         return false;
@@ -1096,7 +1109,6 @@ fn delete_unasked(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: b
         let arguments = [name.as_bytes(), key.bytes].into_iter();
         worker.propagated.push(database, false, arguments);
     }
-    signal(worker, database, key, 0);
     true
 }
 
