@@ -12,6 +12,17 @@ use super::codes::*;
 use super::reader::{Reader, Text};
 use super::{RdbError, intset as rdb_intset, listpack, ziplist};
 
+/// The limits of what was packed when it was written: it stays so however long its elements are, as in Redis,
+/// where only their number counts then.
+fn limits_of_packed(limits: &EncodingLimits) -> EncodingLimits {
+    EncodingLimits {
+        hash_max_listpack_value: usize::MAX,
+        set_max_listpack_value: usize::MAX,
+        zset_max_listpack_value: usize::MAX,
+        ..*limits
+    }
+}
+
 /// Reads a value of the type that stands before it.
 pub(super) fn value(
     reader: &mut Reader<'_>,
@@ -19,6 +30,7 @@ pub(super) fn value(
     limits: &EncodingLimits,
 ) -> Result<Value, RdbError> {
     let offset = reader.offset();
+    let of_packed = &limits_of_packed(limits);
     Ok(match code {
         TYPE_STRING => Value::String(reader.text()?.into_vec()),
         TYPE_LIST => Value::List(plain_list(reader, limits)?),
@@ -32,25 +44,25 @@ pub(super) fn value(
         }
         TYPE_SET => Value::Set(plain_set(reader, limits)?),
         TYPE_SET_INTSET => Value::Set(integers(reader, limits)?),
-        TYPE_SET_LISTPACK => Value::Set(packed_set(reader, limits)?),
+        TYPE_SET_LISTPACK => Value::Set(packed_set(reader, of_packed)?),
         TYPE_SORTED_SET | TYPE_SORTED_SET_2 => {
             Value::SortedSet(plain_sorted_set(reader, code, limits)?)
         }
         TYPE_SORTED_SET_ZIPLIST => {
-            Value::SortedSet(packed_sorted_set(reader, Packing::Ziplist, limits)?)
+            Value::SortedSet(packed_sorted_set(reader, Packing::Ziplist, of_packed)?)
         }
         TYPE_SORTED_SET_LISTPACK => {
-            Value::SortedSet(packed_sorted_set(reader, Packing::Listpack, limits)?)
+            Value::SortedSet(packed_sorted_set(reader, Packing::Listpack, of_packed)?)
         }
         TYPE_HASH => Value::Hash(plain_hash(reader, limits)?),
         TYPE_HASH_ZIPMAP => Value::Hash(packed_hash(reader, Packing::Zipmap, limits)?),
-        TYPE_HASH_ZIPLIST => Value::Hash(packed_hash(reader, Packing::Ziplist, limits)?),
-        TYPE_HASH_LISTPACK => Value::Hash(packed_hash(reader, Packing::Listpack, limits)?),
+        TYPE_HASH_ZIPLIST => Value::Hash(packed_hash(reader, Packing::Ziplist, of_packed)?),
+        TYPE_HASH_LISTPACK => Value::Hash(packed_hash(reader, Packing::Listpack, of_packed)?),
         TYPE_HASH_EXPIRES_EARLY | TYPE_HASH_EXPIRES => {
             Value::Hash(plain_hash_with_expiries(reader, code, limits)?)
         }
         TYPE_HASH_LISTPACK_EXPIRES_EARLY | TYPE_HASH_LISTPACK_EXPIRES => {
-            Value::Hash(packed_hash_with_expiries(reader, code, limits)?)
+            Value::Hash(packed_hash_with_expiries(reader, code, of_packed)?)
         }
         TYPE_STREAM | TYPE_STREAM_2 | TYPE_STREAM_3 => {
             Value::Stream(super::stream::read(reader, code)?)

@@ -88,6 +88,7 @@ impl Generator {
             66..70 if self.has(Family::Transaction) => self.watching(),
             70 if self.has(Family::Server) => self.hash_limit(),
             71..76 if self.has(Family::Function) => self.function_call(),
+            76..81 if self.has(Family::Dump) => self.carry(),
             _ => self.single(),
         }
     }
@@ -106,6 +107,8 @@ impl Generator {
             Form::Draw { read, removes } => draw_step(words, read, removes),
             Form::Sweeping => Step::main(StepKind::Plain, vec![sweep(), words]),
             Form::Consuming => Step::main(StepKind::Plain, vec![make_consumer(&words), words]),
+            // Whether a refused call meets an expired key may have changed, too.
+            _ if has_changed(&words) => Step::main(StepKind::Plain, vec![sweep(), words]),
             _ => Step::main(StepKind::Plain, vec![words]),
         }
     }
@@ -186,7 +189,10 @@ impl Generator {
                 drop_doubles(&mut words, 2, 1);
                 keep_few_with_xx(&mut words);
             }
-            b"GEOADD" => drop_doubles(&mut words, 3, 2),
+            b"GEOADD" => {
+                drop_doubles(&mut words, 3, 2);
+                keep_few_with_xx(&mut words);
+            }
             b"SADD" => drop_doubles(&mut words, 1, 0),
             _ => {}
         }
@@ -199,7 +205,7 @@ impl Generator {
 }
 
 /// Meets every key of the database, so that no expired one is left.
-fn sweep() -> Words {
+pub(super) fn sweep() -> Words {
     [&b"SCAN"[..], b"0", b"COUNT", b"10000"]
         .map(<[u8]>::to_vec)
         .to_vec()
@@ -258,7 +264,7 @@ fn drop_doubles(words: &mut Words, group: usize, name: usize) {
     }
 }
 
-/// Also when ZADD is told to add none of them.
+/// Also when ZADD or GEOADD is told to add none of them.
 fn keep_few_with_xx(words: &mut Words) {
     const FEW_WORDS: usize = 10;
     if words.len() > FEW_WORDS && words.iter().any(|word| word.eq_ignore_ascii_case(b"xx")) {

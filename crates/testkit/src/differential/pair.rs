@@ -112,7 +112,12 @@ impl Pair {
     pub fn run(&mut self, steps: &[Step], coverage: &mut Coverage) -> Option<Mismatch> {
         // A step that waits cuts the sequence: what it waits for must have happened on both sides.
         let mut start = 0;
-        let is_alone = |step: &Step| matches!(step.kind, StepKind::Expiry | StepKind::Several);
+        let is_alone = |step: &Step| {
+            matches!(
+                step.kind,
+                StepKind::Expiry | StepKind::Several | StepKind::Carry
+            )
+        };
         while start < steps.len() {
             let len = match steps[start..].iter().position(is_alone) {
                 Some(0) => 1,
@@ -123,6 +128,7 @@ impl Pair {
             let found = match part[0].kind {
                 StepKind::Expiry => self.run_waiting(&part[0], coverage),
                 StepKind::Several => self.run_several(&part[0], coverage),
+                StepKind::Carry => self.run_carry(&part[0], coverage),
                 _ => self.run_part(part, coverage),
             };
             if let Some(mut mismatch) = found {
@@ -150,6 +156,39 @@ impl Pair {
         })
     }
 
+    /// Both servers are given both payloads, one after the other.
+    fn run_carry(&mut self, step: &Step, coverage: &mut Coverage) -> Option<Mismatch> {
+        let dump = &step.calls[0].words;
+        let payloads = match self.ask_both(dump, coverage) {
+            Ok((Reply::Bulk(one), Reply::Bulk(other))) => [one, other],
+            Ok(_) => return None,
+            Err(difference) => return Some(Mismatch::reply(0, dump, difference)),
+        };
+        for payload in payloads {
+            for call in &step.calls[1..] {
+                let mut words = call.words.clone();
+                if call.is("RESTORE") {
+                    words[3].clone_from(&payload);
+                }
+                if let Err(difference) = self.ask_both(&words, coverage) {
+                    return Some(Mismatch::reply(0, &words, difference));
+                }
+            }
+        }
+        None
+    }
+
+    /// Sends a call to both servers and takes their replies, which must count as the same.
+    fn ask_both(
+        &mut self,
+        words: &Words,
+        coverage: &mut Coverage,
+    ) -> Result<(Reply, Reply), String> {
+        let _ = self.reference.main.send(words);
+        let _ = self.subject.main.send(words);
+        self.compare_next(words, coverage)
+    }
+
     fn run_part(&mut self, steps: &[Step], coverage: &mut Coverage) -> Option<Mismatch> {
         let mut bytes = Vec::new();
         for call in steps.iter().flat_map(|step| &step.calls) {
@@ -168,7 +207,7 @@ impl Pair {
                 }
                 let words = &call.words;
                 match self.compare_next(words, coverage) {
-                    Ok(actual) => subject_replies.push(actual),
+                    Ok((_, actual)) => subject_replies.push(actual),
                     Err(difference) => return Some(Mismatch::reply(index, words, difference)),
                 }
                 if step.kind == StepKind::Draw
@@ -183,8 +222,12 @@ impl Pair {
         None
     }
 
-    /// Takes the next reply of each main connection; answers the subject's, or how they differ.
-    fn compare_next(&mut self, words: &Words, coverage: &mut Coverage) -> Result<Reply, String> {
+    /// Takes the next reply of each main connection; answers both, or how they differ.
+    fn compare_next(
+        &mut self,
+        words: &Words,
+        coverage: &mut Coverage,
+    ) -> Result<(Reply, Reply), String> {
         let expected = self.reference.main.receive();
         let expected = expected.map_err(|error| self.reference.describe(&error))?;
         let actual = self.subject.main.receive();
@@ -192,7 +235,7 @@ impl Pair {
         coverage.note(words, &expected);
         match self.comparison.difference(words, &expected, &actual) {
             Some(text) => Err(format!("{}: {text}", join_words(words))),
-            None => Ok(actual),
+            None => Ok((expected, actual)),
         }
     }
 

@@ -2,10 +2,11 @@
 
 use super::calls::{Call, Connection, Step, StepKind};
 use super::commands::{Family, Form, Row};
-use super::generate::Generator;
+use super::generate::{Generator, sweep};
 use super::pools::{DATABASES, JUNK, pick};
 use crate::client::Words;
 use crate::rules::PASSING_SCRIPTS;
+use crate::versions::has_changed;
 
 /// How long an [`StepKind::Expiry`] step's keys live, and how long is waited for their end.
 pub const SHORT_TTL_MS: u64 = 3;
@@ -38,6 +39,9 @@ impl Generator {
                 0..16 => self.script_call(),
                 _ => self.plain_call(),
             };
+            if has_changed(&command) {
+                commands.push(sweep());
+            }
             commands.push(command);
         }
         match self.rng.u8(..) {
@@ -69,6 +73,17 @@ impl Generator {
             words(&[b"PTTL", &key]),
         ];
         Step::main(StepKind::Expiry, commands)
+    }
+
+    /// What one key holds goes to another as a payload.
+    pub(super) fn carry(&mut self) -> Step {
+        let (from, to) = (self.key("key"), self.key("key"));
+        let commands = vec![
+            words(&[b"DUMP", &from]),
+            words(&[b"RESTORE", &to, b"0", b"", b"REPLACE"]),
+            words(&[b"OBJECT", b"ENCODING", &to]),
+        ];
+        Step::main(StepKind::Carry, commands)
     }
 
     /// Another limit of hashes, while there are none (`crate::rules::NOT_ASKED`).
