@@ -38,9 +38,9 @@ pub(crate) fn comparable(reply: &Reply) -> Reply {
     }
 }
 
-/// The reply with the lag of every group as it is in `newer` where that is nothing: since 7.2 no group lags behind an
-/// empty stream.
-pub(crate) fn with_lag_of_empty(older: &Reply, newer: &Reply) -> Reply {
+/// The reply with the lag of every group as it is in `newer` where that is nothing or less: since 7.2 no group lags
+/// behind an empty stream, and in Redis 8.2 none behind entries that were trimmed before it read them.
+pub(crate) fn with_newer_lag(older: &Reply, newer: &Reply) -> Reply {
     match (older, newer) {
         (Reply::Array(elements), Reply::Array(others)) if elements.len() == others.len() => {
             let mut is_lag = false;
@@ -48,12 +48,12 @@ pub(crate) fn with_lag_of_empty(older: &Reply, newer: &Reply) -> Reply {
             Reply::Array(
                 pairs
                     .map(|(older, newer)| {
-                        let takes_newer = is_lag && *newer == Reply::Integer(0);
+                        let takes_newer = is_lag && is_less_or_nothing(older, newer);
                         is_lag = is_any(older, &[b"lag"]);
                         if takes_newer {
                             newer.clone()
                         } else {
-                            with_lag_of_empty(older, newer)
+                            with_newer_lag(older, newer)
                         }
                     })
                     .collect(),
@@ -63,11 +63,11 @@ pub(crate) fn with_lag_of_empty(older: &Reply, newer: &Reply) -> Reply {
             let both = pairs.iter().zip(others);
             Reply::Map(
                 both.map(|((name, older), (_, newer))| {
-                    let takes_newer = is_any(name, &[b"lag"]) && *newer == Reply::Integer(0);
+                    let takes_newer = is_any(name, &[b"lag"]) && is_less_or_nothing(older, newer);
                     let value = if takes_newer {
                         newer.clone()
                     } else {
-                        with_lag_of_empty(older, newer)
+                        with_newer_lag(older, newer)
                     };
                     (name.clone(), value)
                 })
@@ -75,6 +75,14 @@ pub(crate) fn with_lag_of_empty(older: &Reply, newer: &Reply) -> Reply {
             )
         }
         _ => older.clone(),
+    }
+}
+
+fn is_less_or_nothing(older: &Reply, newer: &Reply) -> bool {
+    match (older, newer) {
+        (_, Reply::Integer(0)) => true,
+        (Reply::Integer(older), Reply::Integer(newer)) => (1..*older).contains(newer),
+        _ => false,
     }
 }
 
@@ -126,6 +134,17 @@ mod tests {
 
     fn array(elements: &[Reply]) -> Reply {
         Reply::Array(elements.to_vec())
+    }
+
+    #[test]
+    fn a_lag_may_be_less_but_not_more() {
+        let lag = |lag| array(&[Reply::Bulk(b"lag".to_vec()), Reply::Integer(lag)]);
+        assert_eq!(with_newer_lag(&lag(2), &lag(1)), lag(1));
+        assert_eq!(with_newer_lag(&lag(2), &lag(0)), lag(0));
+        assert_eq!(with_newer_lag(&lag(2), &lag(3)), lag(2));
+        assert_eq!(with_newer_lag(&lag(2), &lag(-1)), lag(2));
+        let other = |value| array(&[Reply::Bulk(b"pending".to_vec()), Reply::Integer(value)]);
+        assert_eq!(with_newer_lag(&other(2), &other(1)), other(2));
     }
 
     #[test]

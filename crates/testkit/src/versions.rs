@@ -2,7 +2,7 @@
 //! ask, and 8.0, whose behaviour Oxidis has. Each row lets exactly the new answer stand for the old one.
 
 use crate::Reply;
-use crate::streams::{comparable, with_lag_of_empty};
+use crate::streams::{comparable, with_newer_lag};
 
 /// One change between the versions.
 #[derive(Debug)]
@@ -101,10 +101,11 @@ pub const CHANGES: &[Change] = &[
     },
     Change {
         commands: &["xinfo"],
-        reason: "since 7.2 no group lags behind an empty stream",
+        reason: "since 7.2 no group lags behind an empty stream, and in Redis 8.2 none behind entries that were \
+                 trimmed before it read them",
         is_it: |_, old, new| {
             let (old, new) = (comparable(old), comparable(new));
-            old != new && with_lag_of_empty(&old, &new) == new
+            old != new && with_newer_lag(&old, &new) == new
         },
     },
     Change {
