@@ -23,6 +23,20 @@ struct Row {
     unit: String,
     test: String,
     reason: String,
+    #[serde(default)]
+    needs: Option<Need>,
+}
+
+/// What a test needs that Oxidis does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Need {
+    /// Replicas: REPLICAOF.
+    Replication,
+    /// The process that Redis forks to save.
+    Fork,
+    /// The debugger of scripts: SCRIPT DEBUG.
+    Debugger,
 }
 
 impl Skips {
@@ -62,6 +76,13 @@ impl Skips {
             .iter()
             .filter(move |row| row.unit == unit)
             .map(|row| row.test.as_str())
+    }
+
+    /// How many of the listed tests of a unit need this.
+    pub fn needing(&self, unit: &str, need: Need) -> usize {
+        let rows = self.rows.iter();
+        rows.filter(|row| row.unit == unit && row.needs == Some(need))
+            .count()
     }
 }
 

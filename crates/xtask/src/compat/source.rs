@@ -32,6 +32,24 @@ pub fn source() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// The names of the suite's files of one folder, without their endings.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn tests_in(source: &Path, folder: &str) -> Result<Vec<String>> {
+    let folder = source.join("tests").join(folder);
+    let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "tcl") {
+            let name = path.file_stem().unwrap_or_default();
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
 fn fetch() -> Result<()> {
     fs::create_dir_all(work_folder())?;
     if !succeeds(Command::new("dpkg-source").arg("--version")) {
@@ -156,6 +174,26 @@ pub fn accept_small_lists(folder: &Path) -> Result<()> {
         &file,
         text.replace(CHECK, &format!("{CHECK}{SMALL_LIST}")),
     )?)
+}
+
+/// What else is changed, and why.
+pub const DEBUGGER_OUTSIDE_TESTS: &str = "unit/scripting does without the scripts that it debugs outside of any test: \
+                                          there is no debugger (its tests are listed), and what fails there takes \
+                                          the rest of the unit with it";
+
+/// Takes what [`DEBUGGER_OUTSIDE_TESTS`] says out of the suite.
+///
+/// # Errors
+/// When there is no such thing in it.
+pub fn leave_out_debugger(folder: &Path) -> Result<()> {
+    const SESSION: &str = "start_server {tags {\"scripting external:skip\"}} {\n    r script debug sync\n    \
+                           r eval {return 'hello'} 0\n    r eval {return 'hello'} 0\n}\n";
+    let file = folder.join("tests/unit/scripting.tcl");
+    let text = fs::read_to_string(&file)?;
+    if !text.contains(SESSION) {
+        bail!("{} debugs nothing outside of tests", file.display());
+    }
+    Ok(fs::write(&file, text.replace(SESSION, ""))?)
 }
 
 /// Lays out a folder in which units can be run against the given server: the suite cleans its own
