@@ -26,7 +26,9 @@ use crate::pubsub::PubSub;
 use crate::random::Random;
 use crate::rates::Rates;
 use crate::scripting::{Interpreter, Scripting};
-use crate::snapshot::{BackgroundWork, SnapshotCodec, SnapshotFile, SnapshotSource};
+use crate::snapshot::{
+    BackgroundWork, SnapshotCodec, SnapshotFile, SnapshotFormat, SnapshotSource,
+};
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 
@@ -171,6 +173,11 @@ pub trait Host: Send + Sync {
         Err("there is nobody to keep files".to_owned())
     }
 
+    /// The format of the file that `dbfilename` names, if it is another than that of single values.
+    fn snapshot_format(&self, _config: &Config) -> Option<Arc<dyn SnapshotFormat>> {
+        None
+    }
+
     /// Opens the file that `dir` and `dbfilename` name, if it is there.
     ///
     /// # Errors
@@ -302,6 +309,12 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// The format of the file of the data set.
+    pub(crate) fn snapshot_format(&self) -> Option<Arc<dyn SnapshotFormat>> {
+        let format = self.host.snapshot_format(&self.config);
+        format.or_else(|| Some(self.snapshot_codec.clone()?))
+    }
+
     /// Whether writes are refused because fewer replicas follow than `min-replicas-to-write` asks
     /// for. None ever acknowledges what it got, so any number is too many.
     #[inline]

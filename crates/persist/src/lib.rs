@@ -3,10 +3,15 @@
 //!
 //! * `rdb`: Redis's RDB format: whole data sets, and the payloads of DUMP and RESTORE.
 //! * [`aof`]: the append-only file: its manifest and its files.
+//! * [`check`]: whether files are whole, and what is wrong with them.
+//! * `json`: data sets as JSON.
 //! * [`storage`]: what a storage is, and files that take the place of others at once.
 
 pub mod aof;
+pub mod check;
+mod json;
 mod rdb;
 pub mod storage;
 
+pub use json::Json;
 pub use rdb::{Rdb, RdbError};

@@ -130,8 +130,8 @@ pub trait SnapshotEncoder: Send + Sync {
     fn checksum(&self, before: u64, bytes: &[u8]) -> u64;
 }
 
-/// A format in which data sets and single values can be written down and read.
-pub trait SnapshotCodec: SnapshotEncoder {
+/// A format in which data sets can be written down and read.
+pub trait SnapshotFormat: SnapshotEncoder {
     /// Reads a data set, giving everything in it to `take`.
     ///
     /// # Errors
@@ -143,7 +143,10 @@ pub trait SnapshotCodec: SnapshotEncoder {
         options: &LoadOptions<'_>,
         take: &TakeLoaded<'_>,
     ) -> Result<(), SnapshotError>;
+}
 
+/// A format in which single values can be written down as well, and read.
+pub trait SnapshotCodec: SnapshotFormat {
     /// A single value, as DUMP answers it.
     fn dump(&self, value: ValueRef<'_>, options: SaveOptions) -> Vec<u8>;
 

@@ -15,9 +15,10 @@ use crate::value::{HashRef, ListItem, Stream, StreamId, StringRef, ValueRef};
 const ITEMS_PER_COMMAND: usize = 64;
 
 /// Writes commands.
-pub(crate) struct Commands {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Commands {
     /// The second that is noted in front of them, if one is to be.
-    pub(crate) noted_s: Option<i64>,
+    pub noted_s: Option<i64>,
 }
 
 impl SnapshotEncoder for Commands {

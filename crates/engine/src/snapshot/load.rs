@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::{LoadOptions, Loaded, LoadedEntry, SnapshotCodec, SnapshotError};
+use super::{LoadOptions, Loaded, LoadedEntry, SnapshotCodec, SnapshotError, SnapshotFormat};
 use crate::config::LogLevel;
 use crate::engine::Engine;
 use crate::functions::{Collision, Loading, Restore};
@@ -83,7 +83,7 @@ impl<'e> Loader<'e> {
 
     fn load(
         &self,
-        codec: &dyn SnapshotCodec,
+        format: &dyn SnapshotFormat,
         limits: &EncodingLimits,
         source: &mut dyn Read,
     ) -> Result<(), SnapshotError> {
@@ -98,7 +98,7 @@ impl<'e> Loader<'e> {
                 _ => 1,
             },
         };
-        codec.load(source, &options, &|loaded| self.take(loaded))?;
+        format.load(source, &options, &|loaded| self.take(loaded))?;
         for index in 0..self.pending.len() {
             let inserted = self.insert_pending(index, &mut self.pending[index].lock());
             inserted.map_err(|reason| {
@@ -318,7 +318,7 @@ pub(crate) fn load_file(
     options: FileOptions,
 ) -> Result<Option<LoadReport>, String> {
     let engine = worker.engine.clone();
-    let Some(codec) = engine.snapshot_codec.clone() else {
+    let Some(format) = engine.snapshot_format() else {
         return Ok(None);
     };
     let Some(mut source) = engine.host.open_snapshot_file(&engine.config)? else {
@@ -326,7 +326,7 @@ pub(crate) fn load_file(
     };
     let loader = Loader::new(&engine, options.allows_duplicates);
     loader
-        .load(&*codec, &worker.limits, &mut *source.bytes)
+        .load(&*format, &worker.limits, &mut *source.bytes)
         .map_err(|error| error.to_string())?;
     loader.finish(worker, options.keeps_old).map(Some)
 }
@@ -381,7 +381,7 @@ impl Worker {
         self.begin_load_at_start();
         let engine = self.engine.clone();
         let started_ms = engine.now_ms();
-        let Some(codec) = engine.snapshot_codec.clone() else {
+        let Some(format) = engine.snapshot_format() else {
             engine.persistence.end_loading();
             return Ok(None);
         };
@@ -397,7 +397,7 @@ impl Worker {
         };
         engine.persistence.begin_loading(started_ms, source.len);
         let loader = Loader::new(&engine, false);
-        if let Err(error) = loader.load(&*codec, &self.limits, &mut *source.bytes) {
+        if let Err(error) = loader.load(&*format, &self.limits, &mut *source.bytes) {
             let reason = error.to_string();
             engine.host.log(LogLevel::Warning, &reason);
             let line = "Terminating server after rdb file reading failure.";

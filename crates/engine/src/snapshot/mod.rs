@@ -13,8 +13,9 @@ mod save;
 
 pub use codec::{
     LoadOptions, Loaded, LoadedEntry, RestoreError, SaveOptions, SnapshotCodec, SnapshotEncoder,
-    SnapshotEntry, SnapshotError, TakeLoaded,
+    SnapshotEntry, SnapshotError, SnapshotFormat, TakeLoaded,
 };
+pub use commands::Commands;
 pub use load::LoadReport;
 pub(crate) use load::{FileOptions, load_file, replace};
 pub use save::{BackgroundWork, SnapshotFile, SnapshotSource};

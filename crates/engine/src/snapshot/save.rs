@@ -257,13 +257,13 @@ pub(crate) fn write_all(
 /// The operating system's word for why it could not; it is in the log already.
 pub(crate) fn save_now(worker: &Worker) -> Result<(), String> {
     let engine = &worker.engine;
-    let Some(codec) = engine.snapshot_codec.clone() else {
+    let Some(format) = engine.snapshot_format() else {
         return Err("there is no format to save in".to_owned());
     };
     engine.persistence.count_save();
-    let saved = Output::open(engine, codec.clone()).and_then(|mut output| {
+    let saved = Output::open(engine, format.clone()).and_then(|mut output| {
         let mut buffer = std::mem::take(&mut output.buffer);
-        walk_all(worker, &*codec, &mut buffer, &mut |buffer| {
+        walk_all(worker, &*format, &mut buffer, &mut |buffer| {
             std::mem::swap(buffer, &mut output.buffer);
             let flushed = output.flush_if_full();
             std::mem::swap(buffer, &mut output.buffer);
@@ -285,6 +285,54 @@ pub(crate) fn save_now(worker: &Worker) -> Result<(), String> {
         }
     }
     saved
+}
+
+impl Worker {
+    /// Writes the data set, as it is, to a file that it does not put in its place; answers how many keys there are. The
+    /// worker holds no locks.
+    ///
+    /// # Errors
+    /// The file's.
+    pub fn write_data_set(
+        &mut self,
+        encoder: &dyn SnapshotEncoder,
+        file: &mut dyn SnapshotFile,
+    ) -> Result<u64, String> {
+        self.view
+            .lock_all(&|| false)
+            .expect("it waits as long as it takes");
+        let written = write_locked(self, encoder, file);
+        let view = &self.view;
+        let keys = (0..view.keyspace().stripe_count()).flat_map(|stripe| {
+            let stripe = view.stripe_at(stripe);
+            (0..self.engine.databases).filter_map(|index| stripe.database(index))
+        });
+        let keys = keys.map(|share| share.len() as u64).sum();
+        self.view.unlock();
+        written.map(|()| keys)
+    }
+}
+
+fn write_locked(
+    worker: &Worker,
+    encoder: &dyn SnapshotEncoder,
+    file: &mut dyn SnapshotFile,
+) -> Result<(), String> {
+    let mut buffer = Vec::new();
+    let mut sum = 0;
+    encoder.begin(&facts(&worker.engine, Purpose::Snapshot), &mut buffer);
+    write_functions(&worker.engine, encoder, &mut buffer);
+    walk_all(worker, encoder, &mut buffer, &mut |buffer| {
+        if buffer.len() >= APPENDED_AT_ONCE {
+            sum = encoder.checksum(sum, buffer);
+            file.append(buffer)?;
+            buffer.clear();
+        }
+        Ok(())
+    })?;
+    sum = encoder.checksum(sum, &buffer);
+    encoder.end(Some(sum), &mut buffer);
+    file.append(&buffer)
 }
 
 /// How the base of the log is written.
@@ -318,7 +366,7 @@ fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
         .ok_or(SaveRefused::Impossible)?;
     let encoder: Arc<dyn SnapshotEncoder> = match purpose {
         Purpose::LogBase => log_base_encoder(&engine, codec),
-        Purpose::Snapshot => codec,
+        Purpose::Snapshot => engine.snapshot_format().ok_or(SaveRefused::Impossible)?,
     };
     let now_ms = engine.now_ms();
     if !engine

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use oxidis_engine::snapshot::{
     LoadOptions, RestoreError, SaveOptions, SnapshotCodec, SnapshotEncoder, SnapshotEntry,
-    SnapshotError, TakeLoaded,
+    SnapshotError, SnapshotFormat, TakeLoaded,
 };
 use oxidis_engine::value::{EncodingLimits, Value, ValueRef};
 
@@ -40,7 +40,7 @@ impl SnapshotEncoder for Rdb {
     }
 }
 
-impl SnapshotCodec for Rdb {
+impl SnapshotFormat for Rdb {
     fn load(
         &self,
         source: &mut dyn Read,
@@ -49,7 +49,9 @@ impl SnapshotCodec for Rdb {
     ) -> Result<(), SnapshotError> {
         load::load(source, options, take).map_err(|error| SnapshotError::new(error.to_string()))
     }
+}
 
+impl SnapshotCodec for Rdb {
     fn dump(&self, value: ValueRef<'_>, options: SaveOptions) -> Vec<u8> {
         payload::dump(value, options.compresses)
     }

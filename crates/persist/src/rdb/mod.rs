@@ -27,7 +27,7 @@ mod save;
 mod skip;
 mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 mod ziplist;
 

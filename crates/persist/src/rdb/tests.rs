@@ -18,7 +18,7 @@ const COMPRESSED: SaveOptions = SaveOptions { compresses: true };
 const PLAIN: SaveOptions = SaveOptions { compresses: false };
 
 /// What a value holds, in an order of its own.
-fn contents(value: &Value) -> (&'static str, Vec<Vec<u8>>) {
+pub(crate) fn contents(value: &Value) -> (&'static str, Vec<Vec<u8>>) {
     let sorted = |mut items: Vec<Vec<u8>>| {
         items.sort();
         items
@@ -124,7 +124,7 @@ fn stream() -> impl Strategy<Value = Value> {
     })
 }
 
-fn word() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn word() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..80),
         any::<i64>().prop_map(|n| n.to_string().into_bytes()),
@@ -133,7 +133,7 @@ fn word() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     let words = || {
         prop_oneof![
             3 => prop::collection::btree_set(word(), 1..20),
