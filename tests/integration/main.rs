@@ -9,6 +9,7 @@ mod concurrency;
 mod configuration;
 mod differential;
 mod dump;
+mod files;
 mod followers;
 mod limits;
 mod matrix;

@@ -6,6 +6,10 @@ use std::ffi::{OsStr, OsString};
 use oxidis_engine::config::{CommandLine, parse_arguments};
 use oxidis_engine::version::{OXIDIS_VERSION, REDIS_VERSION};
 
+use crate::files::arguments::{
+    CheckOptions, ConvertOptions, Manner, Refusal, parse_check, parse_dump, parse_load,
+};
+
 /// What the binary is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invocation {
@@ -19,6 +23,12 @@ pub enum Invocation {
     TestMemory(usize),
     /// Look for settings of the system that make a server slow or unsafe.
     CheckSystem,
+    /// Say whether files are whole.
+    Check(CheckOptions),
+    /// Write data in another format.
+    Convert(ConvertOptions),
+    /// Say this, which was asked for.
+    Tell(String),
     /// Tell the version, as [`version`] has it.
     Version,
     /// Say on the standard error what is wrong, and fail.
@@ -30,15 +40,16 @@ enum Mode {
     Server,
     Cli,
     Benchmark,
+    Check(Manner),
     Missing(&'static str),
     Any,
 }
 
 /// Decides by the program's name and its arguments.
 ///
-/// A name that ends in `-server`, `-cli` or `-benchmark` selects that mode, so that a link called
-/// `redis-server` behaves as one would expect; under any other name a first argument `cli` or
-/// `benchmark` does. The rest is as redis-server has it, exit codes included: `--help` and mistakes go
+/// A name that ends in `-server`, `-cli`, `-benchmark`, `-check-aof` or `-check-rdb` selects that mode, so
+/// that a link called `redis-server` behaves as one would expect; under any other name a first argument
+/// `cli`, `benchmark`, `check`, `dump` or `load` does. The rest is as redis-server has it, exit codes included: `--help` and mistakes go
 /// to the standard error and fail.
 pub fn parse(program: &OsStr, arguments: Vec<OsString>) -> Invocation {
     let rest = |arguments: Vec<OsString>| arguments.into_iter().skip(1).collect();
@@ -51,7 +62,21 @@ pub fn parse(program: &OsStr, arguments: Vec<OsString>) -> Invocation {
         }
         Mode::Any if first_is("cli") => Invocation::Cli(rest(arguments)),
         Mode::Any if first_is("benchmark") => Invocation::Benchmark(rest(arguments)),
+        Mode::Check(manner) => invoke(parse_check(manner, arguments), Invocation::Check),
+        Mode::Any if first_is("check") => {
+            invoke(parse_check(Manner::Own, rest(arguments)), Invocation::Check)
+        }
+        Mode::Any if first_is("dump") => invoke(parse_dump(rest(arguments)), Invocation::Convert),
+        Mode::Any if first_is("load") => invoke(parse_load(rest(arguments)), Invocation::Convert),
         Mode::Any | Mode::Server => parse_server(&arguments),
+    }
+}
+
+fn invoke<O>(options: Result<O, Refusal>, invocation: impl FnOnce(O) -> Invocation) -> Invocation {
+    match options {
+        Ok(options) => invocation(options),
+        Err(Refusal::Asked(text)) => Invocation::Tell(text),
+        Err(Refusal::Wrong(text)) => Invocation::Complain(text),
     }
 }
 
@@ -68,8 +93,10 @@ fn mode_of(program: &OsStr) -> Mode {
         Mode::Benchmark
     } else if ends_in("-sentinel") {
         Mode::Missing("Sentinel")
-    } else if ends_in("-check-rdb") || ends_in("-check-aof") {
-        Mode::Missing("file checking")
+    } else if ends_in("-check-rdb") {
+        Mode::Check(Manner::CheckRdb)
+    } else if ends_in("-check-aof") {
+        Mode::Check(Manner::CheckAof)
     } else {
         Mode::Any
     }
@@ -116,6 +143,9 @@ fn usage() -> String {
         "Usage: oxidis [FILE] [--DIRECTIVE VALUE ...] [-]",
         "       oxidis cli [OPTIONS] [COMMAND ...]",
         "       oxidis benchmark [OPTIONS] [COMMAND ...]",
+        "       oxidis check [--fix] FILE",
+        "       oxidis dump SOURCE [TARGET]",
+        "       oxidis load SOURCE [TARGET]",
         "",
         "The server reads FILE (a redis.conf), then, for a -, its standard input, then the",
         "directives given as options; the last word wins.",
@@ -131,7 +161,8 @@ fn usage() -> String {
         "  echo 'maxmemory 1gb' | oxidis -            from the standard input",
         "  oxidis cli SET key value                   one command to a server",
         "",
-        "A link to this program whose name ends in -server, -cli or -benchmark is that mode.",
+        "A link to this program whose name ends in -server, -cli, -benchmark, -check-aof or -check-rdb",
+        "is that mode. Each mode has its own --help.",
     ]
     .join("\n")
 }
@@ -191,6 +222,18 @@ mod tests {
         assert!(matches!(
             invocation("redis-check-aof", &[]),
             Invocation::Complain(_)
+        ));
+        assert!(matches!(
+            invocation("redis-check-rdb", &["dump.rdb"]),
+            Invocation::Check(options) if options.manner == Manner::CheckRdb
+        ));
+        assert!(matches!(
+            invocation("oxidis", &["dump", "dump.rdb"]),
+            Invocation::Convert(_)
+        ));
+        assert!(matches!(
+            invocation("oxidis", &["load", "--help"]),
+            Invocation::Tell(_)
         ));
         assert!(matches!(
             invocation("oxidis", &["--sentinel"]),

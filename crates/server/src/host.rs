@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
-use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotSource};
+use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotFormat, SnapshotSource};
 use oxidis_engine::{
     Crash, Engine, EventLoops, Garbage, Host, Migration, MigrationOutcome, MigrationRequest,
     ShutdownOptions,
 };
+use oxidis_persist::Json;
 use oxidis_persist::aof::{AppendDirectory, AppendNames};
 use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
 use parking_lot::Mutex;
@@ -262,6 +263,11 @@ impl Host for ProcessHost {
                 path.display()
             )),
         }
+    }
+
+    fn snapshot_format(&self, config: &Config) -> Option<Arc<dyn SnapshotFormat>> {
+        let is_json = config.dbfilename().to_ascii_lowercase().ends_with(b".json");
+        is_json.then(|| Arc::new(Json) as _)
     }
 
     fn open_snapshot_file(&self, config: &Config) -> Result<Option<SnapshotSource>, String> {

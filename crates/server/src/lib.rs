@@ -15,6 +15,7 @@
 //!   how much the process uses.
 //! * [`arguments`]: what the program's name and arguments ask for.
 //! * [`configuration`]: the files behind the configuration. [`process`]: facts about the process.
+//! * [`files`]: what is done with data files where no server runs: checking and converting.
 //! * [`descriptors`]: as many as the clients need. `oom_score`: how readily the kernel ends the process. [`diagnosis`]: looking at the machine before trusting it.
 
 pub mod arguments;
@@ -25,6 +26,7 @@ mod crash;
 mod daemon;
 pub mod descriptors;
 pub mod diagnosis;
+pub mod files;
 mod host;
 mod listeners;
 mod log;

@@ -1,5 +1,5 @@
-//! The `oxidis` binary: the server, and under other names or with a first word, the prompt or the
-//! benchmark.
+//! The `oxidis` binary: the server, and under other names or with a first word, the prompt, the
+//! benchmark, or what is done with files.
 //!
 //! Unsafe, because a title of the process can only be prepared while there is one thread, and only here is known
 //! that there is.
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use allocator::allocator;
 use oxidis_server::arguments::{self, Invocation};
-use oxidis_server::{diagnosis, run, title};
+use oxidis_server::{diagnosis, files, run, title};
 
 mod allocator;
 
@@ -22,6 +22,12 @@ fn main() -> ExitCode {
             // SAFETY: nothing has made a thread yet.
             unsafe { title::prepare() };
             run::serve(&line, allocator())
+        }
+        Invocation::Check(options) => files::check(&options).map(exit_code),
+        Invocation::Convert(options) => files::convert(&options).map(|()| ExitCode::SUCCESS),
+        Invocation::Tell(text) => {
+            print!("{text}");
+            Ok(ExitCode::SUCCESS)
         }
         Invocation::Version => {
             println!("{}", arguments::version(allocator().name));
@@ -37,6 +43,13 @@ fn main() -> ExitCode {
             eprintln!("{message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn exit_code(is_well: bool) -> ExitCode {
+    match is_well {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 

@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for SetSeed<'_> {
                 return Err(twice("member", &member));
             }
         }
-        Ok((set.as_ref().len() > 0).then_some(set))
+        Ok((!set.as_ref().is_empty()).then_some(set))
     }
 }
 
@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for HashSeed<'_> {
                 return Err(twice("field", &field));
             }
         }
-        Ok((hash.as_ref().len() > 0).then_some(hash))
+        Ok((!hash.as_ref().is_empty()).then_some(hash))
     }
 }
 
