@@ -15,9 +15,3 @@ mod value;
 mod write;
 
 pub use codec::Json;
-
-/// What the first record calls the format.
-const FORMAT: &str = "oxidis";
-
-/// The version of the format that is written, and the newest that is read.
-const VERSION: u64 = 1;

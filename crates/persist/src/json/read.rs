@@ -8,9 +8,10 @@ use oxidis_engine::snapshot::{LoadOptions, Loaded, LoadedEntry, TakeLoaded};
 use oxidis_engine::value::Value;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::stream;
 use super::text::Bytes;
 use super::value::{HashSeed, ListSeed, SetSeed, SortedSetSeed};
-use super::{FORMAT, VERSION, stream};
+use super::write::{FORMAT, VERSION};
 
 /// Bytes that are read at once.
 const CHUNK_LEN: usize = 256 * 1024;

@@ -7,7 +7,13 @@ use oxidis_engine::value::packed::PackedItem;
 use oxidis_engine::value::stream::Group;
 use oxidis_engine::value::{HashRef, ListItem, Stream, StreamId, StringRef, ValueRef};
 
-use super::{FORMAT, VERSION, text};
+use super::text;
+
+/// What the first record calls the format.
+pub(super) const FORMAT: &str = "oxidis";
+
+/// The version of the format that is written, and the newest that is read.
+pub(super) const VERSION: u64 = 1;
 
 /// The beginning, with facts about the server.
 pub(super) fn begin(facts: &[(&str, String)], out: &mut Vec<u8>) {
