@@ -160,6 +160,8 @@ impl Section {
 fn info(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let words: Vec<&[u8]> = cx.args().iter().skip(1).collect();
     let mut page = Page {
+        // Looked at before the page itself takes memory.
+        used_memory_bytes: cx.engine().used_memory_bytes(),
         text: String::new(),
         section: "",
         facts: cx.engine().host.information(),
@@ -178,6 +180,7 @@ fn info(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 /// The text, and what the host knows and has not been shown yet.
 struct Page {
+    used_memory_bytes: u64,
     text: String,
     section: &'static str,
     facts: Vec<(&'static str, &'static str, String)>,
@@ -370,7 +373,7 @@ fn clients(page: &mut Page, worker: &mut Worker) {
 }
 
 fn memory(page: &mut Page, worker: &mut Worker) {
-    let overview = Overview::new(worker);
+    let overview = Overview::with_used(worker, page.used_memory_bytes);
     let engine = &worker.engine;
     let (used, peak) = (overview.used, overview.peak);
     let resident = page.known("used_memory_rss");

@@ -128,9 +128,14 @@ pub(super) struct Overview {
 
 impl Overview {
     pub(super) fn new(worker: &mut Worker) -> Self {
+        let used = worker.engine.used_memory_bytes();
+        Self::with_used(worker, used)
+    }
+
+    /// An overview for somebody who has taken memory since `used` bytes were.
+    pub(super) fn with_used(worker: &mut Worker, used: u64) -> Self {
         let databases = sum_databases(worker);
         let engine = &worker.engine;
-        let used = engine.used_memory_bytes();
         let startup = engine.startup_memory_bytes;
         let (script_count, scripts) = engine.scripting.kept();
         let clients = engine.clients.all();
