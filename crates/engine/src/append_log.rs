@@ -745,7 +745,7 @@ fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, Stri
             .map_err(|error| format!("{}: {error}", source.name))?;
         let mut bytes: Box<dyn Read> = Box::new(start.as_slice().chain(source.bytes));
         if start == b"REDIS" {
-            let base = worker.load_base(&mut bytes)?;
+            let base = worker.load_base(&mut bytes, len)?;
             skipped = base.bytes;
             loaded += base.keys;
             drop(bytes);

@@ -132,6 +132,27 @@ impl Database {
         old
     }
 
+    /// As [`Self::insert`], of data that are being loaded, into a share that nobody watches: no entry is news.
+    pub(crate) fn insert_loaded(&mut self, hash: u64, entry: Entry) -> Option<Entry> {
+        let old = match self.table.find(hash, entry.as_ref().key()) {
+            Some(_) => self.remove(hash, entry.as_ref().key()),
+            None => None,
+        };
+        self.insert_new(hash, entry);
+        self.newest = None;
+        old
+    }
+
+    /// Makes an empty share so wide that so many keys go in without its growing.
+    pub(crate) fn reserve(&mut self, keys: usize) {
+        self.table.reserve(keys);
+    }
+
+    /// Gives back what was reserved in vain.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        self.table.shrink_to_fit();
+    }
+
     /// Takes an entry out that another one with the same key is about to replace.
     pub(crate) fn remove_to_replace(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let entry = self.remove(hash, key)?;

@@ -22,6 +22,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
+use crate::snapshot::LoadedValue;
 use crate::table::Element;
 use crate::text::parse_integer;
 use crate::value::{StringRef, Value, ValueType};
@@ -242,6 +243,14 @@ impl Entry {
     fn from_raw_string(key: &[u8], bytes: Vec<u8>, expire_ms: Option<i64>) -> Self {
         let address = leak(Box::new(bytes));
         Self::build(key, expire_ms, &Payload::Boxed(Kind::RawString, address))
+    }
+
+    /// An entry for a value that was loaded.
+    pub(crate) fn from_loaded(key: &[u8], value: LoadedValue<'_>, expire_ms: Option<i64>) -> Self {
+        match value {
+            LoadedValue::Text(bytes) => Self::from_string(key, &bytes, expire_ms),
+            LoadedValue::Made(value) => Self::from_value(key, value, expire_ms),
+        }
     }
 
     /// An entry for any value.

@@ -1,8 +1,9 @@
 //! What a format for data sets and single values is, and what goes in and out of it.
 
+use std::borrow::Cow;
 use std::io::Read;
 
-use crate::value::{EncodingLimits, Value, ValueRef};
+use crate::value::{EncodingLimits, StringRef, Value, ValueRef};
 
 /// One key of a snapshot.
 #[derive(Clone, Copy)]
@@ -22,11 +23,11 @@ pub struct SnapshotEntry<'a> {
 }
 
 /// One key on its way back into the key space.
-pub struct LoadedEntry {
+pub struct LoadedEntry<'a> {
     /// Its database.
     pub database: usize,
     /// The key.
-    pub key: Vec<u8>,
+    pub key: Cow<'a, [u8]>,
     /// When it expires, in milliseconds since 1970.
     pub expire_ms: Option<i64>,
     /// For how long it has not been used, if that was written down.
@@ -34,7 +35,33 @@ pub struct LoadedEntry {
     /// How often it is used, if that was written down.
     pub frequency: Option<u8>,
     /// Its value.
-    pub value: Value,
+    pub value: LoadedValue<'a>,
+}
+
+/// A value on its way back into the key space. Most are short strings: those need not be copied twice.
+pub enum LoadedValue<'a> {
+    /// A string, where it was read.
+    Text(Cow<'a, [u8]>),
+    /// Any value.
+    Made(Value),
+}
+
+impl LoadedValue<'_> {
+    /// The value for reading.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            LoadedValue::Text(bytes) => ValueRef::String(StringRef::Bytes { bytes, raw: false }),
+            LoadedValue::Made(value) => value.as_ref(),
+        }
+    }
+
+    /// The value.
+    pub fn into_value(self) -> Value {
+        match self {
+            LoadedValue::Text(bytes) => Value::String(bytes.into_owned()),
+            LoadedValue::Made(value) => value,
+        }
+    }
 }
 
 /// What a data set consists of, as it is loaded.
@@ -44,7 +71,7 @@ pub struct LoadedEntry {
 )]
 pub enum Loaded<'a> {
     /// A key with its value.
-    Entry(LoadedEntry),
+    Entry(LoadedEntry<'a>),
     /// A key whose collection has no elements: it is not loaded.
     EmptyKey {
         /// Its database.
@@ -52,8 +79,10 @@ pub enum Loaded<'a> {
         /// The key.
         key: &'a [u8],
     },
-    /// How many keys the database that follows has, and how many of them expire; a hint.
+    /// How many keys a database has, of which nothing was given yet, and how many of them expire; a hint.
     Sizes {
+        /// The database.
+        database: usize,
         /// All keys.
         keys: u64,
         /// Those that expire.

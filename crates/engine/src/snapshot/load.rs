@@ -33,6 +33,10 @@ const EMPTY_NAMED_MAX: u64 = 10;
 /// Entries go into a stripe when there are so many for it: then the cache misses of their buckets overlap.
 const GROUP_LEN: usize = 32;
 
+/// The fewest bytes that a key with its value takes in any format. Room is made beforehand for no more keys than a file
+/// can hold, whatever it says that it does.
+const KEY_BYTES_MIN: u64 = 4;
+
 /// An entry that waits for others of its stripe.
 struct Pending {
     entry: Entry,
@@ -54,6 +58,8 @@ struct Loader<'e> {
     over_by_ms: Option<i64>,
     /// Whether a key may come twice; then the last one counts.
     allows_duplicates: bool,
+    /// For how many keys room may still be made beforehand.
+    reservable: AtomicU64,
     keys: AtomicU64,
     expired: AtomicU64,
     empty: AtomicU64,
@@ -61,7 +67,8 @@ struct Loader<'e> {
 }
 
 impl<'e> Loader<'e> {
-    fn new(engine: &'e Engine, allows_duplicates: bool) -> Self {
+    /// For a data set that is `len` bytes long.
+    fn new(engine: &'e Engine, allows_duplicates: bool, len: u64) -> Self {
         let now_ms = engine.now_ms();
         let staging = engine.keyspace.empty_sibling();
         Loader {
@@ -74,6 +81,7 @@ impl<'e> Loader<'e> {
             now_ms,
             over_by_ms: Some(now_ms),
             allows_duplicates,
+            reservable: AtomicU64::new(len / KEY_BYTES_MIN),
             keys: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             empty: AtomicU64::new(0),
@@ -143,12 +151,30 @@ impl<'e> Loader<'e> {
                 }
             }
             Loaded::Function { code } => self.functions.lock().push(code.to_vec()),
-            Loaded::Sizes { .. } => {}
+            Loaded::Sizes { database, keys, .. } => self.reserve(database, keys),
         }
         Ok(())
     }
 
-    fn insert(&self, loaded: LoadedEntry) -> Result<(), String> {
+    /// Makes room for the keys of a database, so that its tables need not grow step by step.
+    fn reserve(&self, database: usize, keys: u64) {
+        if database >= self.engine.databases {
+            return;
+        }
+        let left = self.reservable.load(Ordering::Relaxed);
+        let keys = keys.min(left);
+        self.reservable.store(left - keys, Ordering::Relaxed);
+        let stripes = self.staging.stripe_count();
+        let share = usize::try_from(keys).unwrap_or(0) / stripes;
+        if share > 0 {
+            for index in 0..stripes {
+                self.staging
+                    .with_stripe_at(index, |stripe| stripe.database_mut(database).reserve(share));
+            }
+        }
+    }
+
+    fn insert(&self, loaded: LoadedEntry<'_>) -> Result<(), String> {
         let databases = self.engine.databases;
         if loaded.database >= databases {
             return Err(format!(
@@ -161,7 +187,7 @@ impl<'e> Loader<'e> {
             return Ok(());
         }
         let key = self.staging.key(&loaded.key);
-        let entry = Entry::from_value(key.bytes, loaded.value, loaded.expire_ms);
+        let entry = Entry::from_loaded(key.bytes, loaded.value, loaded.expire_ms);
         entry
             .as_ref()
             .set_access(self.access(loaded.idle_seconds, loaded.frequency));
@@ -187,10 +213,7 @@ impl<'e> Loader<'e> {
             let mut added = 0;
             for it in pending.drain(..) {
                 let database = stripe.database_mut(it.database);
-                let old = database.insert(it.hash, it.entry);
-                // Loaded keys are no news.
-                database.forget_newest();
-                match old {
+                match database.insert_loaded(it.hash, it.entry) {
                     None => added += 1,
                     Some(old) if !self.allows_duplicates => {
                         let key = String::from_utf8_lossy(old.as_ref().key()).into_owned();
@@ -260,9 +283,10 @@ impl<'e> Loader<'e> {
                 if !keeps_old && let Some(taken) = stripe.take_database(number) {
                     worker.discard_database(taken);
                 }
-                let Some(loaded) = self.staging.take_database(index, number) else {
+                let Some(mut loaded) = self.staging.take_database(index, number) else {
                     continue;
                 };
+                loaded.shrink_to_fit();
                 let target = worker.view.stripe_at_mut(index).database_mut(number);
                 if target.len() == 0 && target.epoch().is_none() {
                     *target = loaded;
@@ -295,7 +319,7 @@ pub(crate) fn replace(
     mut bytes: &[u8],
 ) -> Result<(), String> {
     let engine = worker.engine.clone();
-    let loader = Loader::new(&engine, false);
+    let loader = Loader::new(&engine, false, bytes.len() as u64);
     loader
         .load(codec, &worker.limits, &mut bytes)
         .map_err(|error| error.to_string())?;
@@ -324,7 +348,7 @@ pub(crate) fn load_file(
     let Some(mut source) = engine.host.open_snapshot_file(&engine.config)? else {
         return Ok(None);
     };
-    let loader = Loader::new(&engine, options.allows_duplicates);
+    let loader = Loader::new(&engine, options.allows_duplicates, source.len);
     loader
         .load(&*format, &worker.limits, &mut *source.bytes)
         .map_err(|error| error.to_string())?;
@@ -339,14 +363,18 @@ pub(crate) struct LoadedBase {
 }
 
 impl Worker {
-    /// Loads the base of a log in the place of what is there. The worker holds no locks.
+    /// Loads the base of a log, in a file of `len` bytes, in the place of what is there. The worker holds no locks.
     ///
     /// # Errors
     /// Why it cannot be read; then what was there still is.
-    pub(crate) fn load_base(&mut self, source: &mut dyn Read) -> Result<LoadedBase, String> {
+    pub(crate) fn load_base(
+        &mut self,
+        source: &mut dyn Read,
+        len: u64,
+    ) -> Result<LoadedBase, String> {
         let engine = self.engine.clone();
         let codec = engine.snapshot_codec.clone().ok_or("there is no format")?;
-        let mut loader = Loader::new(&engine, false);
+        let mut loader = Loader::new(&engine, false, len);
         // What was over only later may have been kept by a command that follows; if not, one deletes it, or
         // it is deleted once everything is loaded.
         loader.over_by_ms = None;
@@ -396,7 +424,7 @@ impl Worker {
             return Ok(None);
         };
         engine.persistence.begin_loading(started_ms, source.len);
-        let loader = Loader::new(&engine, false);
+        let loader = Loader::new(&engine, false, source.len);
         if let Err(error) = loader.load(&*format, &self.limits, &mut *source.bytes) {
             let reason = error.to_string();
             engine.host.log(LogLevel::Warning, &reason);

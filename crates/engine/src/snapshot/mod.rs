@@ -12,8 +12,8 @@ mod pass;
 mod save;
 
 pub use codec::{
-    LoadOptions, Loaded, LoadedEntry, RestoreError, SaveOptions, SnapshotCodec, SnapshotEncoder,
-    SnapshotEntry, SnapshotError, SnapshotFormat, TakeLoaded,
+    LoadOptions, Loaded, LoadedEntry, LoadedValue, RestoreError, SaveOptions, SnapshotCodec,
+    SnapshotEncoder, SnapshotEntry, SnapshotError, SnapshotFormat, TakeLoaded,
 };
 pub use commands::Commands;
 pub use load::LoadReport;

@@ -208,6 +208,26 @@ impl<E: Element> Table<E> {
         self.element_count += 1;
     }
 
+    /// Makes an empty table so wide that it need not split while it gets so many elements.
+    pub fn reserve(&mut self, elements: usize) {
+        if self.element_count == 0 {
+            let wanted = elements.div_ceil(GROW_LOAD);
+            while self.bucket_count < wanted {
+                self.add_bucket();
+            }
+        }
+    }
+
+    /// Gives buckets back that were reserved in vain.
+    pub fn shrink_to_fit(&mut self) {
+        if self.element_count == 0 {
+            return self.free_buckets();
+        }
+        while self.bucket_count > 1 && self.element_count < self.bucket_count * SHRINK_LOAD {
+            self.merge();
+        }
+    }
+
     /// Removes the element with this key.
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<E> {
         self.find_slot(hash, key).map(SlotMut::remove)

@@ -57,6 +57,40 @@ fn remove(table: &mut Table<Key>, key: &[u8]) -> bool {
 const COUNT: u32 = if cfg!(miri) { 300 } else { 20_000 };
 
 #[test]
+fn room_that_is_reserved_is_used_or_given_back() {
+    let count = COUNT as usize;
+    let mut table = Table::<Key>::new(7);
+    table.reserve(count);
+    let buckets = table.bucket_count();
+    assert!(table.is_empty() && table.scan(0, &mut |_| ()) < u64::MAX);
+    assert!(table.random(&mut Random::new(1)).is_none());
+    for n in 0..COUNT {
+        insert(&mut table, &number(n));
+    }
+    assert_eq!(table.bucket_count(), buckets, "it need not have grown");
+    // Only an empty table is made wider.
+    table.reserve(10 * count);
+    assert_eq!(table.bucket_count(), buckets);
+    for n in 0..COUNT {
+        let key = number(n);
+        assert_eq!(table.find(table.hash_of(&key), &key).map(key_of), Some(key));
+    }
+    let mut sparse = Table::<Key>::new(7);
+    sparse.reserve(count);
+    for n in 0..10 {
+        insert(&mut sparse, &number(n));
+    }
+    sparse.shrink_to_fit();
+    assert!(sparse.bucket_count() <= 4);
+    let kept: HashSet<_> = sparse.iter().map(key_of).collect();
+    assert_eq!(kept, (0..10).map(number).collect());
+    let mut empty = Table::<Key>::new(7);
+    empty.reserve(count);
+    empty.shrink_to_fit();
+    assert_eq!((empty.bucket_count(), empty.memory_usage()), (0, 0));
+}
+
+#[test]
 fn grows_and_shrinks_without_losing_anything() {
     let mut table = Table::<Key>::new(7);
     for n in 0..COUNT {

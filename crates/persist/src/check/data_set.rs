@@ -46,7 +46,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn add(&mut self, entry: LoadedEntry) -> Result<(), String> {
+    fn add(&mut self, entry: LoadedEntry<'_>) -> Result<(), String> {
         let it = (entry.database, &entry.key);
         let hashes = (self.states.0.hash_one(it), self.states.1.hash_one(it));
         if !self.seen.insert(hashes) {
@@ -58,7 +58,7 @@ impl Progress {
         }
         *self.report.keys.entry(entry.database).or_default() += 1;
         self.report.volatile += u64::from(entry.expire_ms.is_some());
-        self.report.last_key = Some(entry.key);
+        self.report.last_key = Some(entry.key.into_owned());
         Ok(())
     }
 }

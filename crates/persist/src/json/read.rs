@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::{self, BufReader, Read};
 
-use oxidis_engine::snapshot::{LoadOptions, Loaded, LoadedEntry, TakeLoaded};
+use oxidis_engine::snapshot::{LoadOptions, Loaded, LoadedEntry, LoadedValue, TakeLoaded};
 use oxidis_engine::value::Value;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -311,8 +311,8 @@ impl Records<'_> {
                     self.take,
                     Loaded::Entry(LoadedEntry {
                         database,
-                        key,
-                        value,
+                        key: key.into(),
+                        value: LoadedValue::Made(value),
                         expire_ms: parts.expire_ms,
                         idle_seconds: parts.idle_seconds,
                         frequency: parts.frequency,

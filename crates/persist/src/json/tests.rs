@@ -3,18 +3,18 @@
 use std::sync::Mutex;
 
 use oxidis_engine::snapshot::{
-    LoadOptions, Loaded, LoadedEntry, SaveOptions, SnapshotEncoder, SnapshotEntry, SnapshotFormat,
+    LoadOptions, Loaded, SaveOptions, SnapshotEncoder, SnapshotEntry, SnapshotFormat,
 };
 use oxidis_engine::value::{EncodingLimits, SortedSet, Stream, Value, ValueRef};
 use proptest::prelude::*;
 
 use super::Json;
-use crate::rdb::tests::{contents, value, word};
+use crate::rdb::tests::{Held as HeldEntry, contents, value, word};
 
 /// What a file holds.
 #[derive(Default)]
 struct Held {
-    entries: Vec<LoadedEntry>,
+    entries: Vec<HeldEntry>,
     functions: Vec<Vec<u8>>,
     empty: Vec<Vec<u8>>,
 }
@@ -33,7 +33,7 @@ fn load_with(mut bytes: &[u8], limits: &EncodingLimits) -> Result<Held, String> 
     let loaded = Json.load(&mut bytes, &options, &|loaded| {
         let mut held = held.lock().expect("no thread panics");
         match loaded {
-            Loaded::Entry(entry) => held.entries.push(entry),
+            Loaded::Entry(entry) => held.entries.push(entry.into()),
             Loaded::Function { code } => held.functions.push(code.to_vec()),
             Loaded::EmptyKey { key, .. } => held.empty.push(key.to_vec()),
             _ => {}

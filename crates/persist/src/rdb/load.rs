@@ -9,7 +9,7 @@ use std::io::Read;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use oxidis_engine::snapshot::{LoadOptions, Loaded, LoadedEntry, TakeLoaded};
+use oxidis_engine::snapshot::{LoadOptions, Loaded, LoadedEntry, LoadedValue, TakeLoaded};
 
 use super::RdbError;
 use super::codes::*;
@@ -110,7 +110,11 @@ fn read_all(
             }
             Record::Prefix(part) => prefix.add(part),
             Record::Select(index) => database = index,
-            Record::Sizes { keys, volatile } => give(Loaded::Sizes { keys, volatile })?,
+            Record::Sizes { keys, volatile } => give(Loaded::Sizes {
+                database,
+                keys,
+                volatile,
+            })?,
             Record::Fact => {
                 reader.byte()?;
                 let (name, value) = (reader.text()?, reader.text()?);
@@ -198,8 +202,12 @@ impl Decoder<'_> {
         } = entry;
         let mut reader = Reader::new(bytes, offset);
         let code = reader.byte()?;
-        let key = reader.text()?.into_vec();
-        let loaded = match decode::value(&mut reader, code, self.options.limits) {
+        let key = reader.text()?.into_cow();
+        let value = match code {
+            TYPE_STRING => reader.text().map(|text| LoadedValue::Text(text.into_cow())),
+            _ => decode::value(&mut reader, code, self.options.limits).map(LoadedValue::Made),
+        };
+        let loaded = match value {
             Ok(value) => Loaded::Entry(LoadedEntry {
                 database,
                 key,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here trusts a length: what is allocated is never more than what has been read justifies.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 
 use oxidis_engine::text::IntegerText;
@@ -39,7 +40,14 @@ impl AsRef<[u8]> for Text<'_> {
     }
 }
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    pub(super) fn into_cow(self) -> Cow<'a, [u8]> {
+        match self {
+            Text::Borrowed(bytes) => Cow::Borrowed(bytes),
+            other => Cow::Owned(other.into_vec()),
+        }
+    }
+
     pub(super) fn into_vec(self) -> Vec<u8> {
         match self {
             Text::Owned(bytes) => bytes,

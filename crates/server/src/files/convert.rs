@@ -245,7 +245,7 @@ impl Output {
         }
     }
 
-    fn write(&mut self, entry: &LoadedEntry) {
+    fn write(&mut self, entry: &LoadedEntry<'_>) {
         if self.selected.replace(entry.database) != Some(entry.database) {
             self.encoder.select(entry.database, None, &mut self.buffer);
         }
