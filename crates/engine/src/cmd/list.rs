@@ -340,14 +340,11 @@ fn take(list: &mut List, end: End, count: usize, limits: &EncodingLimits, out: &
     let write = |item| write_item(out, item);
     match end {
         End::Front => {
-            list.as_ref().iter().take(count).for_each(write);
+            list.as_ref().range(0..count).for_each(write);
             list.remove(0..count, limits);
         }
         End::Back if len > 0 => {
-            list.as_ref()
-                .iter_back_from(len - 1)
-                .take(count)
-                .for_each(write);
+            list.as_ref().range_back(len - count..len).for_each(write);
             list.remove(len - count..len, limits);
         }
         End::Back => {}
@@ -427,9 +424,7 @@ fn lrange(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     };
     let range = list.resolve_range(start, stop);
     out.array(range.len());
-    list.iter_from(range.start)
-        .take(range.len())
-        .for_each(|item| write_item(out, item));
+    list.range(range).for_each(|item| write_item(out, item));
     Ok(())
 }
 

@@ -265,14 +265,12 @@ fn elements_in_order(
                 return Ok(Vec::new());
             };
             let window = options.window(list.len());
-            let items = if window.is_empty() {
-                list.iter_from(list.len())
-            } else if options.is_descending {
-                list.iter_back_from(list.len() - 1 - window.start)
+            let items = if options.is_descending {
+                list.range_back(list.len() - window.end..list.len() - window.start)
             } else {
-                list.iter_from(window.start)
+                list.range(window)
             };
-            Ok(items.take(window.len()).map(|item| item.to_vec()).collect())
+            Ok(items.map(|item| item.to_vec()).collect())
         }
         Some(ValueType::SortedSet) => {
             let Some(set) = cx.sorted_set(key)? else {

@@ -395,22 +395,23 @@ impl<'a> ListRef<'a> {
 
     /// All elements.
     pub fn iter(self) -> Iter<'a> {
-        self.iter_from(0)
+        self.range(0..self.len())
     }
 
-    /// The elements from `index` on.
-    pub fn iter_from(self, index: usize) -> Iter<'a> {
+    /// Elements `range`, as far as there are such elements.
+    #[inline]
+    pub fn range(self, range: Range<usize>) -> Iter<'a> {
         match self {
-            Self::Packed(bytes) => Iter::over_run(packed::run(bytes), index, false),
-            Self::Quicklist(list) => Iter::over_nodes(list, index, false),
+            Self::Packed(bytes) => Iter::over_run(packed::run(bytes), range, false),
+            Self::Quicklist(list) => Iter::over_nodes(list, range, false),
         }
     }
 
-    /// The elements from `index` backwards to the first. There are none if there is no element `index`.
-    pub fn iter_back_from(self, index: usize) -> Iter<'a> {
+    /// Elements `range`, as far as there are such elements, the last one first.
+    pub fn range_back(self, range: Range<usize>) -> Iter<'a> {
         match self {
-            Self::Packed(bytes) => Iter::over_run(packed::run(bytes), index, true),
-            Self::Quicklist(list) => Iter::over_nodes(list, index, true),
+            Self::Packed(bytes) => Iter::over_run(packed::run(bytes), range, true),
+            Self::Quicklist(list) => Iter::over_nodes(list, range, true),
         }
     }
 
@@ -434,12 +435,12 @@ impl<'a> ListRef<'a> {
         let element = Element::new(value);
         let len = self.len();
         let items = if rank < 0 {
-            self.iter_back_from(len.wrapping_sub(1))
+            self.range_back(len.saturating_sub(max_len)..len)
         } else {
-            self.iter()
+            self.range(0..max_len)
         };
         let mut to_skip = rank.unsigned_abs().saturating_sub(1);
-        for (step, item) in items.take(max_len).enumerate() {
+        for (step, item) in items.enumerate() {
             if !element.is(&item) {
                 continue;
             }

@@ -1,6 +1,7 @@
 //! The list against a naive model, with limits so small that short lists have many nodes.
 
 use super::element::Element;
+use super::iter::Iter;
 use super::limit::BlockLimit;
 use super::quicklist::Quicklist;
 use super::run::Run;
@@ -178,21 +179,31 @@ fn check(list: ListRef<'_>, model: &Model) {
 }
 
 fn check_reading(list: ListRef<'_>, model: &Model, at: Index, sought: &[u8], rank: i64) {
-    let last = model.len().wrapping_sub(1);
-    let backward: Vec<_> = list.iter_back_from(last).map(|it| it.to_vec()).collect();
+    let backward = list.range_back(0..model.len());
+    let backward: Vec<_> = backward.map(|it| it.to_vec()).collect();
     assert!(backward.iter().eq(model.iter().rev()));
     for index in 0..model.len() + 2 {
         let found = list.get(index).map(|item| item.to_vec());
         assert_eq!(found.as_ref(), model.get(index));
     }
     let at = at.index(model.len() + 1);
-    let after: Vec<_> = list.iter_from(at).map(|item| item.to_vec()).collect();
-    assert!(after.iter().eq(model.iter().skip(at)));
-    assert_eq!(list.iter_from(at).len(), model.len() - at);
-    if at < model.len() {
-        let before: Vec<_> = list.iter_back_from(at).map(|it| it.to_vec()).collect();
-        assert!(before.iter().eq(model.iter().take(at + 1).rev()));
+    let texts = |items: Iter<'_>| -> Vec<_> { items.map(|item| item.to_vec()).collect() };
+    let after = list.range(at..usize::MAX);
+    assert_eq!(after.len(), model.len() - at);
+    assert!(texts(after).iter().eq(model.iter().skip(at)));
+    let before = list.range_back(0..at);
+    assert!(texts(before.clone()).iter().eq(model.iter().take(at).rev()));
+    // Step by step is another way than all at once.
+    let mut by_steps = Vec::new();
+    for item in before {
+        by_steps.push(item.to_vec());
     }
+    assert!(by_steps.iter().eq(model.iter().take(at).rev()));
+    let middle = at / 2..at;
+    let forward = texts(list.range(middle.clone()));
+    assert!(forward.iter().eq(model.range(middle.clone())));
+    let backward = texts(list.range_back(middle.clone()));
+    assert!(backward.iter().eq(model.range(middle).rev()));
     assert_eq!(
         list.find(sought),
         model.iter().position(|value| value == sought)
