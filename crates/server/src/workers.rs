@@ -189,6 +189,18 @@ mod tests {
         Client::connect(server.addresses()[0]).expect("a connection")
     }
 
+    /// Waits for what is bound to happen.
+    ///
+    /// # Panics
+    /// If it takes so long that it will not happen any more.
+    fn wait_until(what: &str, mut has_happened: impl FnMut() -> bool) {
+        let limit = Instant::now() + Duration::from_secs(60);
+        while !has_happened() {
+            assert!(Instant::now() < limit, "it takes too long until {what}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Moves the connections about until told to stop.
     fn shuffle(workers: &Workers, is_over: &AtomicBool) {
         for active in [1, 3, 2, 4].into_iter().cycle() {
@@ -267,19 +279,17 @@ mod tests {
             };
             String::from_utf8_lossy(&page).contains("blocked_clients:8")
         };
-        while !blocked(&mut pusher) {
-            thread::sleep(Duration::from_millis(1));
-        }
+        wait_until("eight clients block", || blocked(&mut pusher));
         let workers = server.workers();
         workers.activate(1);
         let is_there = || {
             let count = |it: &Member| it.connection_count.load(Ordering::Relaxed);
             count(&workers.members[0]) == 9
         };
-        while !is_there() {
-            thread::sleep(Duration::from_millis(1));
+        wait_until("all connections are with the first worker", || {
             workers.activate(1);
-        }
+            is_there()
+        });
         for (index, client) in waiting.iter_mut().enumerate() {
             pusher.run(&format!("RPUSH queue:{index} value"));
             let expected = [format!("queue:{index}").into_bytes(), b"value".to_vec()];

@@ -147,20 +147,20 @@ pub(super) fn raise(
         return Ok(Raised::DoesNotFit);
     }
     string.splice(at..at + old_len, parts);
-    join(string, previous.unwrap_or(start))?;
+    join(string, previous.unwrap_or(start));
     Ok(Raised::Changed)
 }
 
-/// Joins neighbours of the same value near `at`, where they fit in one run.
-fn join(string: &mut Vec<u8>, mut at: usize) -> Result<(), Invalid> {
+/// Joins neighbours of the same value near `at`, where they fit in one run. A run that is cut off ends the string for
+/// this: as in Redis, what lies behind the register that was raised is not judged here.
+fn join(string: &mut Vec<u8>, mut at: usize) {
     for _ in 0..JOIN_LOOK_MAX {
-        let Some(run) = first_run(&string[at..])? else {
-            return Ok(());
+        let Ok(Some(run)) = first_run(&string[at..]) else {
+            return;
         };
         let next_at = at + run.encoded_len();
-        let next = first_run(&string[next_at..])?;
-        match next {
-            Some(next)
+        match first_run(&string[next_at..]) {
+            Ok(Some(next))
                 if run.value > 0
                     && next.value == run.value
                     && run.len + next.len <= VALUE_RUN_MAX =>
@@ -173,5 +173,4 @@ fn join(string: &mut Vec<u8>, mut at: usize) -> Result<(), Invalid> {
             _ => at = next_at,
         }
     }
-    Ok(())
 }
