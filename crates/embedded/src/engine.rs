@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use oxidis_engine::config::Config;
-use oxidis_engine::{Engine, EngineOptions, NoHost, Worker};
+use oxidis_engine::{Clock, Engine, EngineOptions, NoHost, Worker};
 
 use crate::clock::SystemClock;
 
@@ -25,11 +25,23 @@ impl EmbeddedEngine {
     /// # Errors
     /// The system gives no thread.
     pub fn open(config: Arc<Config>, seed: u64) -> std::io::Result<Self> {
+        Self::open_with_clock(config, Arc::new(SystemClock), seed)
+    }
+
+    /// Opens an engine with a configuration and a clock.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn open_with_clock(
+        config: Arc<Config>,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> std::io::Result<Self> {
         let engine = Engine::new(EngineOptions {
             snapshot_codec: Some(Arc::new(oxidis_persist::Rdb)),
             interpreter: Some(Arc::new(oxidis_script::Lua::new(config.clone(), seed))),
             config,
-            clock: Arc::new(SystemClock),
+            clock,
             host: Arc::new(NoHost),
             seed,
             workers: 1,

@@ -4,7 +4,7 @@
 //!
 //! * [`EmbeddedEngine`]: an engine, and the thread that does for it what is to be done regularly.
 //! * [`Connection`]: requests as arguments, replies as values; it sleeps while it is blocked.
-//! * [`SystemClock`]: the time of day.
+//! * [`SystemClock`]: the time of day; [`VirtualClock`]: one that can be stopped.
 //!
 //! What a program that embeds Oxidis uses is the crate `oxidis`, which stands on this one.
 
@@ -12,6 +12,6 @@ mod clock;
 mod connection;
 mod engine;
 
-pub use clock::SystemClock;
+pub use clock::{SystemClock, VirtualClock};
 pub use connection::{Breaker, Connection, ConnectionError};
 pub use engine::EmbeddedEngine;

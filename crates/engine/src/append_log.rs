@@ -27,9 +27,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::clock::Clock;
 use crate::command::{Args, CommandError};
 use crate::config::{AppendFsync, Config, LogLevel};
-use crate::engine::{Clock, Engine};
+use crate::engine::Engine;
 use crate::persistence::line_of_loading;
 use crate::propagation::PropagationListener;
 use crate::session::Session;

@@ -120,6 +120,11 @@ impl Blocked {
         true
     }
 
+    /// Whether nobody has ended the wait yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        *self.state.lock() == BlockedState::Waiting
+    }
+
     /// Ends the wait without a reply: the session is closing.
     pub(crate) fn cancel(&self) {
         *self.state.lock() = BlockedState::GivenUp;

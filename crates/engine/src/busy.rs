@@ -29,7 +29,8 @@ impl Engine {
     #[cold]
     fn is_too_long_since(&self, since_ms: i64) -> bool {
         let threshold_ms = self.config.busy_reply_threshold_ms();
-        threshold_ms > 0 && self.now_ms() - since_ms >= threshold_ms as i64
+        let now_ms = self.clock.stopwatch_us() / 1000;
+        threshold_ms > 0 && now_ms - since_ms >= threshold_ms as i64
     }
 
     /// What a command gets that may not run now.

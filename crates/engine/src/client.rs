@@ -145,6 +145,8 @@ impl Client {
         self.held_back_until_ms = until_ms;
         let is_held_back = &self.shared.is_held_back;
         is_held_back.store(until_ms.is_some(), Ordering::Relaxed);
+        let deadline = &self.shared.held_back_until_ms;
+        deadline.store(until_ms.unwrap_or(i64::MAX), Ordering::Release);
     }
 
     /// Says whether its MIGRATE is being carried out.
@@ -268,6 +270,8 @@ pub struct ClientShared {
     pub(crate) tracking: ClientTracking,
     /// Whether a pause holds a command back.
     pub(crate) is_held_back: AtomicBool,
+    /// When a command that is held back may run; `i64::MAX` if none is, or nobody knows.
+    pub(crate) held_back_until_ms: AtomicI64,
     /// Whether the session has ended.
     pub(crate) has_ended: AtomicBool,
     /// The command on which the session is blocked.
@@ -323,6 +327,7 @@ impl ClientShared {
             is_monitor: AtomicBool::new(false),
             tracking: ClientTracking::default(),
             is_held_back: AtomicBool::new(false),
+            held_back_until_ms: AtomicI64::new(i64::MAX),
             has_ended: AtomicBool::new(false),
             blocked: Mutex::new(None),
             input_bytes: AtomicU64::new(0),

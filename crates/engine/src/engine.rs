@@ -9,11 +9,14 @@ use crate::acl::Acl;
 use crate::append_log::{AppendFiles, AppendLog};
 use crate::client::Clients;
 use crate::client_limits::ClientLimits;
+use crate::clock::Clock;
 use crate::command::CommandNames;
 use crate::command_log::CommandLogs;
 use crate::config::{Config, LogLevel, RewriteScope};
 use crate::eviction::EvictionTimes;
 use crate::expire::ExpiredShare;
+use crate::faults::{ActiveFault, Fault, Faults};
+use crate::gate::Gate;
 use crate::keyspace::{Keyspace, Meters};
 use crate::latency::LatencyMonitor;
 use crate::lazy_free::{Garbage, LazyFree};
@@ -25,18 +28,13 @@ use crate::propagation::Propagation;
 use crate::pubsub::PubSub;
 use crate::random::Random;
 use crate::rates::Rates;
+use crate::record::{Record, RecordedCommand};
 use crate::scripting::{Interpreter, Scripting};
 use crate::snapshot::{
     BackgroundWork, SnapshotCodec, SnapshotFile, SnapshotFormat, SnapshotSource,
 };
 use crate::stats::Stats;
 use crate::tracking::Tracking;
-
-/// Where the engine gets the time from.
-pub trait Clock: Send + Sync {
-    /// Microseconds since 1970.
-    fn now_us(&self) -> i64;
-}
 
 /// What the process around the engine knows and does.
 pub trait Host: Send + Sync {
@@ -290,7 +288,10 @@ pub struct Engine {
     pub(crate) expired_share: ExpiredShare,
     /// DEBUG PAUSE-CRON.
     pub(crate) is_cron_paused: AtomicBool,
+    pub(crate) gate: Gate,
     pub(crate) pause: Pause,
+    pub(crate) faults: Faults,
+    pub(crate) record: Record,
     pub(crate) persistence: Persistence,
     pub(crate) append_log: Arc<AppendLog>,
     pub(crate) monitors: Monitors,
@@ -305,6 +306,8 @@ pub struct Engine {
     pub(crate) names: CommandNames,
     /// Heap bytes in use before there was any data.
     pub(crate) startup_memory_bytes: u64,
+    /// Held by who moves the clock.
+    pub(crate) moving: Mutex<()>,
     random: Mutex<Random>,
 }
 
@@ -369,7 +372,10 @@ impl Engine {
             is_active_expire_off: AtomicBool::new(false),
             expired_share: ExpiredShare::default(),
             is_cron_paused: AtomicBool::new(false),
+            gate: Gate::default(),
             pause: Pause::default(),
+            faults: Faults::default(),
+            record: Record::default(),
             monitors: Monitors::default(),
             command_logs: CommandLogs::default(),
             latency: LatencyMonitor::default(),
@@ -381,6 +387,7 @@ impl Engine {
             eviction_times: EvictionTimes::default(),
             names,
             startup_memory_bytes,
+            moving: Mutex::default(),
             random: Mutex::new(random),
         })
     }
@@ -398,6 +405,11 @@ impl Engine {
     /// Milliseconds since 1970 on the engine's clock.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_us() / 1000
+    }
+
+    /// Whether the clock stands still until it is moved: then nobody is to wait for it in real time.
+    pub fn is_clock_manual(&self) -> bool {
+        self.clock.is_manual()
     }
 
     /// Heap bytes in use: the host's word, or what the data are estimated to take.
@@ -451,6 +463,41 @@ impl Engine {
         let denials = self.acl.denials.iter();
         denials.for_each(|count| count.store(0, Ordering::Relaxed));
         self.clients.memory.reset();
+    }
+
+    /// Has requests meet a fault from now on; answers its number.
+    pub fn add_fault(&self, fault: Fault) -> u64 {
+        self.faults.add(&self.gate, fault)
+    }
+
+    /// Ends a fault; answers what came of it, if there is one with this number.
+    pub fn remove_fault(&self, id: u64) -> Option<ActiveFault> {
+        self.faults.remove(&self.gate, id)
+    }
+
+    /// Ends every fault; answers how many there were.
+    pub fn clear_faults(&self) -> usize {
+        self.faults.clear(&self.gate)
+    }
+
+    /// The faults that there are, oldest first.
+    pub fn faults(&self) -> Vec<ActiveFault> {
+        self.faults.all()
+    }
+
+    /// Keeps what clients send from now on, the last `count_max` of it; with 0 nothing more is kept.
+    pub fn record_commands(&self, count_max: usize) {
+        self.record.start(&self.gate, count_max);
+    }
+
+    /// What clients have sent, as far as it is kept, oldest first.
+    pub fn recorded_commands(&self) -> Vec<RecordedCommand> {
+        self.record.all()
+    }
+
+    /// Forgets what clients have sent.
+    pub fn forget_recorded_commands(&self) {
+        self.record.clear();
     }
 
     /// A generator for a new worker.

@@ -120,9 +120,11 @@ impl Worker {
     /// Does one slice of what is to be done regularly (`hz` times a second); answers whether there
     /// is more to do at once.
     pub fn run_cron(&mut self) -> bool {
+        std::mem::swap(&mut self.random, &mut self.cron_random);
         let has_more = self.run_cron_slice();
         serve_left(self);
         self.broadcast_changes();
+        std::mem::swap(&mut self.random, &mut self.cron_random);
         has_more
     }
 
@@ -269,7 +271,7 @@ impl Worker {
     }
 
     /// Propagates what was deleted, and lets go of the lock.
-    fn end_deletions(&mut self) {
+    pub(crate) fn end_deletions(&mut self) {
         self.propagate_apart();
         self.view.unlock();
     }

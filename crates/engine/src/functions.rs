@@ -357,14 +357,14 @@ pub(crate) enum Restore {
 /// Runs the code of libraries for an engine.
 pub(crate) struct Loading<'e> {
     engine: &'e Engine,
-    /// When the code must have ended, in microseconds since 1970.
+    /// When the code must have ended, in microseconds on the stopwatch.
     until_us: Option<i64>,
 }
 
 impl<'e> Loading<'e> {
     /// For a client, who may have sent anything.
     pub(crate) fn limited(engine: &'e Engine) -> Self {
-        let until_us = engine.clock.now_us() + LOAD_TIME_MAX_MS * 1000;
+        let until_us = engine.clock.stopwatch_us() + LOAD_TIME_MAX_MS * 1000;
         Loading {
             engine,
             until_us: Some(until_us),
@@ -386,7 +386,7 @@ impl LoadHost for Loading<'_> {
     }
 
     fn interrupt(&mut self) -> Interruption {
-        let now_us = self.engine.clock.now_us();
+        let now_us = self.engine.clock.stopwatch_us();
         match self.until_us {
             Some(until_us) if now_us > until_us => Interruption::Stop,
             _ => Interruption::Continue,

@@ -19,6 +19,8 @@ pub enum Message {
     Concluded(Vec<u8>),
     /// A command that was held back may run.
     Resume,
+    /// Nothing, but the owner is to look whether the session waits, and for how long.
+    Look,
     /// The session is to be closed.
     Close,
 }
@@ -44,7 +46,11 @@ impl Mailbox {
     pub fn post(&self, message: Message) -> usize {
         let bytes = match &message {
             Message::Push(bytes) => bytes.len(),
-            Message::Unblock(_) | Message::Concluded(_) | Message::Resume | Message::Close => 0,
+            Message::Unblock(_)
+            | Message::Concluded(_)
+            | Message::Resume
+            | Message::Look
+            | Message::Close => 0,
         };
         let mut state = self.state.lock();
         state.messages.push_back(message);

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use parking_lot::Mutex;
 
 use crate::client::{Client, ClientShared};
+use crate::gate::{Gate, Watch};
 use crate::mailbox::Message;
 
 /// The pause of an engine.
@@ -41,7 +42,7 @@ impl Pause {
     }
 
     /// Starts a pause. One that is already going on is never made shorter or laxer.
-    pub(crate) fn start(&self, now_ms: i64, until_ms: i64, writes_only: bool) {
+    pub(crate) fn start(&self, gate: &Gate, now_ms: i64, until_ms: i64, writes_only: bool) {
         let _waiting = self.waiting.lock();
         let was_on = self.holds_writes(now_ms);
         let was_writes_only = self.writes_only.load(Ordering::Relaxed);
@@ -50,11 +51,13 @@ impl Pause {
             Ordering::Relaxed,
         );
         self.until_ms.fetch_max(until_ms, Ordering::Relaxed);
+        gate.shut(Watch::Pause);
     }
 
     /// Ends the pause and lets everyone go on.
-    pub(crate) fn end(&self) {
+    pub(crate) fn end(&self, gate: &Gate) {
         let mut waiting = self.waiting.lock();
+        gate.open(Watch::Pause);
         self.until_ms.store(0, Ordering::Relaxed);
         for client in waiting.drain(..) {
             client.post(Message::Resume);
@@ -64,10 +67,16 @@ impl Pause {
     /// Holds a command back, of which it is said whether it may write, if it must be: answers until
     /// when, in milliseconds since 1970, and remembers the session.
     #[cold]
-    pub(crate) fn hold_back(&self, client: &Client, writes: bool, now_ms: i64) -> Option<i64> {
+    pub(crate) fn hold_back(
+        &self,
+        gate: &Gate,
+        client: &Client,
+        writes: bool,
+        now_ms: i64,
+    ) -> Option<i64> {
         let until_ms = self.until_ms.load(Ordering::Relaxed);
         if until_ms <= now_ms {
-            self.end();
+            self.end(gate);
             return None;
         }
         if self.writes_only.load(Ordering::Relaxed) && !writes {

@@ -327,6 +327,22 @@ impl Scripting {
         self.cache.lock().evaluated.retain(|it| it != digest);
     }
 
+    /// Every script, and whether only EVAL brought it.
+    pub(crate) fn all(&self) -> Vec<(Arc<Script>, bool)> {
+        let cache = self.cache.lock();
+        let evaluated = cache.evaluated.iter();
+        // In the order in which they would have to go.
+        let evaluated = evaluated.filter_map(|it| Some((cache.scripts.get(it)?.clone(), true)));
+        let mut loaded: Vec<_> = cache
+            .scripts
+            .values()
+            .filter(|it| !cache.evaluated.contains(&it.digest))
+            .map(|it| (it.clone(), false))
+            .collect();
+        loaded.sort_by(|(one, _), (other, _)| one.digest.cmp(&other.digest));
+        evaluated.chain(loaded).collect()
+    }
+
     /// Forgets every script.
     pub(crate) fn flush(&self) {
         *self.cache.lock() = Cache::default();
@@ -398,7 +414,7 @@ impl RunningScript {
         }
     }
 
-    /// When the script that runs started, in milliseconds since 1970.
+    /// When the script that runs started, in milliseconds on the stopwatch.
     #[inline]
     pub(crate) fn since_ms(&self) -> Option<i64> {
         match self.since_ms.load(Ordering::Relaxed) {

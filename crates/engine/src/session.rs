@@ -17,6 +17,7 @@ use crate::command::dispatch::{self, Prepared};
 use crate::command::{Args, CommandError, Registered};
 use crate::command_log::{Measured, request_bytes};
 use crate::engine::Engine;
+use crate::faults::FaultEffect;
 use crate::keyspace::{Key, PrefetchStep};
 use crate::latency::Event;
 use crate::mailbox::Message;
@@ -38,6 +39,17 @@ const OUTPUT_SOFT_MAX_BYTES: usize = 1 << 20;
 pub struct Session {
     client: Client,
     parser: RequestParser,
+    /// Whether the next request has met its fault already.
+    is_excused: bool,
+    /// What is to become of the reply to the request that runs, or waits.
+    breakage: Option<Breakage>,
+}
+
+/// How a fault takes a reply away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Breakage {
+    Half,
+    Whole,
 }
 
 /// What [`Session::process`] did.
@@ -114,6 +126,8 @@ impl Session {
         Session {
             client,
             parser: RequestParser::new(),
+            is_excused: false,
+            breakage: None,
         }
     }
 
@@ -375,20 +389,22 @@ impl Session {
         }
         let last = requests.len();
         let mut consumed = 0;
-        for (index, request) in requests.drain(..).enumerate() {
+        for (index, mut request) in requests.drain(..).enumerate() {
             let buffer = match &unescaped {
                 Some(buffer) if index + 1 == last => &buffer[..],
                 _ => &input[request.base..],
             };
             let request_spans = &spans[request.first_span..request.first_span + request.span_count];
             let args = Args::spans(buffer, request_spans);
-            if worker.engine.pause.is_on() {
-                let until_ms =
-                    dispatch::hold_back(worker, &mut self.client, args, &request.prepared);
-                self.client.set_held_back(until_ms);
-            }
-            if self.client.held_back_until_ms.is_none() {
+            if worker.engine.gate.is_shut() && !self.pass_gate(worker, args, &mut request.prepared)
+            {
+                consumed = request.end;
+            } else if self.client.held_back_until_ms.is_none() {
+                let reply_start = output.len();
                 self.execute(worker, args, request.prepared, output);
+                if self.breakage.is_some() && !self.is_blocked() {
+                    self.break_reply(reply_start, output);
+                }
                 self.limit_output(&worker.engine, output_start, output);
                 // One that came upon a key on its way to another server is executed anew.
                 if self.client.held_back_until_ms.is_none() {
@@ -413,6 +429,64 @@ impl Session {
             consumed = at;
         }
         Progress { consumed, needs }
+    }
+
+    /// Looks at a request before it runs, where somebody wants that; answers whether it may go on: to be executed,
+    /// or to be held back.
+    #[cold]
+    fn pass_gate(
+        &mut self,
+        worker: &mut Worker,
+        args: Args<'_>,
+        prepared: &mut Result<Prepared, CommandError>,
+    ) -> bool {
+        let until_ms = dispatch::hold_back(worker, &mut self.client, args, prepared);
+        self.client.set_held_back(until_ms);
+        if until_ms.is_some() {
+            return true;
+        }
+        let registered = prepared.as_ref().ok().map(|it| it.registered);
+        if registered.is_some_and(|it| it.full_name.starts_with("oxidis")) {
+            return true;
+        }
+        let is_excused = std::mem::take(&mut self.is_excused);
+        let fault = match registered {
+            Some(registered) if !is_excused => {
+                (worker.engine.faults).meet(&self.client.shared, registered, args)
+            }
+            _ => None,
+        };
+        if let Some(FaultEffect::Delay(delay)) = fault {
+            let delay_ms = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+            let until_ms = worker.engine.now_ms().saturating_add(delay_ms);
+            self.is_excused = true;
+            self.client.set_held_back(Some(until_ms));
+            return true;
+        }
+        let record = &worker.engine.record;
+        record.note(&self.client, args, worker.next_now_us);
+        match fault {
+            Some(FaultEffect::Error(text)) => *prepared = Err(text.into()),
+            Some(FaultEffect::Cut) => {
+                self.client.close_after_reply = true;
+                return false;
+            }
+            Some(FaultEffect::CutReply) => self.breakage = Some(Breakage::Half),
+            Some(FaultEffect::LoseReply) => self.breakage = Some(Breakage::Whole),
+            Some(FaultEffect::Delay(_)) | None => {}
+        }
+        true
+    }
+
+    /// Takes the reply that begins at `start` away, or half of it, and has the connection closed.
+    #[cold]
+    fn break_reply(&mut self, start: usize, output: &mut Vec<u8>) {
+        match self.breakage.take() {
+            Some(Breakage::Half) => output.truncate(start + (output.len() - start) / 2),
+            Some(Breakage::Whole) => output.truncate(start),
+            None => return,
+        }
+        self.client.close_after_reply = true;
     }
 
     /// Brings what a batch will touch near: first every bucket, then every entry, then what big
@@ -606,6 +680,7 @@ impl Session {
                     self.write_late(&reply, output);
                 }
                 Message::Resume => self.client.set_held_back(None),
+                Message::Look => {}
                 Message::Close => self.client.close_after_reply = true,
             }
         }
@@ -613,10 +688,14 @@ impl Session {
 
     /// Appends the reply to a command that the session had to wait for.
     fn write_late(&mut self, reply: &[u8], output: &mut Vec<u8>) {
+        let start = output.len();
         match self.client.reply_mode {
             ReplyMode::On => output.extend_from_slice(reply),
             ReplyMode::Skip => self.client.reply_mode = ReplyMode::On,
             ReplyMode::Off | ReplyMode::SkipNext => {}
+        }
+        if self.breakage.is_some() {
+            self.break_reply(start, output);
         }
     }
 

@@ -61,6 +61,8 @@ pub struct Worker {
     pub(crate) engine: Arc<Engine>,
     pub(crate) view: View,
     pub(crate) random: Random,
+    /// What regular work draws from, so that it does not change what commands draw.
+    pub(crate) cron_random: Random,
     pub(crate) counters: Arc<WorkerCounters>,
     /// The time of the command that runs: read once a command.
     pub(crate) now_us: i64,
@@ -146,6 +148,7 @@ impl Worker {
         let mut worker = Worker {
             view: View::new(engine.keyspace.clone()),
             random: engine.fork_random(),
+            cron_random: engine.fork_random(),
             access_rules: engine.config.access_rules(),
             memory_rules,
             access_random: RefCell::new(engine.fork_random()),

@@ -1,13 +1,15 @@
 //! An engine as a program uses it: commands as calls, from any thread.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oxidis_embedded::EmbeddedEngine;
-use oxidis_engine::config::Config;
+use oxidis_engine::{Differences, RecordedCommand, Worker};
 use oxidis_resp::Value;
 use parking_lot::Mutex;
 
-use crate::{Connection, Error, FromValue};
+use crate::options::{CommonOptions, common_options, microseconds};
+use crate::{Connection, Error, Fault, FaultGuard, FromValue, Snapshot};
 
 /// Connections that are kept for the next command.
 const SPARE_MAX: usize = 64;
@@ -49,62 +51,32 @@ struct Shared {
     owned: Option<EmbeddedEngine>,
     engine: Arc<oxidis_engine::Engine>,
     spare: Mutex<Vec<Connection>>,
+    /// What is done past every connection is done with it.
+    control: Mutex<Worker>,
+    /// What it was opened with; the seed is there in any case.
+    options: CommonOptions,
 }
 
 /// How an engine is opened.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct EngineBuilder {
-    seed: Option<u64>,
-    directives: Vec<(String, String)>,
+    common: CommonOptions,
 }
 
 impl EngineBuilder {
-    /// The seed of everything random: hashes, SPOP, RANDOMKEY. Without one each engine is different.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// A directive of redis.conf.
-    #[must_use]
-    pub fn directive(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.directives.push((name.into(), value.into()));
-        self
-    }
+    common_options!();
 
     /// Opens the engine.
     ///
     /// # Errors
     /// A directive is not one, or the system gives no thread.
-    pub fn open(self) -> Result<Engine, Error> {
-        let seed = seed_or_chance(self.seed);
-        let config = configure(seed, &self.directives)?;
-        let owned = EmbeddedEngine::open(config, seed)?;
-        Ok(Engine(Arc::new(Shared {
-            engine: owned.engine().clone(),
-            owned: Some(owned),
-            spare: Mutex::default(),
-        })))
+    pub fn open(&self) -> Result<Engine, Error> {
+        let options = self.common.with_seed();
+        let seed = options.seed();
+        let config = options.configure(seed, Vec::new())?;
+        let owned = EmbeddedEngine::open_with_clock(config, options.clock(), seed)?;
+        Ok(Engine::new(owned.engine().clone(), Some(owned), options))
     }
-}
-
-/// The seed, or one that nobody knows.
-pub(crate) fn seed_or_chance(seed: Option<u64>) -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    // The standard library seeds its hashers from the system's randomness.
-    seed.unwrap_or_else(|| RandomState::new().hash_one("seed"))
-}
-
-/// A configuration with directives set, in their order.
-pub(crate) fn configure(seed: u64, directives: &[(String, String)]) -> Result<Arc<Config>, Error> {
-    let config = Config::new(seed);
-    for (name, value) in directives {
-        config
-            .set_default(name, value.as_bytes())
-            .map_err(|error| Error::option(name, error))?;
-    }
-    Ok(Arc::new(config))
 }
 
 impl Engine {
@@ -121,12 +93,18 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    /// The engine of a server.
-    pub(crate) fn of(engine: Arc<oxidis_engine::Engine>) -> Self {
+    /// An engine, or that of a server.
+    pub(crate) fn new(
+        engine: Arc<oxidis_engine::Engine>,
+        owned: Option<EmbeddedEngine>,
+        options: CommonOptions,
+    ) -> Self {
         Engine(Arc::new(Shared {
-            owned: None,
+            owned,
+            control: Mutex::new(Worker::new(&engine)),
             engine,
             spare: Mutex::default(),
+            options,
         }))
     }
 
@@ -175,5 +153,136 @@ impl Engine {
     /// Whether the engine is kept in order by a thread of its own, and not by a server.
     pub fn is_standalone(&self) -> bool {
         self.0.owned.is_some()
+    }
+
+    /// Moves the clock on, and has everything happen on the way that is due, each at its time: keys expire
+    /// with their events, commands that wait give up in the order of their deadlines (whoever waits wakes up
+    /// in real time), pauses end. All of it has happened when this returns.
+    ///
+    /// ```
+    /// use oxidis::{Clock, Engine};
+    /// use std::time::Duration;
+    ///
+    /// let engine = Engine::builder().clock(Clock::Manual).open()?;
+    /// engine.execute(["SET", "session", "anna", "EX", "3600"])?;
+    /// engine.advance(Duration::from_secs(3599))?;
+    /// assert_eq!(engine.query::<i64>(["TTL", "session"])?, 1);
+    /// engine.advance(Duration::from_secs(1))?;
+    /// assert_eq!(engine.query::<i64>(["DBSIZE"])?, 0);
+    /// # Ok::<(), oxidis::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The clock is not [manual](crate::Clock::Manual), or would end up beyond the year 9999.
+    pub fn advance(&self, time: Duration) -> Result<(), Error> {
+        Ok(self.0.control.lock().advance(time)?)
+    }
+
+    /// Moves the clock to a time, as [`advance`](Self::advance) does. To the past it goes without undoing
+    /// anything.
+    ///
+    /// # Errors
+    /// The clock is not manual, or the time is before 1970 or beyond the year 9999.
+    pub fn set_time(&self, time: SystemTime) -> Result<(), Error> {
+        Ok(self.0.control.lock().set_time(microseconds(time))?)
+    }
+
+    /// The time on the engine's clock.
+    pub fn now(&self) -> SystemTime {
+        let now_ms = u64::try_from(self.0.engine.now_ms()).unwrap_or_default();
+        UNIX_EPOCH + Duration::from_millis(now_ms)
+    }
+
+    /// Has requests meet a fault, of every client, for as long as the guard lives.
+    pub fn fault(&self, fault: Fault) -> FaultGuard {
+        FaultGuard::begin(&self.0.engine, fault)
+    }
+
+    /// Ends a fault by its number; answers how many requests met it, if there was one.
+    pub fn remove_fault(&self, id: u64) -> Option<u64> {
+        let ended = self.0.engine.remove_fault(id);
+        ended.map(|it| it.met)
+    }
+
+    /// Ends every fault.
+    pub fn clear_faults(&self) {
+        self.0.engine.clear_faults();
+    }
+
+    /// The data set as it is now. For a test's data set it takes well under a millisecond.
+    ///
+    /// ```
+    /// let engine = oxidis::Engine::open()?;
+    /// engine.execute(["SET", "kept", "as it was"])?;
+    /// let before = engine.snapshot()?;
+    /// engine.execute(["SET", "kept", "otherwise"])?;
+    /// engine.execute(["RPUSH", "new", "x"])?;
+    /// let diff = engine.diff(&before)?;
+    /// assert_eq!(diff.changed[0].key, b"kept");
+    /// assert_eq!(diff.added[0].key, b"new");
+    /// engine.restore(&before)?;
+    /// assert!(engine.diff(&before)?.is_empty());
+    /// # Ok::<(), oxidis::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A script is busy.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        let checkpoint = self.0.control.lock().checkpoint()?;
+        Ok(Snapshot(Arc::new(checkpoint)))
+    }
+
+    /// Puts a snapshot, of this engine or another one, in the place of the data set. Connections go on.
+    ///
+    /// # Errors
+    /// A script is busy; the snapshot has more databases; a log or replicas follow the data set.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        Ok(self.0.control.lock().restore_checkpoint(&snapshot.0)?)
+    }
+
+    /// What has changed since a snapshot.
+    ///
+    /// # Errors
+    /// A script is busy.
+    pub fn diff(&self, since: &Snapshot) -> Result<Differences, Error> {
+        Ok(self.0.control.lock().differences(&since.0)?)
+    }
+
+    /// Another engine, opened with the same options, with the same data and the same time.
+    ///
+    /// # Errors
+    /// A script is busy, or the system gives no thread.
+    pub fn fork(&self) -> Result<Engine, Error> {
+        let snapshot = self.snapshot()?;
+        let forked = EngineBuilder {
+            common: self.0.options.clone(),
+        };
+        let forked = forked.open()?;
+        forked.restore(&snapshot)?;
+        Ok(forked)
+    }
+
+    /// Keeps what clients send from now on, the last `count_max` commands of it; with 0 nothing more is kept.
+    pub fn record_commands(&self, count_max: usize) {
+        self.0.engine.record_commands(count_max);
+    }
+
+    /// What clients have sent since [`record_commands`](Self::record_commands), oldest first: those of this crate,
+    /// too, but not OXIDIS.
+    ///
+    /// ```
+    /// let engine = oxidis::Engine::open()?;
+    /// engine.record_commands(100);
+    /// engine.execute(["SET", "k", "v"])?;
+    /// assert_eq!(engine.commands()[0].arguments, [&b"SET"[..], b"k", b"v"]);
+    /// # Ok::<(), oxidis::Error>(())
+    /// ```
+    pub fn commands(&self) -> Vec<RecordedCommand> {
+        self.0.engine.recorded_commands()
+    }
+
+    /// Forgets what clients have sent so far.
+    pub fn clear_commands(&self) {
+        self.0.engine.forget_recorded_commands();
     }
 }

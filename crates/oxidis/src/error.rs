@@ -1,5 +1,6 @@
 //! What can go wrong.
 
+use oxidis_engine::{CheckpointError, ClockError};
 use oxidis_resp::Value;
 use oxidis_server::ServerError;
 
@@ -38,6 +39,12 @@ pub enum Error {
     /// What was to be saved at the end could not be.
     #[error("{0}")]
     Stop(String),
+    /// The clock was not moved.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// A snapshot was not made, or does not fit.
+    #[error(transparent)]
+    Snapshot(#[from] CheckpointError),
     /// The connection is at its end.
     #[error("the connection is closed")]
     Closed,

@@ -26,12 +26,19 @@
 mod connection;
 mod engine;
 mod error;
+mod fault;
 mod from_value;
+mod options;
 mod server;
+mod snapshot;
 
 pub use connection::{Breaker, Connection, Message};
 pub use engine::{Engine, EngineBuilder};
 pub use error::Error;
+pub use fault::{Fault, FaultGuard};
 pub use from_value::FromValue;
+pub use options::Clock;
+pub use oxidis_engine::{CheckpointError, ClockError, RecordedCommand};
 pub use oxidis_resp::Value;
 pub use server::{Server, ServerBuilder};
+pub use snapshot::{DatabaseKey, Differences, Snapshot};

@@ -2,17 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use oxidis_embedded::SystemClock;
 use oxidis_engine::ShutdownOptions;
 use oxidis_server::{Allocator, RunningServer, ServerOptions};
-use std::sync::Arc;
 
-use crate::engine::{configure, seed_or_chance};
-use crate::{Engine, Error};
+use crate::options::{CommonOptions, common_options};
+use crate::{Differences, Engine, Error, Fault, FaultGuard, RecordedCommand, Snapshot};
 
 /// A server that runs in threads of this process, and stops when it is dropped. There may be many.
 pub struct Server {
+    engine: Engine,
+    /// What it was started with; the seed is there in any case.
+    builder: ServerBuilder,
     running: Option<RunningServer>,
     address: SocketAddr,
     password: Option<String>,
@@ -42,11 +44,12 @@ pub struct ServerBuilder {
     path: Option<PathBuf>,
     is_appending: bool,
     workers: Option<usize>,
-    seed: Option<u64>,
-    directives: Vec<(String, String)>,
+    common: CommonOptions,
 }
 
 impl ServerBuilder {
+    common_options!();
+
     /// The port; 0, as without this, is any free one.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
@@ -97,30 +100,17 @@ impl ServerBuilder {
         self
     }
 
-    /// The seed of everything random. Without one each server is different.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// A directive of redis.conf.
-    #[must_use]
-    pub fn directive(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.directives.push((name.into(), value.into()));
-        self
-    }
-
     /// Starts the server; it can be connected to, and has its data, when this returns.
     ///
     /// # Errors
     /// An option is wrong, the port is taken, or the data cannot be loaded.
     pub fn start(&self) -> Result<Server, Error> {
-        let seed = seed_or_chance(self.seed);
-        let config = configure(seed, &self.all_directives()?)?;
+        let options = self.common.with_seed();
+        let seed = options.seed();
+        let config = options.configure(seed, self.own_directives()?)?;
         let running = oxidis_server::start(ServerOptions {
             config,
-            clock: Arc::new(SystemClock),
+            clock: options.clock(),
             seed,
             any_port: self.port == 0,
             allocator: Allocator::UNKNOWN,
@@ -128,6 +118,11 @@ impl ServerBuilder {
         let address = running.addresses().first().copied();
         let address = address.ok_or_else(|| Error::option("bind", "there is no address"))?;
         Ok(Server {
+            engine: Engine::new(running.engine().clone(), None, options.clone()),
+            builder: ServerBuilder {
+                common: options,
+                ..self.clone()
+            },
             running: Some(running),
             address,
             password: self.password.clone(),
@@ -135,9 +130,10 @@ impl ServerBuilder {
         })
     }
 
-    fn all_directives(&self) -> Result<Vec<(String, String)>, Error> {
+    /// What the options are as directives.
+    fn own_directives(&self) -> Result<Vec<(&'static str, String)>, Error> {
         let mut all = Vec::new();
-        let mut set = |name: &str, value: String| all.push((name.to_owned(), value));
+        let mut set = |name, value: String| all.push((name, value));
         set("port", self.port.to_string());
         let bind = self.bind.clone();
         set("bind", bind.unwrap_or_else(|| "127.0.0.1".to_owned()));
@@ -165,7 +161,6 @@ impl ServerBuilder {
         if let Some(password) = &self.password {
             set("requirepass", password.clone());
         }
-        all.extend(self.directives.iter().cloned());
         Ok(all)
     }
 }
@@ -205,12 +200,90 @@ impl Server {
 
     /// The engine behind the server, for direct calls. It can still be used when the server has stopped,
     /// but then nobody else uses it.
-    ///
-    /// # Panics
-    /// The server has stopped.
     pub fn engine(&self) -> Engine {
-        let running = self.running.as_ref().expect("the server has not stopped");
-        Engine::of(running.engine().clone())
+        self.engine.clone()
+    }
+
+    /// Moves the clock on; see [`Engine::advance`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn advance(&self, time: Duration) -> Result<(), Error> {
+        self.engine.advance(time)
+    }
+
+    /// Moves the clock to a time; see [`Engine::set_time`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_time(&self, time: SystemTime) -> Result<(), Error> {
+        self.engine.set_time(time)
+    }
+
+    /// Another server, started with the same options but for its port and its files, of which it has none, with the
+    /// same data, scripts and time.
+    ///
+    /// ```
+    /// let server = oxidis::Server::start()?;
+    /// server.engine().execute(["SET", "k", "v"])?;
+    /// let other = server.fork()?;
+    /// server.engine().execute(["DEL", "k"])?;
+    /// assert_eq!(other.engine().query::<String>(["GET", "k"])?, "v");
+    /// # Ok::<(), oxidis::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ServerBuilder::start`]; or a script is busy.
+    pub fn fork(&self) -> Result<Server, Error> {
+        let snapshot = self.engine.snapshot()?;
+        let builder = ServerBuilder {
+            port: 0,
+            path: None,
+            is_appending: false,
+            ..self.builder.clone()
+        };
+        let forked = builder.start()?;
+        forked.engine.restore(&snapshot)?;
+        Ok(forked)
+    }
+
+    /// The data set as it is now; see [`Engine::snapshot`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        self.engine.snapshot()
+    }
+
+    /// Puts a snapshot in the place of the data set; see [`Engine::restore`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        self.engine.restore(snapshot)
+    }
+
+    /// What has changed since a snapshot.
+    ///
+    /// # Errors
+    /// As [`Engine::diff`].
+    pub fn diff(&self, since: &Snapshot) -> Result<Differences, Error> {
+        self.engine.diff(since)
+    }
+
+    /// Has requests meet a fault for as long as the guard lives.
+    pub fn fault(&self, fault: Fault) -> FaultGuard {
+        self.engine.fault(fault)
+    }
+
+    /// Keeps what clients send; see [`Engine::record_commands`].
+    pub fn record_commands(&self, count_max: usize) {
+        self.engine.record_commands(count_max);
+    }
+
+    /// What clients have sent, as far as it is kept; see [`Engine::commands`].
+    pub fn commands(&self) -> Vec<RecordedCommand> {
+        self.engine.commands()
     }
 
     /// Whether the server runs.

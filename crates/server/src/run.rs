@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use oxidis_embedded::SystemClock;
-use oxidis_engine::ShutdownOptions;
-use oxidis_engine::config::{CommandLine, Config, ShutdownFlags, Supervised};
+use oxidis_embedded::{SystemClock, VirtualClock};
+use oxidis_engine::config::{CommandLine, Config, ProtectedAction, ShutdownFlags, Supervised};
 use oxidis_engine::version::{OXIDIS_VERSION, REDIS_VERSION};
+use oxidis_engine::{Clock, ShutdownOptions};
 
 use crate::daemon::{self, PidFile};
 use crate::progress::LoadingBar;
@@ -38,9 +38,14 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
     crash::install(config.clone(), allocator);
     log_beginning(line);
     make_room(&config);
+    let clock: Arc<dyn Clock> = match config.enable_test_commands() {
+        ProtectedAction::No => Arc::new(SystemClock),
+        // OXIDIS CLOCK may stop it.
+        _ => Arc::new(VirtualClock::running()),
+    };
     let server = match start_empty(ServerOptions {
         config: config.clone(),
-        clock: Arc::new(SystemClock),
+        clock,
         seed,
         any_port: false,
         allocator,

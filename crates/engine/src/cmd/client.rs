@@ -599,14 +599,15 @@ fn client_pause(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         .checked_add(timeout_ms)
         .ok_or(CommandError::text("ERR timeout is out of range"))?;
     if timeout_ms > 0 {
-        cx.engine().pause.start(cx.now_ms(), until_ms, writes_only);
+        let engine = cx.engine();
+        (engine.pause).start(&engine.gate, cx.now_ms(), until_ms, writes_only);
     }
     out.ok();
     Ok(())
 }
 
 fn client_unpause(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    cx.engine().pause.end();
+    cx.engine().pause.end(&cx.engine().gate);
     out.ok();
     Ok(())
 }

@@ -393,7 +393,7 @@ fn flush(
 
 /// Empties a database and marks the transactions that watch one of its keys; answers how many keys
 /// there were. Every stripe is locked.
-pub(super) fn empty(worker: &mut Worker, database: usize) -> u64 {
+pub(crate) fn empty(worker: &mut Worker, database: usize) -> u64 {
     let mut count = 0;
     for index in 0..worker.view.keyspace().stripe_count() {
         let seed = worker.view.keyspace().seed();

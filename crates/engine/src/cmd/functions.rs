@@ -303,7 +303,7 @@ fn function_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
                 out.bulk(argument);
             }
             out.bulk(b"duration_ms");
-            out.integer((engine.now_ms() - since_ms).max(0));
+            out.integer((engine.clock.stopwatch_us() / 1000 - since_ms).max(0));
         }
         None => out.null(),
     }

@@ -49,6 +49,7 @@ mod string;
 mod testing;
 mod transaction;
 
+pub(crate) use databases::empty as empty_database;
 pub(crate) use families::FAMILIES;
 use help::reply_help;
 pub(crate) use migrate::{secrets as migrate_secrets, settle as settle_migration};

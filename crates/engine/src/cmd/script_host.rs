@@ -69,7 +69,7 @@ impl<'c, 'a> Host<'c, 'a> {
                 ));
             }
         }
-        let started_us = cx.worker.engine.clock.now_us();
+        let started_us = cx.worker.engine.clock.stopwatch_us();
         let running = &cx.worker.engine.scripting.running;
         let function = match code {
             ScriptCode::Script(_) => None,
@@ -143,7 +143,7 @@ impl<'c, 'a> Host<'c, 'a> {
                 command: self.cx.args().to_owned(),
             });
         }
-        let elapsed_ms = (engine.clock.now_us() - self.started_us) / 1000;
+        let elapsed_ms = (engine.clock.stopwatch_us() - self.started_us) / 1000;
         let line = format!(
             "Slow script detected: still in execution after {elapsed_ms} milliseconds. {command} \
              ends it, if it has not written yet."
@@ -270,6 +270,6 @@ impl ScriptHost for Host<'_, '_> {
     }
 
     fn elapsed_us(&mut self) -> i64 {
-        self.cx.worker.engine.clock.now_us() - self.started_us
+        self.cx.worker.engine.clock.stopwatch_us() - self.started_us
     }
 }

@@ -203,7 +203,8 @@ pub(crate) fn hold_back(
     state_gates(worker, client, registered).ok()?;
     let engine = &worker.engine;
     let writes = may_write(engine, client, registered, args);
-    engine.pause.hold_back(client, writes, worker.now_ms())
+    let pause = &engine.pause;
+    pause.hold_back(&engine.gate, client, writes, worker.now_ms())
 }
 
 /// Whether a request may change the key space, or what replicas have.

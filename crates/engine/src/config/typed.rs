@@ -163,6 +163,7 @@ enumerations! {
     enable_protected_configs: ProtectedAction = "enable-protected-configs";
     enable_debug_command: ProtectedAction = "enable-debug-command";
     enable_module_command: ProtectedAction = "enable-module-command";
+    enable_test_commands: ProtectedAction = "enable-test-commands";
     supervised: Supervised = "supervised";
     log_format: LogFormat = "log-format";
     log_timestamp_format: LogTimestampFormat = "log-timestamp-format";

@@ -57,6 +57,13 @@ pub(super) const ROWS: &[Directive] = &[
         ..Directive::DEFAULT
     },
     Directive {
+        name: "enable-test-commands",
+        kind: one_of(ProtectedAction::WORDS, ProtectedAction::No as i64),
+        flags: Flags::IMMUTABLE,
+        summary: "Who may use OXIDIS, which is for tests.",
+        ..Directive::DEFAULT
+    },
+    Directive {
         name: "sanitize-dump-payload",
         kind: one_of(SanitizeDumpPayload::WORDS, SanitizeDumpPayload::No as i64),
         summary: "From whom the payloads of RESTORE are fully checked.",

@@ -1,0 +1,119 @@
+//! What engines and servers have in common when they are opened: seed, clock, directives.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use oxidis_embedded::{SystemClock, VirtualClock};
+use oxidis_engine::config::Config;
+
+use crate::Error;
+
+/// Where an instance has its time from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Clock {
+    /// The time of day.
+    #[default]
+    System,
+    /// It stands still, at the time of day at which the instance is opened, until it is
+    /// [moved](crate::Engine::advance).
+    Manual,
+    /// It stands still at a given time until it is moved.
+    ManualAt(SystemTime),
+}
+
+/// What both builders take.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CommonOptions {
+    pub(crate) seed: Option<u64>,
+    pub(crate) clock: Clock,
+    pub(crate) directives: Vec<(String, String)>,
+}
+
+impl CommonOptions {
+    /// The seed, or one that nobody knows.
+    pub(crate) fn seed(&self) -> u64 {
+        // The standard library seeds its hashers from the system's randomness.
+        self.seed
+            .unwrap_or_else(|| RandomState::new().hash_one("seed"))
+    }
+
+    /// The same, with a seed if there was none.
+    pub(crate) fn with_seed(&self) -> Self {
+        CommonOptions {
+            seed: Some(self.seed()),
+            ..self.clone()
+        }
+    }
+
+    /// The clock.
+    pub(crate) fn clock(&self) -> Arc<dyn oxidis_engine::Clock> {
+        let at = match self.clock {
+            Clock::System => return Arc::new(SystemClock),
+            Clock::Manual => SystemTime::now(),
+            Clock::ManualAt(time) => time,
+        };
+        // Whole milliseconds: so does Redis's time go for keys.
+        Arc::new(VirtualClock::stopped_at(microseconds(at) / 1000 * 1000))
+    }
+
+    /// A configuration with directives set, in their order, `first` before those of the builder.
+    pub(crate) fn configure(
+        &self,
+        seed: u64,
+        first: Vec<(&str, String)>,
+    ) -> Result<Arc<Config>, Error> {
+        let config = Config::new(seed);
+        let set = |name: &str, value: &str| {
+            let set = config.set_default(name, value.as_bytes());
+            set.map_err(|error| Error::option(name, error))
+        };
+        if self.clock != Clock::System {
+            // Who makes an instance whose time stands still makes it for tests.
+            set("enable-test-commands", "yes")?;
+        }
+        for (name, value) in first {
+            set(name, &value)?;
+        }
+        for (name, value) in &self.directives {
+            set(name, value)?;
+        }
+        Ok(Arc::new(config))
+    }
+}
+
+/// Microseconds since 1970; 0 for what was before.
+pub(crate) fn microseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The methods of a builder that has its [`CommonOptions`] in `common`.
+macro_rules! common_options {
+    () => {
+        /// The seed of everything random: hashes, SPOP, RANDOMKEY, identifiers. Without one each
+        /// instance is different.
+        #[must_use]
+        pub fn seed(mut self, seed: u64) -> Self {
+            self.common.seed = Some(seed);
+            self
+        }
+
+        /// The clock. With one that stands still the instance is one for tests: clients may use
+        /// the command OXIDIS, too.
+        #[must_use]
+        pub fn clock(mut self, clock: crate::Clock) -> Self {
+            self.common.clock = clock;
+            self
+        }
+
+        /// A directive of redis.conf.
+        #[must_use]
+        pub fn directive(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+            self.common.directives.push((name.into(), value.into()));
+            self
+        }
+    };
+}
+pub(crate) use common_options;
