@@ -85,6 +85,11 @@ impl Connection {
         }
     }
 
+    /// Chooses the protocol; without this it is RESP2, until HELLO says otherwise.
+    pub fn speak(&mut self, protocol: Protocol) {
+        self.session.speak(protocol);
+    }
+
     /// Queues a request; the next [`receive`](Self::receive) executes it. So a run of requests is
     /// executed as a pipeline.
     pub fn send<A: AsRef<[u8]>>(&mut self, request: &[A]) {

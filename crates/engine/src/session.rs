@@ -141,6 +141,11 @@ impl Session {
         self.client.protocol
     }
 
+    /// Chooses the protocol, as HELLO does for clients.
+    pub fn speak(&mut self, protocol: Protocol) {
+        self.client.set_protocol(protocol);
+    }
+
     /// Whether the connection is to be closed once what was written is sent.
     pub fn should_close(&self) -> bool {
         self.client.close_after_reply || self.client.shared.is_killed()

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use oxidis_resp::Value;
+use oxidis_resp::{Protocol, Value};
 
 use crate::{Error, FromValue};
 
@@ -44,9 +44,7 @@ pub struct Connection {
 impl Connection {
     pub(crate) fn open(engine: &std::sync::Arc<oxidis_engine::Engine>) -> Self {
         let mut inner = oxidis_embedded::Connection::open(engine);
-        inner.send(&["HELLO", "3"]);
-        // A server with a password refuses; whoever connects then gives it with HELLO or AUTH.
-        let _ = inner.reply();
+        inner.speak(Protocol::Resp3);
         Connection {
             inner,
             pushes: VecDeque::new(),
