@@ -53,6 +53,8 @@ impl Breaker {
 #[derive(Default)]
 struct Alarm {
     waiting: Mutex<Option<Thread>>,
+    /// Who is told instead where nobody waits.
+    task: Mutex<Option<Waker>>,
     is_broken: AtomicBool,
 }
 
@@ -60,6 +62,9 @@ impl Alarm {
     fn ring(&self) {
         if let Some(thread) = &*self.waiting.lock() {
             thread.unpark();
+        }
+        if let Some(task) = self.task.lock().take() {
+            task.wake();
         }
     }
 }
@@ -75,7 +80,7 @@ impl Connection {
     pub fn open(engine: &Arc<Engine>) -> Connection {
         Connection {
             worker: Worker::new(engine),
-            session: Session::new(engine, "embedded".into(), "embedded".into()),
+            session: Session::new(engine, "embedded:0".into(), "embedded:0".into()),
             engine: Arc::clone(engine),
             requests: Vec::new(),
             output: Vec::new(),
@@ -144,19 +149,104 @@ impl Connection {
             if parsed.value.is_some() {
                 return Ok(parsed.value);
             }
-            self.output.drain(..self.parsed);
-            self.parsed = 0;
-            if self.advance() {
-                continue;
+            if !self.fill_until(end)? {
+                return Ok(None);
             }
-            if self.session.should_close() || self.alarm.is_broken.load(Ordering::SeqCst) {
-                return Err(ConnectionError::Closed);
+        }
+    }
+
+    /// The requests that wait to be executed, as they go over the wire: who writes them himself appends them.
+    /// They are executed when more is asked for.
+    pub fn queue(&mut self) -> &mut Vec<u8> {
+        &mut self.requests
+    }
+
+    /// What was answered and is neither parsed nor [consumed](Self::consume), for who parses himself.
+    pub fn unread(&self) -> &[u8] {
+        &self.output[self.parsed..]
+    }
+
+    /// Drops so many bytes of what is [unread](Self::unread).
+    pub fn consume(&mut self, bytes: usize) {
+        self.parsed = (self.parsed + bytes).min(self.output.len());
+    }
+
+    /// Executes what is queued, and waits until there is more unread than before; `false` when there is
+    /// not at `end`.
+    ///
+    /// # Errors
+    /// The connection is at its end.
+    pub fn fill_until(&mut self, end: Option<Instant>) -> Result<bool, ConnectionError> {
+        loop {
+            if self.fill()? {
+                return Ok(true);
             }
             if end.is_some_and(|end| end <= Instant::now()) {
-                return Ok(None);
+                return Ok(false);
             }
             self.wait(end);
         }
+    }
+
+    /// As [`fill_until`](Self::fill_until), but does not wait: when there is nothing new it leaves a waker
+    /// that is woken when there may be. A deadline it does not see to, that is the owner's:
+    /// [`patience`](Self::patience).
+    ///
+    /// # Errors
+    /// The connection is at its end.
+    pub fn fill_or_wake(&mut self, waker: &Waker) -> Result<bool, ConnectionError> {
+        loop {
+            if self.fill()? {
+                return Ok(true);
+            }
+            *self.alarm.task.lock() = Some(waker.clone());
+            if self
+                .session
+                .poll_mailbox(&Waker::from(Arc::clone(&self.alarm)))
+            {
+                continue;
+            }
+            if self.patience() != Some(Duration::ZERO) {
+                return Ok(false);
+            }
+            self.session.time_out();
+        }
+    }
+
+    /// Does what can be done without waiting; answers whether there is more unread than before.
+    ///
+    /// # Errors
+    /// The connection is at its end.
+    pub fn fill(&mut self) -> Result<bool, ConnectionError> {
+        if self.parsed > 0 {
+            self.output.drain(..self.parsed);
+            self.parsed = 0;
+        }
+        if self.advance() {
+            return Ok(true);
+        }
+        if self.session.should_close() || self.alarm.is_broken.load(Ordering::SeqCst) {
+            return Err(ConnectionError::Closed);
+        }
+        Ok(false)
+    }
+
+    /// How long the command that is blocked will wait from now on.
+    pub fn patience(&self) -> Option<Duration> {
+        self.session.deadline_ms().map(|deadline_ms| {
+            let left_ms = (deadline_ms - self.engine.now_ms()).max(0);
+            Duration::from_millis(left_ms.unsigned_abs())
+        })
+    }
+
+    /// Whether a command waits: nothing is executed until it does no more.
+    pub fn is_blocked(&self) -> bool {
+        self.session.is_blocked()
+    }
+
+    /// The session's number, as CLIENT LIST has it.
+    pub fn id(&self) -> u64 {
+        self.session.id()
     }
 
     /// What breaks the connection from another thread.
@@ -193,10 +283,7 @@ impl Connection {
         {
             return;
         }
-        let patience = self.session.deadline_ms().map(|deadline_ms| {
-            let left_ms = (deadline_ms - self.engine.now_ms()).max(0);
-            Duration::from_millis(left_ms.unsigned_abs())
-        });
+        let patience = self.patience();
         if patience == Some(Duration::ZERO) {
             self.session.time_out();
             return;

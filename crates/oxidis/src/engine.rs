@@ -150,6 +150,12 @@ impl Engine {
         T::from_value(self.execute(command)?)
     }
 
+    /// The engine as drivers have it, for doors that this crate has not.
+    #[doc(hidden)]
+    pub fn shared(&self) -> &Arc<oxidis_engine::Engine> {
+        &self.0.engine
+    }
+
     /// Whether the engine is kept in order by a thread of its own, and not by a server.
     pub fn is_standalone(&self) -> bool {
         self.0.owned.is_some()

@@ -150,6 +150,10 @@ impl ServerBuilder {
                 let name = name.ok_or_else(|| Error::option("path", "it names no file"))?;
                 let folder = path.parent();
                 let folder = folder.ok_or_else(|| Error::option("path", "it names no file"))?;
+                if !folder.is_dir() {
+                    let reason = format!("{} is no directory", folder.display());
+                    return Err(Error::option("path", reason));
+                }
                 set("dir", text(folder)?);
                 set("dbfilename", text(Path::new(name))?);
             }

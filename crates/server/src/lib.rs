@@ -9,7 +9,7 @@
 //! * `listeners`: the addresses that are listened on. `observer`: what CONFIG SET changes outside the engine.
 //! * `host`: what the engine asks of the process around it: memory, files, facts for INFO, freeing. `storage`: the
 //!   file system.
-//! * [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
+//! * [`program`]: what the binary does. [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
 //! * [`title`]: what `ps` shows of the process.
 //! * `log`: the log of the process. `crash`: what it says at last. `progress`: a bar while data are loaded. `memory`:
 //!   how much the process uses.
@@ -35,6 +35,7 @@ mod migration;
 mod observer;
 mod oom_score;
 pub mod process;
+pub mod program;
 mod progress;
 pub mod run;
 mod server;

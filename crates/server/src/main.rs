@@ -1,5 +1,4 @@
-//! The `oxidis` binary: the server, and under other names or with a first word, the prompt, the
-//! benchmark, or what is done with files.
+//! The `oxidis` binary.
 //!
 //! Unsafe, because a title of the process can only be prepared while there is one thread, and only here is known
 //! that there is.
@@ -7,70 +6,15 @@
 use std::process::ExitCode;
 
 use allocator::allocator;
-use oxidis_server::arguments::{self, Invocation};
-use oxidis_server::{diagnosis, files, run, title};
+use oxidis_server::{program, title};
 
 mod allocator;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
-    let program = arguments.next().unwrap_or_default();
-    let outcome = match arguments::parse(&program, arguments.collect()) {
-        Invocation::Cli(arguments) => return oxidis_cli::run(arguments.into_iter()),
-        Invocation::Benchmark(arguments) => return oxidis_benchmark::run(arguments.into_iter()),
-        Invocation::Serve(line) => {
-            // SAFETY: nothing has made a thread yet.
-            unsafe { title::prepare() };
-            run::serve(&line, allocator())
-        }
-        Invocation::Check(options) => files::check(&options).map(exit_code),
-        Invocation::Convert(options) => files::convert(&options).map(|()| ExitCode::SUCCESS),
-        Invocation::Tell(text) => {
-            print!("{text}");
-            Ok(ExitCode::SUCCESS)
-        }
-        Invocation::Version => {
-            println!("{}", arguments::version(allocator().name));
-            Ok(ExitCode::SUCCESS)
-        }
-        Invocation::TestMemory(megabytes) => test_memory(megabytes),
-        Invocation::CheckSystem => check_system(),
-        Invocation::Complain(message) => Err(message),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(message) => {
-            eprintln!("{message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn exit_code(is_well: bool) -> ExitCode {
-    match is_well {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
-}
-
-fn test_memory(megabytes: usize) -> Result<ExitCode, String> {
-    println!("Testing {megabytes} MB of memory.");
-    match diagnosis::test_memory(megabytes).len() {
-        0 => {
-            println!("The memory holds what is written to it.");
-            Ok(ExitCode::SUCCESS)
-        }
-        faults => Err(format!(
-            "The memory is faulty: {faults} words were read back wrong."
-        )),
-    }
-}
-
-fn check_system() -> Result<ExitCode, String> {
-    let findings = diagnosis::check_system();
-    print!("{}", diagnosis::report(&findings));
-    if findings.iter().any(|finding| finding.advice.is_some()) {
-        return Err("Some settings of the system harm a server.".to_owned());
-    }
-    Ok(ExitCode::SUCCESS)
+    let name = arguments.next().unwrap_or_default();
+    program::run(&name, arguments.collect(), allocator(), || {
+        // SAFETY: nothing has made a thread yet.
+        unsafe { title::prepare() };
+    })
 }

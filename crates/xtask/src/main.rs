@@ -5,6 +5,7 @@ mod bench;
 mod compat;
 mod fuzz_differential;
 mod generate;
+mod python;
 mod record;
 mod style;
 mod test;
@@ -31,10 +32,14 @@ enum Tool {
     BenchFloor(bench::FloorArguments),
     /// Run Redis's own Tcl suite against the server, unit by unit.
     Compat(compat::Arguments),
+    /// Build the wheel that is published, and test it.
+    Dist(python::DistArguments),
     /// Send random commands to Oxidis and to redis-server and compare what they answer.
     FuzzDifferential(fuzz_differential::Arguments),
     /// Write the pages that are written from tables (docs/commands.md).
     Generate(generate::Arguments),
+    /// Test the wheel.
+    Python(python::TestArguments),
     /// Run the scripts of tests/transcripts against redis-server and keep its replies.
     Record(record::Arguments),
     /// Check the rules of the house.
@@ -58,8 +63,10 @@ fn run(tool: &Tool) -> Result<()> {
         Tool::Bench(arguments) => bench::run(arguments),
         Tool::BenchFloor(arguments) => bench::serve_floor(arguments),
         Tool::Compat(arguments) => compat::run(arguments),
+        Tool::Dist(arguments) => python::dist(arguments),
         Tool::FuzzDifferential(arguments) => fuzz_differential::run(arguments),
         Tool::Generate(arguments) => generate::run(arguments),
+        Tool::Python(arguments) => python::run(arguments),
         Tool::Record(arguments) => record::run(arguments),
         Tool::Style => style::run(),
         Tool::Test(arguments) => test::run(arguments),

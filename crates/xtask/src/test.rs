@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::{style, workspace};
+use crate::{python, style, workspace};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -57,6 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             .args(["test", "--workspace", "--doc"])
             .args(profile),
     )?;
+    python::test()?;
     println!("every test passed");
     Ok(())
 }

@@ -1,0 +1,495 @@
+//! The native client: sessions that are taken turns with. One that nobody else uses at the time has always the
+//! same session; a thread that comes while another waits for a reply gets one more.
+
+use oxidis_client::{Stream, Target, Uri};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
+use std::sync::Arc;
+
+use crate::encode;
+use crate::engine::NativeEngine;
+use crate::error;
+use crate::link::Link;
+use crate::notifier::Notifier;
+use crate::process::OfThisProcess;
+use crate::session::{self, Manner, Session};
+
+/// Sessions that are kept for the next command.
+const SPARE_MAX: usize = 64;
+
+/// Where the sessions lead.
+enum Source {
+    Engine(Arc<oxidis_engine::Engine>),
+    Server(Box<Target>),
+}
+
+/// The native client, as far as it is written in Rust.
+#[pyclass(frozen, subclass, module = "oxidis._native")]
+pub struct NativeClient {
+    inner: OfThisProcess<Inner>,
+    manner: Manner,
+    make_error: Py<PyAny>,
+    is_decoding: bool,
+}
+
+struct Inner {
+    source: Source,
+    /// What each session says first, as requests; and how many they are.
+    greeting: Vec<u8>,
+    greetings: usize,
+    spare: Mutex<Vec<Link>>,
+}
+
+/// A reply that is not there yet, to a command of an asyncio client.
+#[pyclass(frozen, module = "oxidis._native")]
+pub struct Pending {
+    link: OfThisProcess<Mutex<Option<Link>>>,
+    replies: usize,
+}
+
+impl NativeClient {
+    fn open<'py>(&self, py: Python<'py>, inner: &Inner) -> PyResult<Link> {
+        let mut link = match &inner.source {
+            Source::Engine(engine) => {
+                Link::Engine(Box::new(oxidis_embedded::Connection::open(engine)))
+            }
+            Source::Server(target) => {
+                let stream = py.detach(|| Stream::connect(target)).map_err(|failure| {
+                    let reason = oxidis_client::describe(&failure);
+                    let message = format!("Error connecting to {target}: {reason}.");
+                    error::connection(py, message)
+                })?;
+                Link::over(stream)
+            }
+        };
+        link.queue().extend_from_slice(&inner.greeting);
+        for _ in 0..inner.greetings {
+            let reply = session::receive(py, &mut link, &self.manner.style, false, None)?;
+            raise_error(reply)?;
+        }
+        Ok(link)
+    }
+
+    /// Does something with a session; one that failed is not used again.
+    fn with_link<'py, R>(
+        &self,
+        py: Python<'py>,
+        action: impl FnOnce(&mut Link) -> PyResult<R>,
+    ) -> PyResult<R> {
+        let inner = self.inner.get(py)?;
+        let spare = inner.spare.lock().pop();
+        let mut link = match spare {
+            Some(link) => link,
+            None => self.open(py, inner)?,
+        };
+        match action(&mut link) {
+            Ok(result) => {
+                keep(py, inner, link);
+                Ok(result)
+            }
+            Err(failure) => {
+                py.detach(|| drop(link));
+                Err(failure)
+            }
+        }
+    }
+
+    /// Sends a request, and answers its reply. Pushes that come before it are of no interest.
+    fn ask<'py>(
+        &self,
+        py: Python<'py>,
+        write: impl FnOnce(&mut Vec<u8>) -> PyResult<()>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let reply = self.with_link(py, |link| {
+            if let Err(refused) = write(link.queue()) {
+                // Nothing was queued: the session is as it was.
+                return Ok(Err(refused));
+            }
+            loop {
+                let reply = session::receive(py, link, &self.manner.style, false, None)?;
+                match reply {
+                    Some(push) if push.is_exact_instance_of::<PyTuple>() => {}
+                    Some(reply) => return Ok(Ok(reply)),
+                    None => {}
+                }
+            }
+        })??;
+        raise_error(Some(reply)).map(|reply| reply.unwrap_or_else(|| py.None().into_bound(py)))
+    }
+
+    /// Sends a request, and answers its reply, or what it is waited for with.
+    fn begin<'py>(
+        &self,
+        py: Python<'py>,
+        write: impl FnOnce(&mut Vec<u8>) -> PyResult<()>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let inner = self.inner.get(py)?;
+        let spare = inner.spare.lock().pop();
+        let mut link = match spare {
+            Some(link) => link,
+            None => self.open(py, inner)?,
+        };
+        if let Err(refused) = write(link.queue()) {
+            keep(py, inner, link);
+            return Err(refused);
+        }
+        py.detach(|| link.fill())
+            .map_err(|end| session::ended(py, end))?;
+        loop {
+            match session::take(py, &mut link, &self.manner.style, false)? {
+                Some(push) if push.is_exact_instance_of::<PyTuple>() => {}
+                Some(reply) => {
+                    keep(py, inner, link);
+                    let reply = raise_error(Some(reply))?;
+                    return Ok(reply.unwrap_or_else(|| py.None().into_bound(py)));
+                }
+                None => {
+                    let link = OfThisProcess::new(Mutex::new(Some(link)));
+                    let pending = Pending { link, replies: 1 };
+                    return Ok(Bound::new(py, pending)?.into_any());
+                }
+            }
+        }
+    }
+}
+
+fn keep(py: Python<'_>, inner: &Inner, link: Link) {
+    let mut spare = inner.spare.lock();
+    if spare.len() < SPARE_MAX {
+        spare.push(link);
+    } else {
+        drop(spare);
+        py.detach(|| drop(link));
+    }
+}
+
+/// Raises a reply that is an exception.
+fn raise_error(reply: Option<Bound<'_, PyAny>>) -> PyResult<Option<Bound<'_, PyAny>>> {
+    match reply {
+        Some(reply) if reply.is_instance_of::<pyo3::exceptions::PyException>() => {
+            Err(PyErr::from_value(reply))
+        }
+        reply => Ok(reply),
+    }
+}
+
+/// Appends what `arguments` say: one text is a line, as it is typed at the prompt.
+fn write_command(
+    py: Python<'_>,
+    request: &mut Vec<u8>,
+    arguments: &Bound<'_, PyTuple>,
+    manner: &Manner,
+) -> PyResult<()> {
+    if arguments.len() == 1
+        && let Ok(line) = arguments.get_borrowed_item(0)?.cast::<PyString>()
+    {
+        let words = encode::split_line(py, line.to_str()?)?;
+        if words.is_empty() {
+            return Err(error::argument(py, "a command has at least one word"));
+        }
+        encode::begin(request, words.len());
+        words.iter().for_each(|word| encode::word(request, word));
+        return Ok(());
+    }
+    encode::request(request, arguments, &manner.encoding)
+}
+
+/// Writes what a lambda asks for, or nothing.
+fn whole(request: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> PyResult<()>) -> PyResult<()> {
+    let start = request.len();
+    let written = write(request);
+    if written.is_err() {
+        request.truncate(start);
+    }
+    written
+}
+
+#[pymethods]
+impl NativeClient {
+    #[new]
+    #[pyo3(signature = (engine, url, make_error, decode_responses, db, username, password, client_name))]
+    #[allow(clippy::too_many_arguments, reason = "they are an __init__'s")]
+    fn new(
+        py: Python<'_>,
+        engine: Option<&NativeEngine>,
+        url: Option<&str>,
+        make_error: Py<PyAny>,
+        decode_responses: bool,
+        db: i64,
+        username: Option<&str>,
+        password: Option<&str>,
+        client_name: Option<&str>,
+    ) -> PyResult<Self> {
+        let mut target = Target {
+            database: db,
+            user: username.map(Into::into),
+            password: password.map(Into::into),
+            ..Target::default()
+        };
+        let source = match (engine, url) {
+            (Some(engine), _) => Source::Engine(engine.shared(py)?),
+            (None, url) => {
+                apply(&mut target, url.unwrap_or("redis://"))
+                    .map_err(|reason| error::argument(py, &reason))?;
+                Source::Server(Box::new(target.clone()))
+            }
+        };
+        let mut greeting = Vec::new();
+        let mut greetings = 1;
+        let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
+        if let Some(password) = &target.password {
+            // `redis://:password@host` names nobody.
+            let user = target.user.as_deref().filter(|user| !user.is_empty());
+            let user = user.unwrap_or(b"default");
+            hello.extend([&b"AUTH"[..], user, password]);
+        }
+        if let Some(name) = client_name {
+            hello.extend([&b"SETNAME"[..], name.as_bytes()]);
+        }
+        encode::begin(&mut greeting, hello.len());
+        hello
+            .iter()
+            .for_each(|word| encode::word(&mut greeting, word));
+        if target.database != 0 {
+            encode::begin(&mut greeting, 2);
+            encode::word(&mut greeting, b"SELECT");
+            encode::word(&mut greeting, target.database.to_string().as_bytes());
+            greetings += 1;
+        }
+        Ok(NativeClient {
+            inner: OfThisProcess::new(Inner {
+                source,
+                greeting,
+                greetings,
+                spare: Mutex::default(),
+            }),
+            manner: Manner::new(
+                make_error.clone_ref(py),
+                None,
+                decode_responses,
+                "utf-8",
+                "strict",
+            ),
+            make_error,
+            is_decoding: decode_responses,
+        })
+    }
+
+    /// Executes a command, given as its words or as one line, and answers its reply.
+    #[pyo3(signature = (*arguments))]
+    fn execute<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.ask(py, |request| {
+            whole(request, |request| {
+                write_command(py, request, arguments, &self.manner)
+            })
+        })
+    }
+
+    /// GET.
+    fn get<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.ask(py, |request| self.write_get(request, key))
+    }
+
+    /// SET. More arguments are SET's own, such as `"EX", 10`.
+    #[pyo3(signature = (key, value, *options))]
+    fn set<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+        options: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.ask(py, |request| self.write_set(request, key, value, options))
+    }
+
+    /// As `execute`; where the reply is not there at once, what it is waited for with.
+    #[pyo3(signature = (*arguments))]
+    fn begin_execute<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.begin(py, |request| {
+            whole(request, |request| {
+                write_command(py, request, arguments, &self.manner)
+            })
+        })
+    }
+
+    /// As `get`, likewise.
+    fn begin_get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.begin(py, |request| self.write_get(request, key))
+    }
+
+    /// As `set`, likewise.
+    #[pyo3(signature = (key, value, *options))]
+    fn begin_set<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+        options: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.begin(py, |request| self.write_set(request, key, value, options))
+    }
+
+    /// Executes commands as one pipeline; an error is its command's reply.
+    fn execute_many<'py>(
+        &self,
+        py: Python<'py>,
+        commands: &Bound<'py, PyList>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let requests = self.encode_many(py, commands)?;
+        let replies = self.with_link(py, |link| {
+            link.queue().extend_from_slice(&requests);
+            let mut replies = Vec::with_capacity(commands.len());
+            while replies.len() < commands.len() {
+                let reply = session::receive(py, link, &self.manner.style, false, None)?;
+                replies.extend(reply.filter(|it| !it.is_exact_instance_of::<PyTuple>()));
+            }
+            Ok(replies)
+        })?;
+        PyList::new(py, replies)
+    }
+
+    /// As `execute_many`; what answers the replies is waited for with `finish`.
+    fn begin_many<'py>(&self, py: Python<'py>, commands: &Bound<'py, PyList>) -> PyResult<Pending> {
+        let requests = self.encode_many(py, commands)?;
+        let inner = self.inner.get(py)?;
+        let spare = inner.spare.lock().pop();
+        let mut link = match spare {
+            Some(link) => link,
+            None => self.open(py, inner)?,
+        };
+        link.queue().extend_from_slice(&requests);
+        Ok(Pending {
+            link: OfThisProcess::new(Mutex::new(Some(link))),
+            replies: commands.len(),
+        })
+    }
+
+    /// Adds what came to `replies`, and answers whether that is all. If not, the notifier says the token when there
+    /// may be more; and there is more after so many seconds in any case, if the second answer is a number.
+    fn advance<'py>(
+        &self,
+        py: Python<'py>,
+        pending: &Pending,
+        replies: &Bound<'py, PyList>,
+        notifier: &Notifier,
+        token: u64,
+    ) -> PyResult<(bool, Option<f64>)> {
+        let mut place = pending.link.get(py)?.lock();
+        let mut link = place.take().ok_or_else(|| error::closed(py))?;
+        let waker = notifier.waker(token);
+        loop {
+            while replies.len() < pending.replies {
+                match session::take(py, &mut link, &self.manner.style, false)? {
+                    Some(push) if push.is_exact_instance_of::<PyTuple>() => {}
+                    Some(reply) => replies.append(reply)?,
+                    None => break,
+                }
+            }
+            if replies.len() >= pending.replies {
+                keep(py, self.inner.get(py)?, link);
+                return Ok((true, None));
+            }
+            let came = py.detach(|| link.fill_or_wake(&waker));
+            if !came.map_err(|end| session::ended(py, end))? {
+                let patience = link.patience().map(|it| it.as_secs_f64());
+                *place = Some(link);
+                return Ok((false, patience));
+            }
+        }
+    }
+
+    /// A session of its own, for subscriptions.
+    fn session(&self, py: Python<'_>) -> PyResult<Session> {
+        let link = self.open(py, self.inner.get(py)?)?;
+        let manner = Manner::new(
+            self.make_error.clone_ref(py),
+            None,
+            self.is_decoding,
+            "utf-8",
+            "strict",
+        );
+        Ok(Session::new(link, manner))
+    }
+
+    /// Closes the sessions. The next command opens a new one.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if self.inner.is_ours() {
+            let spare = std::mem::take(&mut *self.inner.get(py)?.spare.lock());
+            py.detach(|| drop(spare));
+        }
+        Ok(())
+    }
+}
+
+impl NativeClient {
+    fn write_get(&self, request: &mut Vec<u8>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        whole(request, |request| {
+            request.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
+            encode::argument(request, key, &self.manner.encoding)
+        })
+    }
+
+    fn write_set(
+        &self,
+        request: &mut Vec<u8>,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        options: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        whole(request, |request| {
+            encode::begin(request, 3 + options.len());
+            request.extend_from_slice(b"$3\r\nSET\r\n");
+            encode::argument(request, key, &self.manner.encoding)?;
+            encode::argument(request, value, &self.manner.encoding)?;
+            for option in options.iter_borrowed() {
+                encode::argument(request, &option, &self.manner.encoding)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn encode_many(&self, py: Python<'_>, commands: &Bound<'_, PyList>) -> PyResult<Vec<u8>> {
+        let mut requests = Vec::new();
+        for command in commands.iter() {
+            let command = command.cast_into::<PyTuple>()?;
+            write_command(py, &mut requests, &command, &self.manner)?;
+        }
+        Ok(requests)
+    }
+}
+
+/// Puts what an address says into the target.
+fn apply(target: &mut Target, url: &str) -> Result<(), String> {
+    if let Some(path) = url.strip_prefix("unix://") {
+        target.unix_socket = Some(path.into());
+        return Ok(());
+    }
+    let uri = Uri::parse(url).map_err(|error| format!("{url}: {error}"))?;
+    uri.apply(target);
+    Ok(())
+}
+
+#[pymethods]
+impl Pending {
+    /// Gives up: the command is cancelled.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if self.link.is_ours() {
+            let link = self.link.get(py)?.lock().take();
+            py.detach(|| drop(link));
+        }
+        Ok(())
+    }
+}

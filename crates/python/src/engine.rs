@@ -1,0 +1,73 @@
+//! An engine in the process, without a socket.
+
+use std::sync::Arc;
+
+use oxidis::Engine;
+use oxidis_embedded::Connection;
+use pyo3::prelude::*;
+
+use crate::error;
+use crate::link::Link;
+use crate::process::OfThisProcess;
+use crate::session::{Manner, Session};
+
+/// An engine, as far as it is written in Rust.
+#[pyclass(frozen, module = "oxidis._native")]
+pub struct NativeEngine {
+    inner: OfThisProcess<Engine>,
+}
+
+impl NativeEngine {
+    pub fn of(engine: Engine) -> Self {
+        NativeEngine {
+            inner: OfThisProcess::new(engine),
+        }
+    }
+
+    /// The engine as drivers have it.
+    pub fn shared(&self, py: Python<'_>) -> PyResult<Arc<oxidis_engine::Engine>> {
+        Ok(Arc::clone(self.inner.get(py)?.shared()))
+    }
+}
+
+#[pymethods]
+impl NativeEngine {
+    #[new]
+    #[pyo3(signature = (directives, seed=None))]
+    fn new(py: Python<'_>, directives: Vec<(String, String)>, seed: Option<u64>) -> PyResult<Self> {
+        let opened = py.detach(|| {
+            let mut builder = Engine::builder();
+            if let Some(seed) = seed {
+                builder = builder.seed(seed);
+            }
+            for (name, value) in directives {
+                builder = builder.directive(name, value);
+            }
+            builder.open()
+        });
+        opened
+            .map(Self::of)
+            .map_err(|reason| error::server(py, reason))
+    }
+
+    /// A conversation with it. With an encoder it is as redis-py has them, and otherwise as the native client does.
+    fn session(
+        &self,
+        py: Python<'_>,
+        make_error: Py<PyAny>,
+        encoder: Option<Py<PyAny>>,
+        decode_responses: bool,
+        encoding: &str,
+        encoding_errors: &str,
+    ) -> PyResult<Session> {
+        let link = Link::Engine(Box::new(Connection::open(self.inner.get(py)?.shared())));
+        let manner = Manner::new(
+            make_error,
+            encoder,
+            decode_responses,
+            encoding,
+            encoding_errors,
+        );
+        Ok(Session::new(link, manner))
+    }
+}

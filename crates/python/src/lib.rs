@@ -1,0 +1,24 @@
+//! Oxidis for Python: the module `oxidis._native`, on which the package in `python/oxidis` stands.
+//!
+//! * `module`: what the module holds.
+//! * `server`, `engine`: a server and an engine in the process.
+//! * `session`: a conversation with an engine or a server; `link` is what carries it.
+//! * `client`: the native client: sessions that are taken turns with.
+//! * `encode`, `decode`: requests from Python's values, replies as Python's values.
+//! * `notifier`: how an event loop hears of a session that it waits for.
+//! * `process`: forks.
+//! * `command`: the command `oxidis`.
+//! * `error`: Python's exceptions.
+
+mod client;
+mod command;
+mod decode;
+mod encode;
+mod engine;
+mod error;
+mod link;
+mod module;
+mod notifier;
+mod process;
+mod server;
+mod session;

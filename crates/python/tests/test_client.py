@@ -1,0 +1,245 @@
+"""The native client, into an engine and to servers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import oxidis
+import pytest
+from conftest import Place, until
+
+
+def test_words_and_lines(place: Place) -> None:
+    client = place.native()
+    assert client.execute("SET", "a", "1") == "OK"
+    assert client.execute('SET greeting "hello, \\x41da"') == "OK"
+    assert client.get("greeting") == b"hello, Ada"
+    assert client.execute("CONFIG GET", "maxmemory-policy") == {b"maxmemory-policy": b"noeviction"}
+    assert client.execute("PING") == "PONG"
+    for wrong in ["", "   ", 'SET k "open']:
+        with pytest.raises(oxidis.ArgumentError):
+            client.execute(wrong)
+    with pytest.raises(oxidis.ArgumentError):
+        client.execute()
+
+
+def test_values(place: Place) -> None:
+    client = place.native()
+    client.set("n", 41)
+    assert client.incr("n") == 42
+    assert client.get(b"n") == b"42"
+    assert client.set("f", 1.5) == "OK" and client.get("f") == b"1.5"
+    assert client.set("big", 1 << 70) and client.get("big") == str(1 << 70).encode()
+    assert client.set("v", memoryview(b"view")) and client.get("v") == b"view"
+    assert client.set("v", bytearray(b"array")) and client.get("v") == b"array"
+    assert client.get("absent") is None
+    assert client.hset("h", "a", 1, "b", 2) == 2
+    assert client.hgetall("h") == {b"a": b"1", b"b": b"2"}
+    assert client.sadd("s", "x", "y") == 2 and client.smembers("s") == {b"x", b"y"}
+    assert client.zadd("z", 1.5, "m") == 1 and client.zscore("z", "m") == 1.5
+    assert client.lrange("absent", 0, -1) == []
+    assert client.delete("n", "f", "absent") == 2
+    assert client.set("k", "v", "EX", 100) == "OK" and client.ttl("k") == 100
+    assert client.set("k", "v", "NX") is None
+    every = bytes(range(256))
+    assert client.set(every, every) == "OK" and client.get(every) == every
+
+
+def test_text_comes_if_asked_for(place: Place) -> None:
+    client = place.native(decode_responses=True)
+    client.set("ä", "ö")
+    assert client.get("ä") == "ö"
+    client.set("bytes", b"\xff")
+    with pytest.raises(UnicodeDecodeError):
+        client.get("bytes")
+    # It is none that the session suffers from.
+    assert client.get("ä") == "ö"
+
+
+@pytest.mark.parametrize("value", [None, True, [], object()])
+def test_what_is_no_value_is_refused(place: Place, value: object) -> None:
+    client = place.native()
+    with pytest.raises(oxidis.ArgumentError):
+        client.set("k", value)  # type: ignore[arg-type]
+    with pytest.raises(ValueError):
+        client.execute("SET", "k", value)
+    assert client.execute("EXISTS", "k") == 0
+
+
+def test_errors(place: Place) -> None:
+    client = place.native()
+    client.rpush("l", "x")
+    with pytest.raises(oxidis.CommandError) as caught:
+        client.get("l")
+    assert caught.value.code == "WRONGTYPE"
+    assert client.execute("PING") == "PONG"
+
+
+def test_long_replies_come_whole(place: Place) -> None:
+    client = place.native()
+    long = b"\r\n" * 500_000
+    client.set("long", long)
+    assert client.get("long") == long
+    client.execute("RPUSH", "l", *range(50_000))
+    assert client.lrange("l", 0, -1) == [str(number).encode() for number in range(50_000)]
+
+
+def test_pipelines(place: Place) -> None:
+    client = place.native()
+    with client.pipeline() as pipeline:
+        replies = pipeline.set("n", 1).incr("n").lpush("n", "x").get("n").run(raise_on_error=False)
+    assert replies[:2] == ["OK", 2] and replies[3] == b"2"
+    assert isinstance(replies[2], oxidis.CommandError)
+    with client.pipeline() as pipeline, pytest.raises(oxidis.CommandError, match="WRONGTYPE"):
+        pipeline.lpush("n", "x").run()
+    assert client.pipeline().run() == []
+
+
+def test_transactions(place: Place) -> None:
+    client = place.native()
+    with client.pipeline(transaction=True) as pipeline:
+        assert pipeline.set("n", 1).incr("n").run() == ["OK", 2]
+    with pytest.raises(oxidis.CommandError, match="unknown command"):
+        client.pipeline(transaction=True).set("n", 7).nosuch().run()
+    assert client.get("n") == b"2"
+    assert client.execute("MULTI") == "OK"
+    assert client.incr("n") == "QUEUED"
+    assert client.execute("EXEC") == [3]
+
+
+def test_who_waits_holds_up_nobody(place: Place) -> None:
+    client = place.native()
+    got: list[object] = []
+    thread = threading.Thread(target=lambda: got.append(client.blpop("q", 20)))
+    thread.start()
+    until(lambda: b"blocked_clients:1" in client.execute("INFO", "clients"))
+    client.rpush("q", "x")
+    thread.join(20)
+    assert got == [[b"q", b"x"]]
+    assert client.blpop("q", 0.05) is None
+
+
+def test_subscriptions(place: Place) -> None:
+    client = place.native(decode_responses=True)
+    with client.subscribe("news", "other") as subscription:
+        assert client.publish("news", "one") == 1
+        assert subscription.get(5) == oxidis.Message("news", "one")
+        assert subscription.get(0.01) is None
+        client.publish("other", "two")
+        assert next(subscription) == ("other", "two", None)
+    with client.psubscribe("n*") as subscription:
+        client.publish("news", "three")
+        assert subscription.get(5) == oxidis.Message("news", "three", "n*")
+        thread = threading.Timer(0.05, subscription.close)
+        thread.start()
+        with pytest.raises(oxidis.ConnectionError):
+            subscription.get()
+        thread.join()
+
+
+def test_a_database_and_a_name_are_chosen(place: Place) -> None:
+    client = place.native(db=2, client_name="me")
+    client.set("k", "v")
+    assert place.native().get("k") is None
+    assert client.execute("CLIENT GETNAME") == b"me"
+
+
+def test_a_client_is_closed(place: Place) -> None:
+    with place.native() as client:
+        client.connect()
+        client.set("k", "v")
+    assert client.get("k") == b"v"
+    client.disconnect()
+
+
+def test_addresses() -> None:
+    with oxidis.Server(password="p@ss word") as server:
+        assert oxidis.Client(server.url).execute("PING") == "PONG"
+        with pytest.raises(oxidis.CommandError, match="NOAUTH"):
+            oxidis.Client(f"redis://127.0.0.1:{server.port}").connect()
+        with pytest.raises(oxidis.CommandError, match="WRONGPASS"):
+            oxidis.Client(f"redis://127.0.0.1:{server.port}", password="wrong").connect()
+        port = server.port
+    with pytest.raises(ConnectionError, match="Connection refused"):
+        oxidis.Client(f"redis://127.0.0.1:{port}").connect()
+    with pytest.raises(oxidis.ArgumentError):
+        oxidis.Client("http://example.org")
+    with pytest.raises(oxidis.ArgumentError):
+        oxidis.Client("redis://", engine=oxidis.Engine())
+
+
+def test_a_socket_of_the_file_system(tmp_path: object) -> None:
+    path = f"{tmp_path}/oxidis.sock"
+    with oxidis.Server(unixsocket=path):
+        client = oxidis.Client(f"unix://{path}")
+        assert client.set("k", "v") == "OK" and client.get("k") == b"v"
+
+
+def test_a_server_that_stops_is_noticed() -> None:
+    with oxidis.Server() as server:
+        clients = [oxidis.Client(server.url), server.native()]
+        for client in clients:
+            client.connect()
+    with pytest.raises(oxidis.ConnectionError):
+        clients[0].execute("PING")
+
+
+async def test_asyncio(place: Place) -> None:
+    async with place.anative() as client:
+        assert await client.set("k", "v") == "OK"
+        assert await client.get("k") == b"v"
+        assert await client.execute('SET k "v w"') == "OK"
+        assert await client.hset("h", "f", 1) == 1
+        with pytest.raises(oxidis.CommandError, match="WRONGTYPE"):
+            await client.get("h")
+        with pytest.raises(oxidis.ArgumentError):
+            await client.set("k", None)  # type: ignore[arg-type]
+        async with client.pipeline(transaction=True) as pipeline:
+            assert await pipeline.set("n", 1).incr("n").run() == ["OK", 2]
+        assert await client.pipeline().run() == []
+
+
+async def test_asyncio_waits_without_holding_up(place: Place) -> None:
+    async with place.anative() as client:
+        waiting = asyncio.create_task(client.blpop("q", 20))
+        while b"blocked_clients:1" not in await client.execute("INFO", "clients"):
+            await asyncio.sleep(0.001)
+        await client.rpush("q", "x")
+        assert await waiting == [b"q", b"x"]
+        assert await client.blpop("q", 0.05) is None
+
+
+async def test_asyncio_waiting_can_be_cancelled() -> None:
+    client = oxidis.AsyncClient()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(client.blpop("q", 0), 0.05)
+    await client.rpush("q", "x")
+    assert await client.llen("q") == 1
+    assert b"blocked_clients:0" in await client.execute("INFO", "clients")
+
+
+async def test_asyncio_subscriptions(place: Place) -> None:
+    async with place.anative(decode_responses=True) as client:
+        async with await client.subscribe("news") as subscription:
+            assert await client.publish("news", "one") == 1
+            assert await subscription.get(5) == ("news", "one", None)
+            await client.publish("news", "two")
+            async for message in subscription:
+                assert message.payload == "two"
+                break
+
+
+def test_a_client_without_a_thread_of_its_own_in_many() -> None:
+    client = oxidis.Client()
+
+    def work() -> None:
+        for _ in range(500):
+            client.incr("n")
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.get("n") == b"4000"

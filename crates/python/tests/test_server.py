@@ -1,0 +1,158 @@
+"""`oxidis.Server`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import oxidis
+import pytest
+import redis
+
+
+def test_a_server_starts_and_stops() -> None:
+    server = oxidis.Server()
+    assert not server.is_running
+    with server:
+        assert server.is_running and server.port > 0
+        assert server.url == f"redis://127.0.0.1:{server.port}/0"
+        with redis.Redis(port=server.port) as client:
+            assert client.set("k", "v") and client.get("k") == b"v"
+        port = server.port
+    assert not server.is_running
+    with pytest.raises(redis.ConnectionError), redis.Redis(port=port, retry=None) as client:
+        client.ping()
+    server.stop()
+    with pytest.raises(oxidis.Error, match="does not run"):
+        server.port
+
+
+def test_it_can_be_started_again_with_nothing_in_it() -> None:
+    server = oxidis.Server()
+    for _ in range(3):
+        with server, server.client() as client:
+            assert client.dbsize() == 0
+            client.set("k", "v")
+
+
+def test_many_run_at_once() -> None:
+    servers = [oxidis.Server().start() for _ in range(12)]
+    assert len({server.port for server in servers}) == 12
+    for number, server in enumerate(servers):
+        with server.client() as client:
+            client.set("number", number)
+    for number, server in enumerate(servers):
+        with server.client() as client:
+            assert client.get("number") == str(number).encode()
+        server.stop()
+
+
+def test_starting_twice_is_starting_once() -> None:
+    with oxidis.Server() as server:
+        port = server.port
+        assert server.start().port == port
+
+
+def test_options_are_directives() -> None:
+    options = {"maxmemory": "100mb", "maxmemory_policy": "allkeys-lru", "databases": 4}
+    with oxidis.Server(**options) as server, server.client(decode_responses=True) as client:
+        assert client.config_get("maxmemory") == {"maxmemory": str(100 << 20)}
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "allkeys-lru"}
+        assert client.config_get("databases") == {"databases": "4"}
+
+
+@pytest.mark.parametrize("options", [{"no_such": 1}, {"maxmemory": "lots"}, {"path": "/nowhere/at/all.rdb"}])
+def test_wrong_options_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(oxidis.Error):
+        oxidis.Server(**options).start()  # type: ignore[arg-type]
+
+
+def test_a_port_that_is_taken_is_refused() -> None:
+    with oxidis.Server() as server, pytest.raises(oxidis.Error, match="Address already in use"):
+        oxidis.Server(port=server.port).start()
+
+
+def test_a_password_is_asked_for() -> None:
+    with oxidis.Server(password="open: sesame/") as server:
+        with server.client() as client:
+            assert client.ping()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.ping()
+        with server.redis() as client:
+            assert client.ping()
+        assert server.native().execute("PING") == "PONG"
+        with redis.Redis(port=server.port) as client, pytest.raises(redis.AuthenticationError):
+            client.ping()
+        assert "sesame" not in repr(server)
+
+
+def test_keys_live_as_long_as_the_default() -> None:
+    with oxidis.Server(default_ttl=5) as server, server.client() as client:
+        client.set("short", "v")
+        client.set("long", "v", ex=100)
+        assert 0 < client.ttl("short") <= 5
+        assert 90 < client.ttl("long") <= 100
+
+
+@pytest.mark.parametrize("name", ["data.json", "data.rdb"])
+def test_data_are_kept_in_a_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    with oxidis.Server(path=path) as server, server.client() as client:
+        client.hset("user", mapping={"name": "Ada"})
+    assert path.exists()
+    with oxidis.Server(path=path) as server, server.client(decode_responses=True) as client:
+        assert client.hgetall("user") == {"name": "Ada"}
+
+
+def test_json_can_be_read(tmp_path: Path) -> None:
+    with oxidis.Server(path=tmp_path / "mydb.json") as server, server.client() as client:
+        client.set("greeting", "hello")
+    assert "hello" in json.dumps(json.loads((tmp_path / "mydb.json").read_text()))
+
+
+def test_every_change_is_logged(tmp_path: Path) -> None:
+    for _ in range(2):
+        with oxidis.Server(appendonly=True, dir=str(tmp_path)) as server, server.client() as client:
+            client.incr("starts")
+    assert (tmp_path / "appendonlydir").is_dir()
+    with oxidis.Server(appendonly=True, dir=str(tmp_path)) as server, server.client() as client:
+        assert client.get("starts") == b"2"
+
+
+def test_a_folder_and_a_file_can_be_named(tmp_path: Path) -> None:
+    with oxidis.Server(dir=str(tmp_path), dbfilename="some.rdb") as server, server.client() as client:
+        client.set("k", "v")
+        assert client.config_get("dbfilename") == {"dbfilename": "some.rdb"}
+        client.save()
+    assert (tmp_path / "some.rdb").exists()
+
+
+def test_all_doors_lead_to_the_same_data() -> None:
+    with oxidis.Server() as server:
+        server.client().set("k", "v")
+        assert server.redis().get("k") == b"v"
+        assert server.native().get("k") == b"v"
+
+
+def test_threads_share_a_server() -> None:
+    failures: list[BaseException] = []
+
+    def work(server: oxidis.Server, number: int) -> None:
+        try:
+            with server.client() as client:
+                for _ in range(200):
+                    client.incr("n")
+                if number == 0:
+                    client.lpush("n", "x")
+        except redis.ResponseError as error:
+            failures.append(error)
+
+    with oxidis.Server() as server:
+        threads = [threading.Thread(target=work, args=(server, number)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert server.native().get("n") == b"800"
+    assert [str(failure)[:9] for failure in failures] == ["WRONGTYPE"]

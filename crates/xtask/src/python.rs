@@ -1,0 +1,176 @@
+//! The wheel: `cargo xtask dist` builds it, `cargo xtask python` (and `cargo xtask test`) tests it. Everything that
+//! takes from the Python package index goes into environments under `target/python`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::workspace;
+
+/// What the tests and the build need, by exact versions.
+const REQUIREMENTS: &str = "crates/python/requirements.txt";
+
+#[derive(clap::Args)]
+pub struct DistArguments {
+    /// Do not run the tests with the wheel.
+    #[arg(long)]
+    untested: bool,
+}
+
+#[derive(clap::Args)]
+pub struct TestArguments {
+    /// Test this wheel, instead of one built from the sources as they are.
+    #[arg(long)]
+    wheel: Option<PathBuf>,
+    /// What pytest is told, such as `-k NAME`; then nothing but pytest runs.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pytest: Vec<String>,
+}
+
+/// Builds the wheel that is published, and tests it in an environment that has nothing else.
+///
+/// # Errors
+/// When it cannot be built, or a test fails.
+pub fn dist(arguments: &DistArguments) -> Result<()> {
+    let tools = Environment::with_requirements()?;
+    let wheel = build(&tools, "release", &folder().join("dist"))?;
+    if !arguments.untested {
+        test_wheel(&wheel)?;
+    }
+    let size = fs::metadata(&wheel)?.len();
+    println!("{} ({} KiB)", wheel.display(), size / 1024);
+    Ok(())
+}
+
+/// The tool `cargo xtask python`.
+///
+/// # Errors
+/// When a test fails.
+pub fn run(arguments: &TestArguments) -> Result<()> {
+    let wheel = match &arguments.wheel {
+        Some(wheel) => wheel.clone(),
+        None => build_for_tests()?,
+    };
+    if arguments.pytest.is_empty() {
+        return test_wheel(&wheel);
+    }
+    let environment = Environment::with_wheel(&wheel)?;
+    workspace::run(pytest(&environment).args(&arguments.pytest))
+}
+
+/// Tests a wheel built as quickly as can be.
+///
+/// # Errors
+/// When a test fails.
+pub fn test() -> Result<()> {
+    test_wheel(&build_for_tests()?)
+}
+
+fn build_for_tests() -> Result<PathBuf> {
+    let tools = Environment::with_requirements()?;
+    build(&tools, "dev", &folder().join("wheels"))
+}
+
+/// Types, then the tests in one process, then in several.
+fn test_wheel(wheel: &Path) -> Result<()> {
+    let environment = Environment::with_wheel(wheel)?;
+    workspace::run(
+        environment
+            .module("mypy")
+            .args(["--strict", "--package", "oxidis"]),
+    )?;
+    workspace::run(environment.module("mypy.stubtest").arg("oxidis._native"))?;
+    workspace::run(pytest(&environment).args(["-q", "-p", "no:cacheprovider"]))?;
+    workspace::run(pytest(&environment).args(["-q", "-p", "no:cacheprovider", "-n", "2"]))
+}
+
+fn pytest(environment: &Environment) -> Command {
+    let mut command = environment.module("pytest");
+    command.current_dir(workspace::root().join("crates/python"));
+    command
+}
+
+/// Builds a wheel with a profile of cargo's into a folder that then holds only that.
+fn build(tools: &Environment, profile: &str, into: &Path) -> Result<PathBuf> {
+    if into.is_dir() {
+        fs::remove_dir_all(into)?;
+    }
+    workspace::run(
+        tools
+            .module("maturin")
+            .args(["build", "--quiet", "--profile", profile, "--manifest-path"])
+            .arg("crates/python/Cargo.toml")
+            .arg("--out")
+            .arg(into),
+    )?;
+    let wheels = fs::read_dir(into)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut wheels = wheels.filter(|path| path.extension().is_some_and(|ending| ending == "whl"));
+    wheels.next().context("maturin has built no wheel")
+}
+
+/// Where all of this lies.
+fn folder() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace::root().join("target"), PathBuf::from);
+    target.join("python")
+}
+
+/// A virtual environment of Python.
+struct Environment(PathBuf);
+
+impl Environment {
+    /// One with all that is in the list of requirements. It is made anew when that changes.
+    fn with_requirements() -> Result<Self> {
+        let requirements = fs::read_to_string(workspace::root().join(REQUIREMENTS))?;
+        let environment = Environment(folder().join("environment"));
+        let mark = environment.0.join("requirements.txt");
+        if fs::read_to_string(&mark).is_ok_and(|installed| installed == requirements) {
+            return Ok(environment);
+        }
+        if environment.0.is_dir() {
+            fs::remove_dir_all(&environment.0)?;
+        }
+        let made = Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(&environment.0)
+            .status()
+            .context("python3 cannot be run")?;
+        if !made.success() {
+            bail!("python3 -m venv failed (Debian: apt-get install python3-venv)");
+        }
+        workspace::run(environment.pip_install().arg("-r").arg(REQUIREMENTS))?;
+        fs::write(mark, requirements)?;
+        Ok(environment)
+    }
+
+    /// The same with this wheel.
+    fn with_wheel(wheel: &Path) -> Result<Self> {
+        let environment = Self::with_requirements()?;
+        workspace::run(
+            environment
+                .pip_install()
+                .args(["--force-reinstall", "--no-deps"])
+                .arg(wheel),
+        )?;
+        Ok(environment)
+    }
+
+    fn pip_install(&self) -> Command {
+        let mut command = self.module("pip");
+        command.args(["install", "--quiet", "--disable-pip-version-check"]);
+        command
+    }
+
+    /// Runs a module of it, at the root of the workspace.
+    fn module(&self, name: &str) -> Command {
+        let mut command = Command::new(self.0.join("bin/python"));
+        command
+            .args(["-m", name])
+            .current_dir(workspace::root())
+            .env_remove("PYTHONPATH")
+            .env("VIRTUAL_ENV", &self.0);
+        command
+    }
+}
