@@ -9,7 +9,7 @@ use oxidis_benchmark::load::{self, Endpoint, LoadError, Numbers, Outcome, Plan};
 use oxidis_testkit::{ServerBuilder, TestServer};
 
 use super::report::{self, Cell, Report, Resident};
-use super::{cpu, persistence, workload};
+use super::{cpu, instructions, persistence, workload};
 use crate::workspace;
 
 /// How many connections send requests.
@@ -43,6 +43,13 @@ pub struct Arguments {
     /// server and the name count.
     #[arg(long)]
     persistence: bool,
+    /// Count the instructions of requests by callgrind instead, and fail where they are a tenth more than what is kept
+    /// in bench/instructions.json; of the options, those for the server and for keeping count.
+    #[arg(long, conflicts_with = "persistence")]
+    instructions: bool,
+    /// With --instructions: keep the figures.
+    #[arg(long, requires = "instructions")]
+    pub(super) keep: bool,
     /// How many keys are loaded before measuring: 3,000,000, with --persistence 5,000,000.
     #[arg(long)]
     pub(super) keys: Option<u64>,
@@ -87,6 +94,9 @@ struct Contender {
 pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.persistence {
         return persistence::run(arguments);
+    }
+    if arguments.instructions {
+        return instructions::run(arguments);
     }
     let contenders = contenders(arguments)?;
     let keys = arguments.keys.unwrap_or(KEYS);
@@ -221,7 +231,7 @@ fn contenders(arguments: &Arguments) -> Result<Vec<Contender>> {
 }
 
 /// Sends the requests of a plan, to a server that is not to fall silent.
-fn send(plan: Plan<'_>) -> Result<Outcome, LoadError> {
+pub(super) fn send(plan: Plan<'_>) -> Result<Outcome, LoadError> {
     let plan = Plan {
         silence_limit: Some(SILENCE_LIMIT),
         ..plan
@@ -229,7 +239,7 @@ fn send(plan: Plan<'_>) -> Result<Outcome, LoadError> {
     load::run(&plan, |_| {})
 }
 
-fn load_keys(server: &TestServer, keys: u64) -> Result<()> {
+pub(super) fn load_keys(server: &TestServer, keys: u64) -> Result<()> {
     let endpoint = Endpoint::Tcp(server.address());
     for (template, requests) in workload::loads(keys) {
         send(Plan {
