@@ -212,6 +212,10 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "newer versions count what a group lags behind more exactly, and refuse such an ID",
     ),
     (
+        "XREAD that waits for a stream, in whose place another comes that has nothing new but a greater last ID",
+        "7.0.15 answers it with no entries, since 7.2 it waits on",
+    ),
+    (
         "XREAD with + as ID",
         "it is refused by 7.0.15; since 7.4 it stands for the last entry",
     ),

@@ -144,12 +144,13 @@ impl RestoreOptions {
 fn restore(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let options = RestoreOptions::parse(cx)?;
     let key = cx.key(1);
-    cx.expire_if_needed(key);
-    let existed = cx.exists(key);
-    if existed && !options.replaces {
-        return Err(CommandError::text(
-            "BUSYKEY Target key name already exists.",
-        ));
+    if !options.replaces {
+        cx.expire_if_needed(key);
+        if cx.exists(key) {
+            return Err(CommandError::text(
+                "BUSYKEY Target key name already exists.",
+            ));
+        }
     }
     let expire_ms = match cx.integer(2)? {
         0 => None,
@@ -171,18 +172,16 @@ fn restore(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
                 CommandError::text("ERR Bad data format")
             }
         })?;
+    // So that whoever hears of new keys hears of this one. What is replaced is not looked at: a key whose time is
+    // over is replaced as any other.
+    let existed = options.replaces && cx.delete_destination(key);
     if expire_ms.is_some_and(|at| at <= cx.now_ms()) {
         if existed {
-            cx.delete(key);
             cx.changed(key, EventClass::GENERIC, "del");
             cx.rewrite(&[b"DEL", key.bytes]);
         }
         out.ok();
         return Ok(());
-    }
-    if existed {
-        // So that whoever hears of new keys hears of this one.
-        cx.delete(key);
     }
     cx.store(key, value, expire_ms);
     if let Some(access) = options.access(cx)
