@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use crate::client::ClientShared;
 use crate::command::Registered;
 use crate::mailbox::Message;
+use crate::replication::WaitCounts;
 
 /// What a command blocks on.
 pub struct Blocking {
@@ -50,7 +51,7 @@ pub struct BlockedKey {
 }
 
 /// What a blocked command answers when its time is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum TimeoutReply {
     /// The null array.
     NullArray,
@@ -58,22 +59,18 @@ pub enum TimeoutReply {
     Null,
     /// An integer.
     Integer(i64),
-    /// An array of two integers.
-    Integers(i64, i64),
+    /// How many copies there are by then.
+    Copies(Arc<WaitCounts>),
 }
 
 impl TimeoutReply {
     /// Writes the reply.
-    pub fn write(self, out: &mut Writer<'_>) {
+    pub fn write(&self, out: &mut Writer<'_>) {
         match self {
             TimeoutReply::NullArray => out.null_array(),
             TimeoutReply::Null => out.null(),
-            TimeoutReply::Integer(n) => out.integer(n),
-            TimeoutReply::Integers(first, second) => {
-                out.array(2);
-                out.integer(first);
-                out.integer(second);
-            }
+            TimeoutReply::Integer(n) => out.integer(*n),
+            TimeoutReply::Copies(counts) => counts.write(out),
         }
     }
 }

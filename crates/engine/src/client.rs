@@ -67,13 +67,23 @@ pub struct Client {
     pub(crate) is_caching_said: bool,
     /// Whether the keys of reading commands are remembered.
     pub(crate) tracks_reads: bool,
+    /// How far the stream of replication was when the session's last change was in it.
+    pub(crate) written_offset: u64,
     /// What it wants to be sent when it asks for the data set.
     pub(crate) replica: ReplicaOptions,
 }
 
 /// What a client said with REPLCONF.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ReplicaOptions {
+    /// The port that it listens on.
+    pub(crate) port: u16,
+    /// The address that it wants to be known by, if not by the one that it comes from.
+    pub(crate) address: Option<Vec<u8>>,
+    /// Whether it finds the end of a data set by a mark.
+    pub(crate) knows_marks: bool,
+    /// Whether it takes a new identity of the stream when it goes on.
+    pub(crate) knows_ids: bool,
     /// Whether it wants the data set only, and not the changes that follow.
     pub(crate) data_only: bool,
     /// Which part of the data set it wants.
@@ -102,6 +112,7 @@ impl Client {
             tracked_prefixes: BTreeSet::new(),
             is_caching_said: false,
             tracks_reads: false,
+            written_offset: 0,
             replica: ReplicaOptions::default(),
         }
     }
@@ -267,6 +278,10 @@ pub struct ClientShared {
     pub(crate) thread: AtomicUsize,
     pub(crate) is_killed: AtomicBool,
     pub(crate) is_monitor: AtomicBool,
+    /// Whether it is a replica of this server.
+    pub(crate) is_replica: AtomicBool,
+    /// Whether it is the link to the primary of this server.
+    pub(crate) is_primary: AtomicBool,
     pub(crate) tracking: ClientTracking,
     /// Whether a pause holds a command back.
     pub(crate) is_held_back: AtomicBool,
@@ -325,6 +340,8 @@ impl ClientShared {
             thread: AtomicUsize::new(0),
             is_killed: AtomicBool::new(false),
             is_monitor: AtomicBool::new(false),
+            is_replica: AtomicBool::new(false),
+            is_primary: AtomicBool::new(false),
             tracking: ClientTracking::default(),
             is_held_back: AtomicBool::new(false),
             held_back_until_ms: AtomicI64::new(i64::MAX),

@@ -78,6 +78,7 @@ impl Engine {
         };
         if timeout_ms == 0
             && !has_soft_limit(ClientClass::Normal)
+            && !has_soft_limit(ClientClass::Replica)
             && !has_soft_limit(ClientClass::PubSub)
         {
             return;
@@ -98,8 +99,13 @@ impl Engine {
 
     /// Whether so many bytes of replies are more than the client may leave unread, now.
     pub(crate) fn exceeds_hard_limit(&self, client: &ClientShared, waiting: u64) -> bool {
-        let limit = self.config.output_buffer_limit(class_of(client));
-        limit.hard_bytes > 0 && waiting >= limit.hard_bytes
+        let class = class_of(client);
+        let mut hard_bytes = self.config.output_buffer_limit(class).hard_bytes;
+        if class == ClientClass::Replica && hard_bytes > 0 {
+            // It could not even be sent what the backlog holds, as in Redis.
+            hard_bytes = hard_bytes.max(self.config.repl_backlog_size());
+        }
+        hard_bytes > 0 && waiting >= hard_bytes
     }
 
     /// Whether so many bytes of replies are too many for one that has not given the password.
@@ -159,12 +165,16 @@ fn is_idle(client: &ClientShared, now_ms: i64, timeout_ms: i64) -> bool {
     // Redis counts whole seconds.
     idle_ms / 1000 > timeout_ms / 1000
         && !client.is_subscribed()
+        && !client.is_replica.load(Ordering::Relaxed)
+        && !client.is_primary.load(Ordering::Relaxed)
         && !client.is_monitor.load(Ordering::Relaxed)
         && !client.is_blocked()
 }
 
 fn class_of(client: &ClientShared) -> ClientClass {
-    if client.is_subscribed() {
+    if client.is_replica.load(Ordering::Relaxed) {
+        ClientClass::Replica
+    } else if client.is_subscribed() {
         ClientClass::PubSub
     } else {
         ClientClass::Normal

@@ -29,6 +29,7 @@ use crate::pubsub::PubSub;
 use crate::random::Random;
 use crate::rates::Rates;
 use crate::record::{Record, RecordedCommand};
+use crate::replication::Replication;
 use crate::scripting::{Interpreter, Scripting};
 use crate::snapshot::{
     BackgroundWork, SnapshotCodec, SnapshotFile, SnapshotFormat, SnapshotSource,
@@ -273,6 +274,7 @@ pub struct Engine {
     pub(crate) tracking: Tracking,
     pub(crate) migrations: Migrations,
     pub(crate) propagation: Propagation,
+    pub(crate) replication: Arc<Replication>,
     pub(crate) clients: Clients,
     pub(crate) stats: Stats,
     pub(crate) config: Arc<Config>,
@@ -318,11 +320,18 @@ impl Engine {
         format.or_else(|| Some(self.snapshot_codec.clone()?))
     }
 
-    /// Whether writes are refused because fewer replicas follow than `min-replicas-to-write` asks
-    /// for. None ever acknowledges what it got, so any number is too many.
+    /// Whether writes are refused because fewer replicas are near than `min-replicas-to-write` asks for.
     #[inline]
     pub(crate) fn lacks_replicas(&self) -> bool {
-        self.config.min_replicas_to_write() > 0 && self.config.min_replicas_max_lag_seconds() > 0
+        self.config.min_replicas_to_write() > 0 && self.has_too_few_replicas()
+    }
+
+    #[cold]
+    fn has_too_few_replicas(&self) -> bool {
+        let wanted = self.config.min_replicas_to_write() as usize;
+        !self.replication.is_replica()
+            && self.config.min_replicas_max_lag_seconds() > 0
+            && self.replication.good_replicas() < wanted
     }
 
     /// How far loading is, while the data are being loaded.
@@ -357,6 +366,7 @@ impl Engine {
             tracking: Tracking::default(),
             migrations: Migrations::default(),
             propagation: Propagation::default(),
+            replication: Arc::new(Replication::new(options.seed)),
             clients: Clients::default(),
             stats: Stats::default(),
             databases: options.config.databases(),
@@ -460,6 +470,7 @@ impl Engine {
         self.rejected_connections.store(0, Ordering::Relaxed);
         self.clients.received.store(0, Ordering::Relaxed);
         self.client_limits.reset();
+        self.replication.counts.reset();
         let denials = self.acl.denials.iter();
         denials.for_each(|count| count.store(0, Ordering::Relaxed));
         self.clients.memory.reset();

@@ -139,6 +139,7 @@ impl Worker {
         }
         save_if_due(self);
         crate::append_log::tend(self);
+        crate::replication::tend(self);
         self.engine.look_at_clients();
         self.limit_clients();
         self.look_after_tracked_keys();

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::command::{CommandError, Flags};
 use crate::config::LogLevel;
 use crate::engine::{Engine, ShutdownOptions};
-use crate::snapshot::save_now;
+use crate::snapshot::{Purpose, save_now};
 use crate::worker::Worker;
 
 /// The data are being loaded.
@@ -43,6 +43,8 @@ pub(crate) struct PersistenceReport {
     pub(crate) saving_since_ms: Option<i64>,
     /// Whether that is a rewrite of the append-only file.
     pub(crate) is_rewriting: bool,
+    /// Whether that is for replicas.
+    pub(crate) is_transferring: bool,
     pub(crate) save_keys_done: u64,
     pub(crate) save_keys_total: u64,
     pub(crate) loaded_keys: u64,
@@ -177,14 +179,15 @@ impl Persistence {
     }
 
     /// Takes the place of the one background save, or rewrite, that there may be; answers whether it was free.
-    pub(crate) fn begin_background_save(&self, now_ms: i64, is_rewrite: bool) -> bool {
+    pub(crate) fn begin_background_save(&self, now_ms: i64, purpose: Purpose) -> bool {
         let mut report = self.report.lock();
         if report.saving_since_ms.is_some() {
             return false;
         }
         report.saving_since_ms = Some(now_ms);
-        report.is_rewriting = is_rewrite;
-        if !is_rewrite {
+        report.is_rewriting = purpose == Purpose::LogBase;
+        report.is_transferring = purpose == Purpose::Replicas;
+        if purpose == Purpose::Snapshot {
             self.last_try_ms.store(now_ms, Ordering::Relaxed);
             self.is_scheduled.store(false, Ordering::Relaxed);
         }
@@ -196,10 +199,12 @@ impl Persistence {
     pub(crate) fn end_background_save(&self, now_ms: i64) {
         let mut report = self.report.lock();
         let since_ms = report.saving_since_ms.take();
-        if let Some(since_ms) = since_ms.filter(|_| !report.is_rewriting) {
+        if let Some(since_ms) = since_ms.filter(|_| !report.is_rewriting && !report.is_transferring)
+        {
             report.last_duration_ms = Some(now_ms - since_ms);
         }
         report.is_rewriting = false;
+        report.is_transferring = false;
         (report.save_keys_done, report.save_keys_total) = (0, 0);
     }
 

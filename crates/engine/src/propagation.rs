@@ -9,14 +9,11 @@
 //! Nothing is collected while nobody listens.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oxidis_resp::{Protocol, Writer};
 use parking_lot::Mutex;
 
-use crate::client::ClientShared;
-use crate::mailbox::Message;
 use crate::worker::Worker;
 
 /// What one request has changed so far, as it goes into the log. Commands are encoded as they come: most units are one
@@ -134,20 +131,6 @@ pub trait PropagationListener: Send + Sync {
     fn wants_messages(&self) -> bool;
 }
 
-/// A session that asked for the log with SYNC.
-struct Follower(Arc<ClientShared>);
-
-impl PropagationListener for Follower {
-    fn append(&self, unit: &[u8]) -> bool {
-        self.0.post(Message::Push(unit.into()));
-        !self.0.is_gone()
-    }
-
-    fn wants_messages(&self) -> bool {
-        true
-    }
-}
-
 struct Listening {
     listener: Box<dyn PropagationListener>,
     /// The database that was last selected of what it got.
@@ -196,11 +179,6 @@ impl Propagation {
         for listening in self.listening.lock().iter_mut() {
             listening.selected = None;
         }
-    }
-
-    /// Sends the log to a session from now on.
-    pub(crate) fn follow(&self, client: Arc<ClientShared>) {
-        self.listen(Box::new(Follower(client)));
     }
 
     /// Appends one unit; wrapped into MULTI and EXEC if it is to be a transaction and has several commands. Call it

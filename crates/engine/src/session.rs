@@ -730,6 +730,10 @@ impl Session {
         self.leave_queues(worker);
         dispatch::discard_transaction(worker, &mut self.client);
         crate::cmd::pubsub::unsubscribe_all(&worker.engine, &mut self.client);
+        if self.client.shared.is_replica.load(Ordering::Relaxed) {
+            let now_ms = worker.engine.now_ms();
+            (worker.engine.replication).remove_replica(self.id(), now_ms);
+        }
         worker.engine.monitors.remove(&self.client.shared);
         crate::tracking::disable(&worker.engine, &mut self.client);
         worker.engine.clients.remove(&self.client.shared);

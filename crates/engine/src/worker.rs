@@ -104,6 +104,9 @@ pub struct Worker {
     pub(crate) propagated: Unit,
     /// Whether something was logged for the batch of requests that is under way.
     pub(crate) has_logged: bool,
+    /// How far the stream of replication is with what the command that runs changed; 0 if it changed nothing, or
+    /// there is no stream.
+    pub(crate) written_offset: u64,
     /// What the command that runs asked to propagate in its stead; `None` if it did not.
     pub(crate) rewritten: Option<Vec<Vec<Vec<u8>>>>,
     /// Entries and databases to free once the locks are gone.
@@ -172,6 +175,7 @@ impl Worker {
             ready: VecDeque::new(),
             propagated: Unit::default(),
             has_logged: false,
+            written_offset: 0,
             rewritten: None,
             garbage: Vec::new(),
             garbage_databases: Vec::new(),

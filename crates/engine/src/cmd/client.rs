@@ -471,6 +471,8 @@ pub(super) fn flags(shared: &ClientShared) -> String {
     let tracking = shared.tracking.flags();
     let letters = [
         ('O', shared.is_monitor.load(Ordering::Relaxed)),
+        ('S', shared.is_replica.load(Ordering::Relaxed)),
+        ('M', shared.is_primary.load(Ordering::Relaxed)),
         ('P', shared.is_subscribed()),
         ('x', shared.queued_count.load(Ordering::Relaxed) >= 0),
         ('b', shared.is_blocked()),

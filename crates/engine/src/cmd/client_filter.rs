@@ -11,7 +11,7 @@ use crate::client::ClientShared;
 use crate::command::{CommandError, Context};
 use crate::text::parse_integer;
 
-/// The kinds of clients that can be told apart. Nobody is a replica or a master here.
+/// The kinds of clients that can be told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClientType {
     Normal,
@@ -36,7 +36,11 @@ impl ClientType {
     }
 
     fn of(shared: &ClientShared) -> Self {
-        if shared.is_subscribed() {
+        if shared.is_replica.load(Ordering::Relaxed) {
+            ClientType::Replica
+        } else if shared.is_primary.load(Ordering::Relaxed) {
+            ClientType::Master
+        } else if shared.is_subscribed() {
             ClientType::PubSub
         } else {
             ClientType::Normal

@@ -52,4 +52,5 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::stream::READ_COMMANDS,
     super::string::COMMANDS,
     super::transaction::COMMANDS,
+    super::wait::COMMANDS,
 ];

@@ -2,8 +2,6 @@
 //!
 //! Expiries stand in `expire`, commands on whole databases in `databases`, OBJECT in `object`.
 
-use super::arguments::positive_or;
-use crate::blocking::{Blocking, TimeoutReply};
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, EventClass, Flags, KeyFlags,
     KeySpec, Reply,
@@ -136,30 +134,6 @@ pub(crate) const COMMANDS: &[Command] = &[
         syntax: "key [key ...]",
         tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
         handler: unlink,
-        ..ROW
-    },
-    Command {
-        name: "wait",
-        arity: 3,
-        flags: Flags::BLOCKING,
-        categories: Categories::CONNECTION,
-        since: "3.0.0",
-        summary: "Waits until replicas have what the connection wrote.",
-        syntax: "numreplicas:integer timeout:integer",
-        tips: &["request_policy:all_shards", "response_policy:agg_min"],
-        handler: wait,
-        ..ROW
-    },
-    Command {
-        name: "waitaof",
-        arity: 4,
-        flags: Flags::BLOCKING,
-        categories: Categories::CONNECTION,
-        since: "7.2.0",
-        summary: "Waits until what the connection wrote is on the disks of this server and of replicas.",
-        syntax: "numlocal:integer numreplicas:integer timeout:integer",
-        tips: &["request_policy:all_shards", "response_policy:agg_min"],
-        handler: waitaof,
         ..ROW
     },
 ];
@@ -329,68 +303,4 @@ fn copy(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     });
     out.integer(1);
     Ok(())
-}
-
-/// Milliseconds to wait for, as WAIT takes them: when to give up, or `None` for never.
-fn wait_deadline_ms(cx: &Context<'_>, index: usize) -> Result<Option<i64>, CommandError> {
-    let timeout_ms = parse_integer(cx.arg(index)).ok_or(CommandError::text(
-        "ERR timeout is not an integer or out of range",
-    ))?;
-    match timeout_ms {
-        0 => Ok(None),
-        1.. => {
-            let deadline_ms = cx.now_ms().checked_add(timeout_ms);
-            deadline_ms
-                .map(Some)
-                .ok_or(CommandError::text("ERR timeout is out of range"))
-        }
-        _ => Err(CommandError::text("ERR timeout is negative")),
-    }
-}
-
-/// There are no replicas, so that whoever asks for one waits in vain.
-fn wait(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let wanted = cx.integer(1)?;
-    let deadline_ms = wait_deadline_ms(cx, 2)?;
-    if wanted <= 0 {
-        out.integer(0);
-        return Ok(());
-    }
-    cx.block(waiting(deadline_ms, TimeoutReply::Integer(0)), out)
-}
-
-fn waitaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let local = cx.integer_between(1, 0..=1)?;
-    let replicas = positive_or(cx.arg(2), CommandError::MustBePositive)?;
-    let deadline_ms = wait_deadline_ms(cx, 3)?;
-    if local > 0 && !cx.engine().config.appendonly() {
-        return Err(CommandError::text(
-            "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
-        ));
-    }
-    // Waiting for the disk is over at once: the sync that is waited for is this one.
-    let engine = cx.worker.engine.clone();
-    let is_synced = engine.append_log.is_on() && engine.append_log.flush_and_sync(&engine).is_ok();
-    let synced = i64::from(is_synced);
-    if synced >= local && replicas == 0 {
-        TimeoutReply::Integers(synced, 0).write(out);
-        return Ok(());
-    }
-    let nothing = TimeoutReply::Integers(synced, 0);
-    if local == 0 && replicas == 0 {
-        nothing.write(out);
-        return Ok(());
-    }
-    cx.block(waiting(deadline_ms, nothing), out)
-}
-
-/// Waits for no key, only for the time to be over.
-fn waiting(deadline_ms: Option<i64>, on_timeout: TimeoutReply) -> Blocking {
-    Blocking {
-        keys: Vec::new(),
-        deadline_ms,
-        on_timeout,
-        needs_other_keys: false,
-        wants_loss: false,
-    }
 }

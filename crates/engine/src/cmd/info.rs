@@ -14,6 +14,7 @@ use super::memory::Overview;
 use crate::acl::Denial;
 use crate::command::{Command, CommandResult, Context, Flags, Group, Locks, Reply, table};
 use crate::engine::Engine;
+use crate::replication::{Link, Phase, State, Upstream};
 use crate::version::{OXIDIS_VERSION, REDIS_VERSION};
 use crate::worker::Worker;
 
@@ -417,13 +418,13 @@ fn memory(page: &mut Page, worker: &mut Worker) {
         );
         page.field("mem_fragmentation_bytes", resident as i64 - used as i64);
     }
-    page.zeros(&[
-        "mem_not_counted_for_evict",
-        "mem_replication_backlog",
-        "mem_total_replication_buffers",
-        "mem_replica_full_sync_buffer",
-        "mem_clients_slaves",
-    ]);
+    let replication = engine.replication.memory();
+    page.field("mem_not_counted_for_evict", replication.replica_bytes);
+    page.field("mem_replication_backlog", replication.backlog_bytes);
+    let buffers = replication.replica_bytes + replication.backlog_bytes;
+    page.field("mem_total_replication_buffers", buffers);
+    page.zeros(&["mem_replica_full_sync_buffer"]);
+    page.field("mem_clients_slaves", replication.replica_bytes);
     page.field("mem_clients_normal", overview.clients);
     page.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     page.fact("mem_allocator");
@@ -564,7 +565,15 @@ fn stats(page: &mut Page, worker: &mut Worker) {
         "rejected_connections",
         engine.rejected_connections.load(Ordering::Relaxed),
     );
-    page.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    let counts = &engine.replication.counts;
+    let syncs = [
+        ("sync_full", &counts.full),
+        ("sync_partial_ok", &counts.partial),
+        ("sync_partial_err", &counts.partial_refused),
+    ];
+    for (name, count) in syncs {
+        page.field(name, count.load(Ordering::Relaxed));
+    }
     page.field("expired_subkeys", totals.expired_subkeys);
     // The same by Valkey's name.
     page.field("expired_fields", totals.expired_subkeys);
@@ -667,19 +676,86 @@ fn threads(page: &mut Page, worker: &mut Worker) {
 }
 
 fn replication(page: &mut Page, worker: &mut Worker) {
-    page.field("role", "master");
-    page.field("connected_slaves", 0);
+    let engine = &worker.engine;
+    let state = engine.replication.lock();
+    let now_ms = engine.now_ms();
+    match &state.upstream {
+        None => page.field("role", "master"),
+        Some(upstream) => primary(page, engine, upstream, &state),
+    }
+    page.field("connected_slaves", state.replicas.len());
+    if engine.config.min_replicas_to_write() > 0 {
+        let good = engine.replication.good_replicas();
+        page.field("min_slaves_good_slaves", good);
+    }
+    for (index, replica) in state.replicas.iter().enumerate() {
+        let lag = match replica.phase {
+            _ if replica.is_plain => -1,
+            Phase::Online => (now_ms - replica.acknowledged_ms) / 1000,
+            _ => 0,
+        };
+        page.line(format_args!(
+            "slave{index}:ip={},port={},state={},offset={},lag={lag}",
+            String::from_utf8_lossy(&replica.address()),
+            replica.options.port,
+            replica.phase.word(),
+            replica.acknowledged,
+        ));
+    }
     page.field("master_failover_state", "no-failover");
-    page.field("master_replid", &worker.engine.run_id);
-    page.field("master_replid2", "0".repeat(40));
-    page.field("master_repl_offset", 0);
-    page.field("second_repl_offset", -1);
-    page.zeros(&["repl_backlog_active"]);
+    page.field("master_replid", &state.id);
+    match &state.second {
+        Some((id, _)) => page.field("master_replid2", id),
+        None => page.field("master_replid2", "0".repeat(40)),
+    }
+    page.field("master_repl_offset", state.offset);
+    match &state.second {
+        Some((_, end)) => page.field("second_repl_offset", end),
+        None => page.field("second_repl_offset", -1),
+    }
+    let backlog = state.backlog.as_ref();
+    page.field("repl_backlog_active", u8::from(backlog.is_some()));
+    page.field("repl_backlog_size", engine.config.repl_backlog_size());
+    let first = backlog.map_or(0, |backlog| backlog.first());
+    page.field("repl_backlog_first_byte_offset", first);
+    let len = backlog.map_or(0, |backlog| backlog.len());
+    page.field("repl_backlog_histlen", len);
+}
+
+/// What a replica says of its primary.
+fn primary(page: &mut Page, engine: &Engine, upstream: &Upstream, state: &State) {
+    let now_ms = engine.now_ms();
+    let is_up = upstream.link == Link::Up;
+    let is_syncing = upstream.link == Link::Transfer;
+    page.field("role", "slave");
+    page.field("master_host", String::from_utf8_lossy(&upstream.host));
+    page.field("master_port", upstream.port);
+    page.field("master_link_status", if is_up { "up" } else { "down" });
+    let silence = match is_up {
+        true => (now_ms - upstream.last_io_ms) / 1000,
+        false => -1,
+    };
+    page.field("master_last_io_seconds_ago", silence);
+    page.field("master_sync_in_progress", u8::from(is_syncing));
     page.field(
-        "repl_backlog_size",
-        worker.engine.config.repl_backlog_size(),
+        "slave_read_repl_offset",
+        upstream.read_offset.max(state.offset),
     );
-    page.zeros(&["repl_backlog_first_byte_offset", "repl_backlog_histlen"]);
+    page.field("slave_repl_offset", state.offset);
+    if is_syncing {
+        page.field("master_sync_read_bytes", upstream.transferred_bytes);
+        let since_io = (now_ms - upstream.last_io_ms) / 1000;
+        page.field("master_sync_last_io_seconds_ago", since_io);
+    }
+    if let Some(down_since_ms) = upstream.down_since_ms {
+        let seconds = (now_ms - down_since_ms) / 1000;
+        page.field("master_link_down_since_seconds", seconds);
+    }
+    page.field("slave_priority", engine.config.replica_priority());
+    let is_read_only = engine.config.replica_read_only();
+    page.field("slave_read_only", u8::from(is_read_only));
+    let is_announced = engine.config.replica_announced();
+    page.field("replica_announced", u8::from(is_announced));
 }
 
 fn commandstats(page: &mut Page, worker: &mut Worker) {

@@ -48,6 +48,7 @@ mod string;
 #[cfg(test)]
 mod testing;
 mod transaction;
+mod wait;
 
 pub(crate) use databases::empty as empty_database;
 pub(crate) use families::FAMILIES;

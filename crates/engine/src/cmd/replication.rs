@@ -4,13 +4,19 @@
 use oxidis_resp::inline;
 
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
-use crate::snapshot::{self, SnapshotContents};
+use crate::replication::{Continuation, take_on};
+use crate::snapshot::SnapshotContents;
 use crate::text::parse_integer;
 
 /// The longest name of a host that a follower may give, and one.
 const HOST_BYTES_END: usize = 256;
 
 const ADMIN: Flags = Flags::ADMIN.union(Flags::NOSCRIPT).union(Flags::STALE);
+
+const SYNC: Flags = Flags::ADMIN
+    .union(Flags::NOSCRIPT)
+    .union(Flags::NO_ASYNC_LOADING)
+    .union(Flags::NO_MULTI);
 
 const ROW: Command = Command {
     group: Group::Server,
@@ -27,6 +33,18 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "Refuses to hand over to a replica, since there is none.",
         syntax: "[target= TO (host port:integer [FORCE])] [ABORT] [TIMEOUT milliseconds:integer]",
         handler: failover,
+        ..ROW
+    },
+    Command {
+        name: "psync",
+        arity: -3,
+        flags: SYNC,
+        locks: Locks::All,
+        since: "2.8.0",
+        complexity: "O(N) in what the replica lacks",
+        summary: "Sends what a replica missed, or the whole data set, and then every change of it.",
+        is_internal: true,
+        handler: psync,
         ..ROW
     },
     Command {
@@ -63,10 +81,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command {
         name: "sync",
         arity: 1,
-        flags: Flags::ADMIN
-            .union(Flags::NOSCRIPT)
-            .union(Flags::NO_ASYNC_LOADING)
-            .union(Flags::NO_MULTI),
+        flags: SYNC,
         locks: Locks::All,
         complexity: "O(N) in the size of the data",
         summary: "Sends the whole data set, and then every change of it.",
@@ -106,26 +121,34 @@ fn failover(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
     }))
 }
 
-/// Takes what a follower says of itself. Only what it wants to be sent makes a difference here.
+/// Takes what a replica says of itself, or of what it has.
 fn replconf(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     /// What makes no difference, and is a word of its own.
-    const IGNORED: [&str; 3] = ["capa", "version", "rdb-channel"];
+    const IGNORED: [&str; 2] = ["version", "rdb-channel"];
     if cx.argc().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
     for index in (1..cx.argc()).step_by(2) {
-        if cx.arg_is(index, "ack") || cx.arg_is(index, "getack") {
-            // Between masters and replicas these have no reply.
+        if cx.arg_is(index, "ack") {
+            acknowledge(cx, index + 1);
+            return Ok(());
+        }
+        if cx.arg_is(index, "getack") {
             return Ok(());
         }
         if cx.arg_is(index, "listening-port") {
-            cx.integer(index + 1)?;
+            cx.client.replica.port = u16::try_from(cx.integer(index + 1)?).unwrap_or(0);
         } else if cx.arg_is(index, "ip-address") {
-            let length = cx.arg(index + 1).len();
+            let address = cx.arg(index + 1);
+            let length = address.len();
             if length >= HOST_BYTES_END {
                 let text = "ERR REPLCONF ip-address provided by replica instance is too long";
                 return Err(format!("{text}: {length} bytes").into());
             }
+            cx.client.replica.address = Some(address.to_vec());
+        } else if cx.arg_is(index, "capa") {
+            cx.client.replica.knows_marks |= cx.arg_is(index + 1, "eof");
+            cx.client.replica.knows_ids |= cx.arg_is(index + 1, "psync2");
         } else if cx.arg_is(index, "rdb-only") {
             cx.client.replica.data_only = cx.integer_between(index + 1, 0..=1)? == 1;
         } else if cx.arg_is(index, "rdb-filter-only") {
@@ -137,6 +160,20 @@ fn replconf(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     }
     out.ok();
     Ok(())
+}
+
+/// What a replica has of the stream, and behind FACK what of it is on its disk. There is no reply, whatever it says.
+fn acknowledge(cx: &mut Context<'_>, index: usize) {
+    let offset = |index| parse_integer(cx.arg(index)).and_then(|offset| u64::try_from(offset).ok());
+    let on_disk = || match cx.argc() > index + 2 && cx.arg_is(index + 1, "fack") {
+        true => offset(index + 2),
+        false => None,
+    };
+    if let Some(acknowledged) = offset(index) {
+        let engine = cx.engine();
+        let id = cx.client.id();
+        (engine.replication).acknowledge(id, acknowledged, on_disk(), engine);
+    }
 }
 
 /// The words of `rdb-filter-only`: what is sent of a data set; nothing without a word.
@@ -174,20 +211,18 @@ fn replicaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn sync(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let engine = cx.worker.engine.clone();
-    let Some(codec) = &engine.snapshot_codec else {
-        return Err(CommandError::text("ERR SYNC is for servers"));
-    };
-    let replica = cx.client.replica;
-    let purpose = snapshot::Purpose::Snapshot;
-    let bytes = snapshot::write_all(cx.worker, &**codec, purpose, replica.contents);
-    // A bulk string without the line end behind it.
-    out.raw(format!("${}\r\n", bytes.len()).as_bytes());
-    out.raw(&bytes);
-    if replica.data_only {
-        cx.client.close_after_reply = true;
-    } else {
-        engine.propagation.follow(cx.client.shared.clone());
+    take_on(cx, None, out)
+}
+
+fn psync(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.argc() > 3 && cx.arg_is(3, "failover") {
+        return Err(CommandError::text(
+            "ERR PSYNC FAILOVER can't be sent to a server that hands nothing over.",
+        ));
     }
-    Ok(())
+    let wanted = Continuation {
+        id: cx.arg(1).to_vec(),
+        next: cx.integer(2)?,
+    };
+    take_on(cx, Some(&wanted), out)
 }

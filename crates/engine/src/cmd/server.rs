@@ -6,6 +6,7 @@ use crate::command::{
 };
 use crate::engine::ShutdownOptions;
 use crate::random::Random;
+use crate::replication::Link;
 use crate::version::{OXIDIS_VERSION, REDIS_VERSION};
 
 const ROW: Command = Command {
@@ -99,12 +100,31 @@ fn monitor(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
-/// A master with no replicas.
-fn role(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+fn role(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let state = cx.engine().replication.lock();
+    if let Some(upstream) = &state.upstream {
+        out.array(5);
+        out.bulk(b"slave");
+        out.bulk(&upstream.host);
+        out.integer(i64::from(upstream.port));
+        out.bulk(upstream.link.word().as_bytes());
+        out.integer(match upstream.link {
+            Link::Up => state.offset as i64,
+            _ => -1,
+        });
+        return Ok(());
+    }
     out.array(3);
     out.bulk(b"master");
-    out.integer(0);
-    out.array(0);
+    out.integer(state.offset as i64);
+    let online = || state.replicas.iter().filter(|it| it.is_online());
+    out.array(online().count());
+    for replica in online() {
+        out.array(3);
+        out.bulk(&replica.address());
+        out.bulk_integer(i64::from(replica.options.port));
+        out.bulk_integer(replica.acknowledged as i64);
+    }
     Ok(())
 }
 

@@ -128,6 +128,9 @@ pub(crate) fn execute(
     );
     call(&mut cx, out);
     finish(worker);
+    if worker.written_offset != 0 {
+        client.written_offset = std::mem::take(&mut worker.written_offset);
+    }
 }
 
 /// Whether a command whose locks are held has to wait for a key that is on its way to another server; if
@@ -781,6 +784,7 @@ fn propagate(worker: &mut Worker) {
         if !worker.is_replaying {
             worker.has_logged = true;
             worker.engine.propagation.append(&worker.propagated, true);
+            worker.written_offset = worker.engine.replication.offset();
         }
         worker.propagated.clear();
     }

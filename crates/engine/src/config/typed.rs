@@ -115,6 +115,13 @@ numbers! {
     auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage";
     auto_aof_rewrite_min_size: u64 = "auto-aof-rewrite-min-size";
     repl_backlog_size: u64 = "repl-backlog-size";
+    repl_backlog_ttl_seconds: u64 = "repl-backlog-ttl";
+    repl_timeout_seconds: u64 = "repl-timeout";
+    repl_ping_replica_period_seconds: u64 = "repl-ping-replica-period";
+    repl_diskless_sync_delay_seconds: u64 = "repl-diskless-sync-delay";
+    repl_diskless_sync_max_replicas: usize = "repl-diskless-sync-max-replicas";
+    replica_priority: u32 = "replica-priority";
+    replica_announce_port: u16 = "replica-announce-port";
     min_replicas_to_write: u32 = "min-replicas-to-write";
     min_replicas_max_lag_seconds: u64 = "min-replicas-max-lag";
 }
@@ -144,6 +151,9 @@ switches! {
     rdbcompression = "rdbcompression";
     rdbchecksum = "rdbchecksum";
     rdb_save_incremental_fsync = "rdb-save-incremental-fsync";
+    repl_diskless_sync = "repl-diskless-sync";
+    replica_announced = "replica-announced";
+    replica_ignore_maxmemory = "replica-ignore-maxmemory";
     replica_read_only = "replica-read-only";
     replica_serve_stale_data = "replica-serve-stale-data";
     cluster_enabled = "cluster-enabled";
@@ -174,6 +184,10 @@ enumerations! {
 
 texts! {
     requirepass = "requirepass";
+    masteruser = "masteruser";
+    masterauth = "masterauth";
+    replica_announce_ip = "replica-announce-ip";
+    bind_source_addr = "bind-source-addr";
     aclfile = "aclfile";
     dir = "dir";
     dbfilename = "dbfilename";

@@ -21,5 +21,5 @@ pub(crate) use load::{FileOptions, load_file, replace};
 pub use save::{BackgroundWork, SnapshotFile, SnapshotSource};
 pub(crate) use save::{
     Purpose, SaveRefused, SnapshotContents, log_base_encoder, save_if_due, save_now,
-    start_background_save, start_log_rewrite, write_all,
+    start_background_save, start_log_rewrite, start_transfer, write_all,
 };

@@ -25,6 +25,9 @@ const RETRY_DELAY_MS: i64 = 5000;
 /// The longest sleep of one step, so that a save can be cancelled.
 const SLEEP_MAX_US: u64 = 10_000;
 
+/// How long it is waited for those who do not keep up before it is looked again.
+const CONGESTION_SLEEP_US: u64 = 2000;
+
 /// A file that takes the place of another once it is whole.
 pub trait SnapshotFile: Send {
     /// Appends to it.
@@ -32,6 +35,11 @@ pub trait SnapshotFile: Send {
     /// # Errors
     /// The operating system's word for why not.
     fn append(&mut self, bytes: &[u8]) -> Result<(), String>;
+
+    /// Whether those for whom it is written do not keep up: then it is better to wait than to append.
+    fn is_congested(&self) -> bool {
+        false
+    }
 
     /// Makes it durable and puts it in the place of the old one. A file that is dropped without this is
     /// removed.
@@ -70,6 +78,8 @@ pub(crate) enum Purpose {
     Snapshot,
     /// To be the base of the append-only log.
     LogBase,
+    /// To be sent to replicas.
+    Replicas,
 }
 
 /// Why a save is not even begun.
@@ -157,7 +167,7 @@ fn write_functions(engine: &Engine, encoder: &dyn SnapshotEncoder, out: &mut Vec
 
 /// Facts about the server that go with its data.
 fn facts(engine: &Engine, purpose: Purpose) -> Vec<(&'static str, String)> {
-    vec![
+    let mut facts = vec![
         ("redis-ver", crate::version::REDIS_VERSION.to_owned()),
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", (engine.now_ms() / 1000).to_string()),
@@ -166,7 +176,14 @@ fn facts(engine: &Engine, purpose: Purpose) -> Vec<(&'static str, String)> {
             "aof-base",
             u8::from(purpose == Purpose::LogBase).to_string(),
         ),
-    ]
+    ];
+    if purpose == Purpose::Replicas {
+        let state = engine.replication.lock();
+        facts.push(("repl-stream-db", state.stream_database.to_string()));
+        facts.push(("repl-id", state.id.clone()));
+        facts.push(("repl-offset", state.offset.to_string()));
+    }
+    facts
 }
 
 fn save_options(engine: &Engine) -> SaveOptions {
@@ -350,15 +367,27 @@ pub(crate) fn log_base_encoder(
 
 /// Begins to save the data set in the background. Every stripe must be locked.
 pub(crate) fn start_background_save(worker: &mut Worker) -> Result<(), SaveRefused> {
-    start(worker, Purpose::Snapshot)
+    start(worker, Purpose::Snapshot, None)
 }
 
 /// Begins to rewrite the append-only log in the background. Every stripe must be locked.
 pub(crate) fn start_log_rewrite(worker: &mut Worker) -> Result<(), SaveRefused> {
-    start(worker, Purpose::LogBase)
+    start(worker, Purpose::LogBase, None)
 }
 
-fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
+/// Begins to write the data set for replicas in the background. Every stripe must be locked.
+pub(crate) fn start_transfer(
+    worker: &mut Worker,
+    to: Box<dyn SnapshotFile>,
+) -> Result<(), SaveRefused> {
+    start(worker, Purpose::Replicas, Some(to))
+}
+
+fn start(
+    worker: &mut Worker,
+    purpose: Purpose,
+    to: Option<Box<dyn SnapshotFile>>,
+) -> Result<(), SaveRefused> {
     let engine = worker.engine.clone();
     let codec = engine
         .snapshot_codec
@@ -367,12 +396,10 @@ fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
     let encoder: Arc<dyn SnapshotEncoder> = match purpose {
         Purpose::LogBase => log_base_encoder(&engine, codec),
         Purpose::Snapshot => engine.snapshot_format().ok_or(SaveRefused::Impossible)?,
+        Purpose::Replicas => codec,
     };
     let now_ms = engine.now_ms();
-    if !engine
-        .persistence
-        .begin_background_save(now_ms, purpose == Purpose::LogBase)
-    {
+    if !engine.persistence.begin_background_save(now_ms, purpose) {
         return Err(SaveRefused::InProgress);
     }
     // The work must be accepted before an epoch begins: one cannot be given up under these locks. Its first step
@@ -386,12 +413,13 @@ fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
         engine.persistence.end_background_save(engine.now_ms());
         return Err(SaveRefused::Impossible);
     }
-    let (mut output, mut log_position) = (None, 0);
+    let into_file = |file| Output::into_file(&engine, encoder.clone(), file, purpose);
+    let (mut output, mut log_position) = (to.map(into_file), 0);
     if purpose == Purpose::LogBase {
         engine.append_log.note_rewrite_began();
         match engine.append_log.rotate(&engine) {
             Ok((file, position)) => {
-                output = Some(Output::into_file(&engine, encoder.clone(), file, purpose));
+                output = Some(into_file(file));
                 log_position = position;
             }
             Err(reason) => {
@@ -417,6 +445,7 @@ fn start(worker: &mut Worker, purpose: Purpose) -> Result<(), SaveRefused> {
             "Background saving started"
         }
         Purpose::LogBase => "Background append only file rewriting started",
+        Purpose::Replicas => "Background RDB transfer started",
     };
     engine.host.log(LogLevel::Notice, line);
     *save = Some(BackgroundSave {
@@ -504,6 +533,10 @@ impl BackgroundSave {
             // What is walked now is of no use to anyone.
             return self.pass.step(&mut Vec::new());
         };
+        if output.file.is_congested() {
+            self.sleep_us = CONGESTION_SLEEP_US;
+            return true;
+        }
         let goes_on = self.pass.step(&mut output.buffer);
         if let Err(reason) = output.flush_if_full() {
             self.end_early(Outcome::Failed(reason));
@@ -529,8 +562,10 @@ impl BackgroundSave {
         let engine = &self.engine;
         let now_ms = engine.now_ms();
         self.is_over = true;
-        if self.purpose == Purpose::LogBase {
-            return self.tell_of_rewrite();
+        match self.purpose {
+            Purpose::Snapshot => {}
+            Purpose::LogBase => return self.tell_of_rewrite(),
+            Purpose::Replicas => return self.tell_of_transfer(),
         }
         let (level, line) = match &self.outcome {
             Some(Outcome::Saved(_)) => {
@@ -552,6 +587,26 @@ impl BackgroundSave {
         };
         engine.host.log(level, &line);
         engine.persistence.end_background_save(now_ms);
+    }
+
+    fn tell_of_transfer(&self) {
+        let (level, line) = match &self.outcome {
+            Some(Outcome::Saved(len)) => {
+                let line = format!("Background RDB transfer terminated with success: {len} bytes");
+                (LogLevel::Notice, line)
+            }
+            Some(Outcome::Failed(reason)) => {
+                let line = format!("Background RDB transfer error: {reason}");
+                (LogLevel::Warning, line)
+            }
+            Some(Outcome::Cancelled) | None => {
+                let line = "Background RDB transfer was cancelled".to_owned();
+                (LogLevel::Warning, line)
+            }
+        };
+        self.engine.host.log(level, &line);
+        let now_ms = self.engine.now_ms();
+        self.engine.persistence.end_background_save(now_ms);
     }
 
     fn tell_of_rewrite(&self) {

@@ -1,0 +1,22 @@
+//! Replication: one primary sends all its changes to replicas, which repeat them.
+//!
+//! Here lies what both sides remember and decide; sockets are the host's.
+//!
+//! * `state`: who follows, who is followed, identities and offsets.
+//! * `backlog`: the newest part of the stream, for replicas that come back.
+//! * `stream`: how changes get into the stream.
+//! * `transfer`: the whole data set for a replica that has none of it.
+//! * `serve`: what a primary does for its replicas: SYNC, ACK, what is to be done regularly.
+//! * `waiting`: WAIT and WAITAOF.
+
+mod backlog;
+mod serve;
+mod state;
+mod stream;
+mod transfer;
+mod waiting;
+
+pub(crate) use serve::{Continuation, take_on, tend};
+pub(crate) use state::{Link, Phase, Replication, State, Upstream};
+pub use waiting::WaitCounts;
+pub(crate) use waiting::Wanted;
