@@ -18,6 +18,7 @@ mod observers;
 mod persistence;
 mod process;
 mod random_data;
+mod replication;
 mod robustness;
 mod rust_client;
 mod script_limits;

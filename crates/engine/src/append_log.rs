@@ -862,8 +862,10 @@ impl Replay<'_> {
         let engine = self.worker.engine.clone();
         let mut session = Session::new(&engine, String::new(), String::new());
         self.worker.is_replaying = true;
+        self.worker.is_obeying = true;
         let outcome = self.execute_all(&mut session, bytes);
         self.worker.is_replaying = false;
+        self.worker.is_obeying = false;
         session.close(self.worker);
         self.worker.refresh();
         outcome

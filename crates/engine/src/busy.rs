@@ -60,22 +60,25 @@ impl Engine {
     }
 }
 
-/// Taking locks, as long as no script keeps them for too long. The view must hold nothing.
+/// Taking locks, as long as no script keeps them for too long. The view must hold nothing. What a primary has done
+/// must be repeated: it waits as long as it takes.
 impl Worker {
     #[inline]
     pub(crate) fn lock_one(&mut self, hash: u64) -> Result<(), Busy> {
-        let engine = &self.engine;
-        self.view.lock_one(hash, &|| engine.is_script_busy())
+        let (engine, waits) = (&self.engine, self.following.is_some());
+        self.view
+            .lock_one(hash, &|| !waits && engine.is_script_busy())
     }
 
     pub(crate) fn lock_some(&mut self, hashes: impl Iterator<Item = u64>) -> Result<(), Busy> {
-        let engine = &self.engine;
-        self.view.lock_some(hashes, &|| engine.is_script_busy())
+        let (engine, waits) = (&self.engine, self.following.is_some());
+        self.view
+            .lock_some(hashes, &|| !waits && engine.is_script_busy())
     }
 
     pub(crate) fn lock_all(&mut self) -> Result<(), Busy> {
-        let engine = &self.engine;
-        self.view.lock_all(&|| engine.is_script_busy())
+        let (engine, waits) = (&self.engine, self.following.is_some());
+        self.view.lock_all(&|| !waits && engine.is_script_busy())
     }
 
     /// Locks stripe `index` for one step of a command that goes from stripe to stripe; answers whether

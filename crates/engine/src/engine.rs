@@ -208,6 +208,9 @@ pub trait Host: Send + Sync {
     /// that holds an engine beside other things is not the engine's to end.
     fn crash(&self, _crash: Crash) {}
 
+    /// Told that the server follows another primary, or none any more ([`Engine::primary`] says which).
+    fn primary_changed(&self, _engine: &Arc<Engine>) {}
+
     /// Asks the process to end (SHUTDOWN).
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {
         Err("SHUTDOWN is for servers".to_owned())
@@ -324,6 +327,21 @@ impl Engine {
     #[inline]
     pub(crate) fn lacks_replicas(&self) -> bool {
         self.config.min_replicas_to_write() > 0 && self.has_too_few_replicas()
+    }
+
+    /// Whether clients may not change the data, which are those of a primary.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.replication.is_replica() && self.config.replica_read_only()
+    }
+
+    /// Whether the data may be outdated, and are not to be shown then.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.replication.is_cut_off() && !self.config.replica_serve_stale_data()
+    }
+
+    /// Whether keys stay though their time is over: they are not ours to delete, or nothing may change now.
+    pub(crate) fn keeps_expired(&self, now_ms: i64) -> bool {
+        self.replication.is_replica() || self.pause.holds_writes(now_ms)
     }
 
     #[cold]

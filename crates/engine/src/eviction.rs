@@ -248,7 +248,10 @@ impl Worker {
     fn evict_if_needed(&mut self) -> Outcome {
         let outcome = if !self.has_too_much() {
             Outcome::Enough
-        } else if self.engine.is_script_busy() || self.engine.pause.holds_writes(self.now_ms()) {
+        } else if self.engine.is_script_busy()
+            || self.engine.pause.holds_writes(self.now_ms())
+            || self.engine.replication.is_replica() && self.engine.config.replica_ignore_maxmemory()
+        {
             // Nothing may be deleted now; the request may go on.
             return Outcome::Enough;
         } else {

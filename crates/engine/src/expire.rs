@@ -144,8 +144,8 @@ impl Worker {
         self.limit_clients();
         self.look_after_tracked_keys();
         let has_too_much = self.make_room_regularly();
-        let is_paused = self.engine.pause.holds_writes(self.now_ms());
-        if is_paused || self.engine.is_active_expire_off.load(Ordering::Relaxed) {
+        let keeps_expired = self.engine.keeps_expired(self.now_ms());
+        if keeps_expired || self.engine.is_active_expire_off.load(Ordering::Relaxed) {
             return has_too_much;
         }
         let started_us = self.engine.clock.now_us();

@@ -37,7 +37,7 @@ mod pubsub;
 pub mod random;
 mod rates;
 mod record;
-mod replication;
+pub mod replication;
 pub mod scripting;
 pub mod session;
 pub mod snapshot;

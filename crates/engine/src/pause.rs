@@ -35,6 +35,11 @@ impl Pause {
         self.until_ms.load(Ordering::Relaxed) > now_ms
     }
 
+    /// Whether a command is held back now, of which it is said whether it may write.
+    pub(crate) fn holds(&self, writes: bool, now_ms: i64) -> bool {
+        self.holds_writes(now_ms) && (writes || !self.writes_only.load(Ordering::Relaxed))
+    }
+
     /// Whether only writes are held back, and for how many milliseconds more; `None` if there is no pause.
     pub(crate) fn report(&self, now_ms: i64) -> Option<(bool, i64)> {
         let left_ms = self.until_ms.load(Ordering::Relaxed) - now_ms;

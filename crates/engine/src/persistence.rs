@@ -20,6 +20,9 @@ const ENDED: u8 = 1 << 2;
 /// The append-only file cannot be written.
 const LOG_FAILED: u8 = 1 << 3;
 
+/// The data are those of a primary.
+const REPLICA: u8 = 1 << 4;
+
 /// How far a loading is that is going on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LoadProgress {
@@ -117,6 +120,11 @@ impl Persistence {
     /// Whether the data are being loaded.
     pub(crate) fn is_loading(&self) -> bool {
         self.has(LOADING)
+    }
+
+    /// Says whether the data are those of a primary, so that commands must be looked at.
+    pub(crate) fn set_replica(&self, is_replica: bool) {
+        self.set_gate(REPLICA, is_replica);
     }
 
     /// Whether the data were saved for the last time.

@@ -4,6 +4,7 @@
 //! the time of each call. Requests are parsed in batches, so that the memory that a batch will touch
 //! is on its way from main memory before the first of its commands runs.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
@@ -11,7 +12,7 @@ use oxidis_resp::{Parsed, Protocol, RequestLimits, RequestParser, Source, Span, 
 use smallvec::SmallVec;
 
 use crate::blocking::{Blocked, BlockedState};
-use crate::client::{Client, ReplyMode};
+use crate::client::{Client, ClientShared, ReplyMode};
 use crate::command::context::OUTPUT_UNLIMITED_BYTES;
 use crate::command::dispatch::{self, Prepared};
 use crate::command::{Args, CommandError, Registered};
@@ -129,6 +130,51 @@ impl Session {
             is_excused: false,
             breakage: None,
         }
+    }
+
+    /// The session of the link to a primary: it may do everything, and nobody sees its replies.
+    pub(crate) fn obeying(engine: &Engine, address: String) -> Self {
+        let mut session = Session::new(engine, address, String::new());
+        session.client.is_authenticated = true;
+        let is_primary = &session.client.shared.is_primary;
+        is_primary.store(true, Ordering::Relaxed);
+        session
+    }
+
+    /// What others see of it.
+    pub(crate) fn shared(&self) -> &Arc<ClientShared> {
+        &self.client.shared
+    }
+
+    /// The database that is selected.
+    pub(crate) fn database(&self) -> usize {
+        self.client.database
+    }
+
+    /// Selects a database.
+    pub(crate) fn select(&mut self, database: usize) {
+        self.client.select(database);
+    }
+
+    /// Whether a pause holds a command of the primary back.
+    pub(crate) fn is_to_wait(&mut self, worker: &Worker, args: Args<'_>) -> bool {
+        let prepared = dispatch::prepare(&worker.engine, args, None);
+        dispatch::is_paused(worker, &self.client, args, &prepared)
+    }
+
+    /// Executes a command of the primary.
+    pub(crate) fn obey(&mut self, worker: &mut Worker, args: Args<'_>, output: &mut Vec<u8>) {
+        worker.refresh();
+        // Also in a transaction, where each command is looked at again.
+        self.client.unrestricted_generation = worker.engine.acl.generation();
+        let prepared = dispatch::prepare(&worker.engine, args, None);
+        worker.current_session = self.id();
+        let now_ms = worker.engine.now_ms();
+        let last_interaction_ms = &self.client.shared.last_interaction_ms;
+        last_interaction_ms.store(now_ms, Ordering::Relaxed);
+        self.execute(worker, args, prepared, output);
+        worker.measure_rest();
+        self.end_batch(worker, output);
     }
 
     /// The session's number.
@@ -596,7 +642,7 @@ impl Session {
     /// has cached before it gets its reply, in which they may be new ones.
     #[inline]
     fn make_room(&mut self, worker: &mut Worker, output: &mut Vec<u8>) {
-        if worker.is_replaying {
+        if worker.is_obeying {
             // The log says itself what was evicted.
             return;
         }

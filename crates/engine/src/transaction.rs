@@ -93,6 +93,13 @@ impl Watchers {
             .any(|watcher| Arc::ptr_eq(&watcher.is_dirty, is_dirty) && watcher.was_expired)
     }
 
+    /// Marks all transactions: everything is another.
+    pub(crate) fn touch_all(&mut self) {
+        for watcher in self.by_key.values().flatten() {
+            watcher.is_dirty.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Marks the transactions that watch a key. `exists` says whether the key is there now.
     pub(crate) fn touch(&mut self, database: usize, key: &[u8], exists: bool) {
         let Some(watchers) = self.by_key.get_mut(&(database, key.to_vec())) else {

@@ -21,6 +21,7 @@ use crate::lazy_free::Garbage;
 use crate::mailbox::Message;
 use crate::propagation::Unit;
 use crate::random::Random;
+use crate::replication::Following;
 use crate::stats::WorkerCounters;
 use crate::tracking::TrackedKeys;
 use crate::value::EncodingLimits;
@@ -90,8 +91,12 @@ pub struct Worker {
     /// Whether there was no memory left when the request came, though everything was evicted that
     /// may be.
     pub(crate) is_out_of_memory: bool,
-    /// Whether it repeats commands of a log: then nothing is over, refused or logged.
+    /// Whether it repeats commands of a log: then nothing is logged.
     pub(crate) is_replaying: bool,
+    /// Whether what it executes was decided elsewhere, of a log or by a primary: then nothing is over or refused.
+    pub(crate) is_obeying: bool,
+    /// Set while it repeats the commands of a primary.
+    pub(crate) following: Option<Box<Following>>,
     /// Whether the event `new` was wanted when the configuration was last looked at.
     wants_new: bool,
     /// Changes that the command made.
@@ -168,6 +173,8 @@ impl Worker {
             limits,
             config_generation,
             is_replaying: false,
+            is_obeying: false,
+            following: None,
             wants_new: false,
             dirty: 0,
             expired: RefCell::default(),
@@ -206,7 +213,7 @@ impl Worker {
     pub(crate) fn refresh(&mut self) {
         self.now_us = self.engine.clock.now_us();
         self.next_now_us = self.now_us;
-        if self.is_replaying {
+        if self.is_obeying {
             // The log says itself when something was over.
             self.now_us = 0;
         }
@@ -330,7 +337,7 @@ impl Worker {
     /// What a new entry gets as access information.
     #[inline]
     pub(crate) fn new_access(&self) -> u32 {
-        let now_us = if self.is_replaying {
+        let now_us = if self.is_obeying {
             self.next_now_us
         } else {
             self.now_us

@@ -23,6 +23,7 @@ use crate::configuration::{self, path_of, reason_of};
 use crate::listeners::Listeners;
 use crate::migration::Migrator;
 use crate::process::{self, Allocator};
+use crate::replication::Follower;
 use crate::storage::Disk;
 use crate::worker;
 use crate::{log, memory};
@@ -37,6 +38,7 @@ pub struct ProcessHost {
     /// The thread that saves in the background, or did.
     saving: Mutex<Option<JoinHandle<()>>>,
     migrator: Arc<Migrator>,
+    follower: Follower,
     config: Arc<Config>,
     /// The runtimes of the threads that serve connections.
     runtimes: Mutex<Vec<tokio::runtime::Handle>>,
@@ -63,6 +65,7 @@ impl ProcessHost {
             storage: Arc::new(Disk),
             saving: Mutex::new(None),
             migrator: Arc::default(),
+            follower: Follower::default(),
             config,
             runtimes: Mutex::default(),
         })
@@ -95,8 +98,14 @@ impl ProcessHost {
         lines
     }
 
+    /// Ends the thread that follows a primary, and waits for the one that saves.
+    pub(crate) fn end(&self) {
+        self.follower.stop();
+        self.join();
+    }
+
     /// Waits for the thread that saves, if there is one.
-    pub(crate) fn join(&self) {
+    fn join(&self) {
         if let Some(thread) = self.saving.lock().take() {
             // A thread that panicked has said so.
             let _ = thread.join();
@@ -216,6 +225,10 @@ impl Host for ProcessHost {
 
     fn migrate(&self, request: &MigrationRequest) -> MigrationOutcome {
         self.migrator.migrate(request)
+    }
+
+    fn primary_changed(&self, engine: &Arc<Engine>) {
+        self.follower.wake(engine);
     }
 
     fn begin_migration(&self, migration: Migration) -> Result<(), Migration> {

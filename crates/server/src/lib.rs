@@ -37,6 +37,7 @@ mod oom_score;
 pub mod process;
 pub mod program;
 mod progress;
+mod replication;
 pub mod run;
 mod server;
 mod storage;

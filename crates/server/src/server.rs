@@ -230,7 +230,9 @@ impl RunningServer {
     /// Loads the data set from its file, if there is one.
     pub(crate) fn load(&self) -> Result<(), ServerError> {
         let loaded = Worker::new(&self.engine).load_at_start();
-        loaded.map(drop).map_err(ServerError::Load)
+        loaded.map(drop).map_err(ServerError::Load)?;
+        self.engine.follow_at_start();
+        Ok(())
     }
 
     /// Its workers.
@@ -294,7 +296,7 @@ impl RunningServer {
                 let _ = thread.join();
             }
         }
-        self.host.join();
+        self.host.end();
         if let Some(path) = self.unix_socket.take() {
             tracing::info!("Removing the unix socket file.");
             let _ = std::fs::remove_file(path);

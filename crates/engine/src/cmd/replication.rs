@@ -1,10 +1,12 @@
-//! Replication, as far as a server that stands alone has it: SYNC sends the data and then every
-//! change to whoever asks (`redis-cli --replica`, a backup); nobody is a replica, and nobody can be made one.
+//! Replication: what replicas ask of this server, and REPLICAOF, which makes it one. (`replication` has the rest.)
+
+use std::sync::atomic::Ordering;
 
 use oxidis_resp::inline;
 
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
-use crate::replication::{Continuation, take_on};
+use crate::config::LogLevel;
+use crate::replication::{Continuation, follow, take_on};
 use crate::snapshot::SnapshotContents;
 use crate::text::parse_integer;
 
@@ -30,7 +32,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         arity: -1,
         flags: ADMIN,
         since: "6.2.0",
-        summary: "Refuses to hand over to a replica, since there is none.",
+        summary: "Refuses to hand over to a replica.",
         syntax: "[target= TO (host port:integer [FORCE])] [ABORT] [TIMEOUT milliseconds:integer]",
         handler: failover,
         ..ROW
@@ -44,6 +46,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         complexity: "O(N) in what the replica lacks",
         summary: "Sends what a replica missed, or the whole data set, and then every change of it.",
         is_internal: true,
+        syntax: "replicationid offset:integer",
         handler: psync,
         ..ROW
     },
@@ -61,8 +64,9 @@ pub(crate) const COMMANDS: &[Command] = &[
         name: "replicaof",
         arity: 3,
         flags: ADMIN.union(Flags::NO_ASYNC_LOADING),
+        locks: Locks::All,
         since: "5.0.0",
-        summary: "Leaves the server a master; it cannot be made a replica.",
+        summary: "Makes the server a replica of another, or a master again.",
         syntax: "args= (host port:integer)|(NO ONE)",
         handler: replicaof,
         ..ROW
@@ -71,7 +75,8 @@ pub(crate) const COMMANDS: &[Command] = &[
         name: "slaveof",
         arity: 3,
         flags: ADMIN.union(Flags::NO_ASYNC_LOADING),
-        summary: "Leaves the server a master; it cannot be made a replica.",
+        locks: Locks::All,
+        summary: "Makes the server a replica of another, or a master again.",
         syntax: "args= (host port:integer)|(NO ONE)",
         replaced_by: Some("`REPLICAOF`"),
         deprecated_since: Some("5.0.0"),
@@ -134,6 +139,9 @@ fn replconf(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             return Ok(());
         }
         if cx.arg_is(index, "getack") {
+            if let Some(following) = &mut cx.worker.following {
+                following.is_asked = true;
+            }
             return Ok(());
         }
         if cx.arg_is(index, "listening-port") {
@@ -201,13 +209,39 @@ fn replicaof(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         ));
     }
     if cx.arg_is(1, "NO") && cx.arg_is(2, "ONE") {
+        if cx.engine().replication.is_replica() {
+            let line = "MASTER MODE enabled (user request)";
+            cx.engine().host.log(LogLevel::Notice, line);
+            follow(cx.worker, None);
+        }
         out.ok();
         return Ok(());
     }
-    if !(0..=65_535).contains(&parse_integer(cx.arg(2)).unwrap_or(-1)) {
-        return Err(CommandError::text("ERR Invalid master port"));
+    if cx.client.shared.is_replica.load(Ordering::Relaxed) {
+        return Err(CommandError::text(
+            "ERR Command is not valid when client is a replica.",
+        ));
     }
-    Err(CommandError::text("ERR this server cannot be a replica"))
+    let port = parse_integer(cx.arg(2)).and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or(CommandError::text("ERR Invalid master port"))?;
+    let host = cx.arg(1).to_vec();
+    let is_same = {
+        let state = cx.engine().replication.lock();
+        let upstream = state.upstream.as_ref();
+        upstream.is_some_and(|it| it.host == host && it.port == port)
+    };
+    if is_same {
+        out.simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    let line = format!(
+        "REPLICAOF {}:{port} enabled (user request)",
+        String::from_utf8_lossy(&host)
+    );
+    cx.engine().host.log(LogLevel::Notice, &line);
+    follow(cx.worker, Some((host, port)));
+    out.ok();
+    Ok(())
 }
 
 fn sync(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {

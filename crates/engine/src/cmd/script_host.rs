@@ -52,6 +52,17 @@ impl<'c, 'a> Host<'c, 'a> {
                     "ERR Can not execute a script with write flag using *_ro command.",
                 ));
             }
+            if cx.engine().is_stale() && !flags.allow_stale {
+                return Err(CommandError::text(
+                    "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and \
+                     'allow-stale' flag is not set on the script.",
+                ));
+            }
+            if !flags.no_writes && cx.engine().is_read_only() && !cx.worker.is_obeying {
+                return Err(CommandError::text(
+                    "READONLY You can not run script with write flag on readonly replica.",
+                ));
+            }
             if !flags.no_writes && refuses_writes(cx.engine()) {
                 return Err(CommandError::text(
                     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable \
@@ -68,6 +79,9 @@ impl<'c, 'a> Host<'c, 'a> {
                      > 'maxmemory'",
                 ));
             }
+        }
+        if flags.is_undeclared && cx.engine().is_stale() {
+            return Err(CommandError::Stale);
         }
         let started_us = cx.worker.engine.clock.stopwatch_us();
         let running = &cx.worker.engine.scripting.running;
@@ -115,6 +129,12 @@ impl<'c, 'a> Host<'c, 'a> {
             return Some("Write commands are not allowed from read-only scripts.");
         }
         // A script is not stopped half way: what it has begun to write it may finish.
+        if flags.contains(Flags::WRITE) && engine.is_read_only() && !self.cx.worker.is_obeying {
+            return Some("-READONLY You can't write against a read only replica.");
+        }
+        if engine.is_stale() && !flags.contains(Flags::STALE) {
+            return Some("Can not execute the command on a stale replica");
+        }
         if flags.contains(Flags::WRITE) && !self.has_written {
             if refuses_writes(engine) {
                 return Some(MISCONF);
@@ -170,6 +190,12 @@ impl<'c, 'a> Host<'c, 'a> {
 /// The gates of dispatch for a script that says what it does: it is held to that, and not to what the row
 /// of the command that runs it says. In a transaction these were passed when the command was queued.
 fn declared_gates(cx: &Context<'_>, flags: ScriptFlags) -> Result<(), CommandError> {
+    if cx.worker.is_obeying {
+        return Ok(());
+    }
+    if cx.mode == Mode::Direct && cx.engine().is_stale() && !flags.allow_stale {
+        return Err(CommandError::Stale);
+    }
     if cx.mode != Mode::Direct || flags.no_writes {
         return Ok(());
     }
@@ -181,6 +207,9 @@ fn declared_gates(cx: &Context<'_>, flags: ScriptFlags) -> Result<(), CommandErr
     }
     if cx.engine().lacks_replicas() {
         return Err(CommandError::NoReplicas);
+    }
+    if cx.engine().is_read_only() {
+        return Err(CommandError::ReadOnlyReplica);
     }
     Ok(())
 }

@@ -327,7 +327,7 @@ impl<'a> Context<'a> {
     #[cold]
     fn meet_expired(&self, key: Key<'_>) {
         let worker = &self.worker;
-        if worker.engine.pause.holds_writes(worker.now_ms()) {
+        if worker.engine.keeps_expired(worker.now_ms()) {
             return;
         }
         let database = self.client.database;

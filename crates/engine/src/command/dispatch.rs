@@ -25,6 +25,7 @@ use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::latency::Event;
 use crate::persistence::{MISCONF, refuses_while_loading, refuses_writes};
+use crate::replication::{forward, is_outdated};
 use crate::tracking;
 use crate::transaction::Queued;
 use crate::value::ValueType;
@@ -114,6 +115,10 @@ pub(crate) fn execute(
     if lock(worker, client, registered, args, prepared.hashed).is_err() {
         let error = worker.engine.busy_error();
         return reject(worker, client, Some(registered), &error, out);
+    }
+    if worker.following.is_some() && is_outdated(worker) {
+        worker.view.unlock();
+        return;
     }
     if worker.engine.migrations.is_on() && waits_for_migration(worker, client, registered, args) {
         return;
@@ -210,6 +215,22 @@ pub(crate) fn hold_back(
     pause.hold_back(&engine.gate, client, writes, worker.now_ms())
 }
 
+/// Whether a pause holds a command of the primary back. Nobody refuses it.
+#[cold]
+pub(crate) fn is_paused(
+    worker: &Worker,
+    client: &Client,
+    args: Args<'_>,
+    prepared: &Result<Prepared, CommandError>,
+) -> bool {
+    let engine = &worker.engine;
+    let Ok(prepared) = prepared else {
+        return false;
+    };
+    let writes = may_write(engine, client, prepared.registered, args);
+    engine.pause.holds(writes, engine.now_ms())
+}
+
 /// Whether a request may change the key space, or what replicas have.
 fn may_write(engine: &Engine, client: &Client, registered: &Registered, args: Args<'_>) -> bool {
     const WRITING: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
@@ -231,7 +252,7 @@ fn gates(
     registered: &Registered,
     args: Args<'_>,
 ) -> Result<(), CommandError> {
-    if worker.is_replaying {
+    if worker.is_obeying {
         // What is in the log was permitted when it was done.
         return match registered.command.accepts(args.len()) {
             true => Ok(()),
@@ -308,6 +329,9 @@ fn state_gates(
     if worker.engine.lacks_replicas() && writes(client, registered) {
         return Err(CommandError::NoReplicas);
     }
+    if is_shut {
+        refuse_on_replica(worker, client, registered)?;
+    }
     if client.is_subscriber_only() && !is_allowed_to_subscribers(registered) {
         return Err(format!(
             "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
@@ -316,9 +340,12 @@ fn state_gates(
         )
         .into());
     }
-    if is_shut && let Some(error) = refuses_while_loading(&worker.engine, registered.command.flags)
-    {
-        return Err(error);
+    if is_shut {
+        refuse_stale(worker, client, registered)?;
+        let flags = registered.command.flags;
+        if let Some(error) = refuses_while_loading(&worker.engine, flags) {
+            return Err(error);
+        }
     }
     if worker.engine.is_script_busy() && !registered.command.flags.contains(Flags::ALLOW_BUSY) {
         return Err(worker.engine.busy_error());
@@ -342,6 +369,36 @@ fn refuse_writes(worker: &Worker, client: &Client, registered: &Registered) -> C
         return Err(format!("MISCONF Errors writing to the AOF file: {reason}").into());
     }
     Ok(())
+}
+
+/// Refuses what would change the data of a replica, which are its primary's.
+#[cold]
+fn refuse_on_replica(worker: &Worker, client: &Client, registered: &Registered) -> CommandResult {
+    let is_refused = worker.engine.is_read_only() && writes(client, registered);
+    match is_refused {
+        true => Err(CommandError::ReadOnlyReplica),
+        false => Ok(()),
+    }
+}
+
+/// Refuses what looks at data that may be outdated, if a replica is not to show such.
+#[cold]
+fn refuse_stale(worker: &Worker, client: &Client, registered: &Registered) -> CommandResult {
+    if !worker.engine.is_stale() {
+        return Ok(());
+    }
+    let is_allowed = |registered: &Registered| registered.command.flags.contains(Flags::STALE);
+    let is_refused = match registered.command.name {
+        "exec" => {
+            let mut queue = client.transaction.queue.iter();
+            queue.any(|queued| !is_allowed(queued.registered))
+        }
+        _ => !is_allowed(registered),
+    };
+    match is_refused {
+        true => Err(CommandError::Stale),
+        false => Ok(()),
+    }
 }
 
 fn registered_name(registered: &Registered) -> std::borrow::Cow<'static, str> {
@@ -764,6 +821,9 @@ fn finish(worker: &mut Worker) {
         delete_met_expired(worker);
     }
     propagate(worker);
+    if worker.following.is_some() {
+        forward(worker);
+    }
     if !worker.ready.is_empty() {
         serve_ready(worker);
     }

@@ -27,6 +27,12 @@ pub enum CommandError {
     /// A number that must be positive is not.
     #[error("ERR value is out of range, must be positive")]
     MustBePositive,
+    /// The data of a replica are not to be changed.
+    #[error("READONLY You can't write against a read only replica.")]
+    ReadOnlyReplica,
+    /// The data of a replica may be outdated.
+    #[error("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")]
+    Stale,
     /// Fewer replicas follow than `min-replicas-to-write` asks for.
     #[error("NOREPLICAS Not enough good replicas to write.")]
     NoReplicas,

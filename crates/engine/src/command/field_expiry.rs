@@ -70,7 +70,7 @@ impl Context<'_> {
         stripe
             .database(self.database_index())
             .is_some_and(|database| database.expiring_hashes() > 0)
-            && !self.worker.engine.pause.holds_writes(self.now_ms())
+            && !self.worker.engine.keeps_expired(self.now_ms())
     }
 }
 

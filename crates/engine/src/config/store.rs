@@ -133,6 +133,23 @@ impl Config {
         Ok(())
     }
 
+    /// Notes whom REPLICAOF has made the server follow: host and port, or `no one`.
+    pub(crate) fn set_replica_of(&self, words: &[u8]) {
+        let _changing = self.changing.lock();
+        let Ok((id, _)) = find(b"replicaof") else {
+            return;
+        };
+        let mut values = self.state.read().values.clone();
+        let directive = id.directive();
+        let arguments = command_arguments(directive, words);
+        let parsed = Value::parse(directive, &arguments, &values[id.index()], false);
+        // REPLICAOF has looked at the port; a host is any word.
+        if let Ok(value) = parsed {
+            values[id.index()] = value;
+            self.commit(values);
+        }
+    }
+
     /// Appoints who applies changes. Only the first call counts.
     pub fn observe(&self, observer: Box<dyn ConfigObserver>) {
         // A second observer would have to be told of half-applied changes: there is one.

@@ -6,16 +6,20 @@
 //! * `backlog`: the newest part of the stream, for replicas that come back.
 //! * `stream`: how changes get into the stream.
 //! * `transfer`: the whole data set for a replica that has none of it.
+//! * `follow`: the side of the replica.
 //! * `serve`: what a primary does for its replicas: SYNC, ACK, what is to be done regularly.
 //! * `waiting`: WAIT and WAITAOF.
 
 mod backlog;
+mod follow;
 mod serve;
 mod state;
 mod stream;
 mod transfer;
 mod waiting;
 
+pub(crate) use follow::{Following, follow, forward, is_outdated};
+pub use follow::{LinkStage, Primary, PrimaryLink, TransferProgress};
 pub(crate) use serve::{Continuation, take_on, tend};
 pub(crate) use state::{Link, Phase, Replication, State, Upstream};
 pub use waiting::WaitCounts;

@@ -138,7 +138,6 @@ impl Replica {
 
 /// How far the link to the primary is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "nobody makes a link yet")]
 pub(crate) enum Link {
     /// It is to be made.
     Down,
@@ -163,7 +162,6 @@ impl Link {
 }
 
 /// The primary that this server follows.
-#[allow(dead_code, reason = "nobody makes a link yet")]
 pub(crate) struct Upstream {
     pub(crate) host: Vec<u8>,
     pub(crate) port: u16,
@@ -211,6 +209,8 @@ pub(crate) struct Replication {
     good_replicas: AtomicUsize,
     /// The state's `offset`, without the lock.
     offset: AtomicU64,
+    /// How often it was changed whom this server follows.
+    generation: AtomicU64,
     pub(crate) counts: SyncCounts,
     state: Mutex<State>,
 }
@@ -243,6 +243,7 @@ impl Replication {
             is_link_up: AtomicBool::new(false),
             good_replicas: AtomicUsize::new(0),
             offset: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
             counts: SyncCounts::default(),
             state: Mutex::new(State {
                 id: new_id(&mut random),
@@ -296,6 +297,17 @@ impl Replication {
     /// How many replicas are near.
     pub(crate) fn good_replicas(&self) -> usize {
         self.good_replicas.load(Ordering::Relaxed)
+    }
+
+    /// How often it was changed whom this server follows: what is done for an earlier one is void.
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Makes everything void that is done for the primary that is followed now.
+    pub(super) fn next_generation(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Forgets a session that was a replica.

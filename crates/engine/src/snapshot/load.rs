@@ -1,7 +1,7 @@
 //! Loading: a data set is read beside the one that is there, and takes its place when it is whole.
 
 use std::io::Read;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -64,6 +64,8 @@ struct Loader<'e> {
     expired: AtomicU64,
     empty: AtomicU64,
     bytes_done: AtomicU64,
+    /// The database that is selected in the stream behind a data set of a primary.
+    stream_database: AtomicUsize,
 }
 
 impl<'e> Loader<'e> {
@@ -86,6 +88,7 @@ impl<'e> Loader<'e> {
             expired: AtomicU64::new(0),
             empty: AtomicU64::new(0),
             bytes_done: AtomicU64::new(0),
+            stream_database: AtomicUsize::new(0),
         }
     }
 
@@ -148,6 +151,11 @@ impl<'e> Loader<'e> {
                     let version = String::from_utf8_lossy(value);
                     let line = format!("Loading RDB produced by version {version}");
                     self.engine.host.log(LogLevel::Notice, &line);
+                } else if name == b"repl-stream-db" {
+                    let number = parse_integer(value).and_then(|it| usize::try_from(it).ok());
+                    let number = number.filter(|number| *number < self.engine.databases);
+                    self.stream_database
+                        .store(number.unwrap_or(0), Ordering::Relaxed);
                 }
             }
             Loaded::Function { code } => self.functions.lock().push(code.to_vec()),
@@ -391,6 +399,38 @@ impl Worker {
             bytes,
             keys: report.keys,
         })
+    }
+
+    /// Loads a primary's data set, and puts it in the place of what is there if `conclude` agrees, which is called
+    /// with every stripe locked and told which database is selected in the stream behind it. The worker holds no
+    /// locks.
+    ///
+    /// # Errors
+    /// Why it cannot be read; then what was there still is.
+    pub(crate) fn load_from_primary(
+        &mut self,
+        source: &mut dyn Read,
+        conclude: impl FnOnce(&mut Worker, usize) -> bool,
+    ) -> Result<(), String> {
+        let engine = self.engine.clone();
+        let codec = engine.snapshot_codec.clone().ok_or("there is no format")?;
+        let mut loader = Loader::new(&engine, false);
+        // It is the primary that says when something is over.
+        loader.over_by_ms = None;
+        loader
+            .load(&*codec, &self.limits.clone(), source)
+            .map_err(|error| error.to_string())?;
+        let database = loader.stream_database.load(Ordering::Relaxed);
+        self.view
+            .lock_all(&|| false)
+            .expect("it waits as long as it takes");
+        for index in 0..self.view.keyspace().stripe_count() {
+            self.view.stripe_at_mut(index).watchers.touch_all();
+        }
+        let finished = loader.finish(self, false).map(|_| conclude(self, database));
+        self.view.unlock();
+        self.free_garbage();
+        finished.map(drop)
     }
 
     /// Says that [`Self::load_at_start`] will come, so that nobody gets in before it.

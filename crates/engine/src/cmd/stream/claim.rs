@@ -105,7 +105,7 @@ impl ClaimOptions {
         }
         // A time that cannot be is taken for now, not refused: the client's clock may be ahead.
         if let Some(delivery_ms) = delivery_ms
-            && (cx.worker.is_replaying || (0..=now_ms).contains(&delivery_ms))
+            && (cx.worker.is_obeying || (0..=now_ms).contains(&delivery_ms))
         {
             options.delivery_ms = delivery_ms;
         }
