@@ -414,7 +414,8 @@ impl Worker {
     ) -> Result<(), String> {
         let engine = self.engine.clone();
         let codec = engine.snapshot_codec.clone().ok_or("there is no format")?;
-        let mut loader = Loader::new(&engine, false);
+        // How long it is shows only at its end.
+        let mut loader = Loader::new(&engine, false, 0);
         // It is the primary that says when something is over.
         loader.over_by_ms = None;
         loader
