@@ -248,6 +248,9 @@ impl Database {
         match self.table.find_slot(hash, key) {
             // SAFETY: as in `set_string`.
             Some(mut slot) => unsafe {
+                if Entry::renew_integer(slot.raw(), n) {
+                    return;
+                }
                 let cost = self.meter.cost_of(slot.raw());
                 let raw = Entry::overwrite_integer(slot.raw(), n);
                 slot.replace(raw);

@@ -368,6 +368,25 @@ impl Entry {
         }
     }
 
+    /// Writes an integer over one of the same width, which leaves the entry where it is and as big as it is; answers
+    /// whether it holds such a one. This is what counters do nearly always.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is an owned entry.
+    #[inline]
+    pub(crate) unsafe fn renew_integer(raw: NonNull<u8>, n: i64) -> bool {
+        // SAFETY: promised by the caller; an entry of this kind has room for such an integer.
+        unsafe {
+            let entry = EntryRef::from_raw(raw);
+            let is_as_wide = entry.kind() == integer_kind(n);
+            if is_as_wide {
+                write_integer(raw.add(entry.payload_offset()), n);
+            }
+            is_as_wide
+        }
+    }
+
     /// Makes the string of the entry `raw` one with a block of its own and answers the entry's new
     /// address: for APPEND and SETRANGE, which then grow it without moving the entry.
     ///
@@ -536,15 +555,32 @@ impl Entry {
 
 /// # Safety
 ///
+/// There is room at `at` for the bytes of an integer of its kind.
+#[inline]
+unsafe fn write_integer(at: NonNull<u8>, n: i64) {
+    let bytes = n.to_le_bytes();
+    let from = non_null(&bytes);
+    // Each width is a constant, so that none is a call.
+    // SAFETY: promised by the caller.
+    unsafe {
+        match integer_kind(n) {
+            Kind::Integer1 => at.copy_from_nonoverlapping(from, 1),
+            Kind::Integer2 => at.copy_from_nonoverlapping(from, 2),
+            Kind::Integer3 => at.copy_from_nonoverlapping(from, 3),
+            Kind::Integer4 => at.copy_from_nonoverlapping(from, 4),
+            _ => at.copy_from_nonoverlapping(from, 8),
+        }
+    }
+}
+
+/// # Safety
+///
 /// There is room for `payload.len()` bytes at `at`.
 unsafe fn write_payload(at: NonNull<u8>, payload: &Payload<'_>) {
     // SAFETY: promised by the caller.
     unsafe {
         match payload {
-            Payload::Integer(n) => {
-                let bytes = n.to_le_bytes();
-                at.copy_from_nonoverlapping(non_null(&bytes), payload.len());
-            }
+            Payload::Integer(n) => write_integer(at, *n),
             Payload::Boxed(_, address) => {
                 let address = address.as_ptr().expose_provenance() as u64;
                 at.cast::<[u8; 8]>().write(address.to_le_bytes());
