@@ -231,12 +231,12 @@ impl Connection {
         Ok(false)
     }
 
-    /// How long the command that is blocked will wait from now on.
+    /// How long the command that is blocked will wait from now on. Where the clock stands still that is for ever: who
+    /// moves it ends the wait.
     pub fn patience(&self) -> Option<Duration> {
-        self.session.deadline_ms().map(|deadline_ms| {
-            let left_ms = (deadline_ms - self.engine.now_ms()).max(0);
-            Duration::from_millis(left_ms.unsigned_abs())
-        })
+        let left_ms = (self.session.deadline_ms()? - self.engine.now_ms()).max(0);
+        let patience = Duration::from_millis(left_ms.unsigned_abs());
+        (patience.is_zero() || !self.engine.is_clock_manual()).then_some(patience)
     }
 
     /// Whether a command waits: nothing is executed until it does no more.
@@ -288,8 +288,6 @@ impl Connection {
             self.session.time_out();
             return;
         }
-        // Who moves a clock that stands still ends the wait.
-        let patience = patience.filter(|_| !self.engine.is_clock_manual());
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         match patience.into_iter().chain(left).min() {
             None => thread::park(),

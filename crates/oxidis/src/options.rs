@@ -77,7 +77,11 @@ impl CommonOptions {
             set(name, &value)?;
         }
         for (name, value) in &self.directives {
-            set(name, value)?;
+            let path = (name == "dir").then(|| std::path::absolute(value).ok());
+            let path = path
+                .flatten()
+                .map(|path| path.to_string_lossy().into_owned());
+            set(name, path.as_deref().unwrap_or(value))?;
         }
         Ok(Arc::new(config))
     }

@@ -157,7 +157,13 @@ impl ServerBuilder {
                 set("dir", text(folder)?);
                 set("dbfilename", text(Path::new(name))?);
             }
-            None => set("save", String::new()),
+            None => {
+                set("save", String::new());
+                // As a server of its own says it; where there is no current directory, it is still `.`.
+                if let Ok(folder) = std::env::current_dir() {
+                    set("dir", folder.to_string_lossy().into_owned());
+                }
+            }
         }
         if self.is_appending {
             set("appendonly", "yes".to_owned());

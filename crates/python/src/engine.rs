@@ -6,6 +6,7 @@ use oxidis::Engine;
 use oxidis_embedded::Connection;
 use pyo3::prelude::*;
 
+use crate::control::{self, Control};
 use crate::error;
 use crate::link::Link;
 use crate::process::OfThisProcess;
@@ -33,10 +34,16 @@ impl NativeEngine {
 #[pymethods]
 impl NativeEngine {
     #[new]
-    #[pyo3(signature = (directives, seed=None))]
-    fn new(py: Python<'_>, directives: Vec<(String, String)>, seed: Option<u64>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        directives: Vec<(String, String)>,
+        seed: Option<u64>,
+        is_clock_manual: bool,
+        clock_seconds: Option<f64>,
+    ) -> PyResult<Self> {
+        let clock = control::clock(is_clock_manual, clock_seconds)?;
         let opened = py.detach(|| {
-            let mut builder = Engine::builder();
+            let mut builder = Engine::builder().clock(clock);
             if let Some(seed) = seed {
                 builder = builder.seed(seed);
             }
@@ -48,6 +55,20 @@ impl NativeEngine {
         opened
             .map(Self::of)
             .map_err(|reason| error::server(py, reason))
+    }
+
+    /// Another engine with the same data.
+    fn fork(&self, py: Python<'_>) -> PyResult<Self> {
+        let engine = self.inner.get(py)?;
+        let forked = py.detach(|| engine.fork());
+        forked
+            .map(Self::of)
+            .map_err(|reason| error::server(py, reason))
+    }
+
+    /// It, as tests have it in their hands.
+    fn control(&self, py: Python<'_>) -> PyResult<Control> {
+        Ok(Control::of(self.inner.get(py)?.clone()))
     }
 
     /// A conversation with it. With an encoder it is as redis-py has them, and otherwise as the native client does.

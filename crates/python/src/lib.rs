@@ -2,6 +2,7 @@
 //!
 //! * `module`: what the module holds.
 //! * `server`, `engine`: a server and an engine in the process.
+//! * `control`: what tests ask of an engine.
 //! * `session`: a conversation with an engine or a server; `link` is what carries it.
 //! * `client`: the native client: sessions that are taken turns with.
 //! * `encode`, `decode`: requests from Python's values, replies as Python's values.
@@ -12,6 +13,7 @@
 
 mod client;
 mod command;
+mod control;
 mod decode;
 mod encode;
 mod engine;

@@ -7,6 +7,9 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<crate::client::NativeClient>()?;
     module.add_class::<crate::client::Pending>()?;
+    module.add_class::<crate::control::Control>()?;
+    module.add_class::<crate::control::NativeFault>()?;
+    module.add_class::<crate::control::NativeSnapshot>()?;
     module.add_class::<crate::engine::NativeEngine>()?;
     module.add_class::<crate::notifier::Notifier>()?;
     module.add_class::<crate::server::NativeServer>()?;

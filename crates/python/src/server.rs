@@ -6,6 +6,7 @@ use oxidis::Server;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use crate::control;
 use crate::engine::NativeEngine;
 use crate::error;
 use crate::process::OfThisProcess;
@@ -20,11 +21,20 @@ pub struct NativeServer {
     url: String,
 }
 
+impl NativeServer {
+    fn of(server: Server) -> Self {
+        NativeServer {
+            port: server.port(),
+            url: server.url(),
+            inner: OfThisProcess::new(Mutex::new(Some(server))),
+        }
+    }
+}
+
 #[pymethods]
 impl NativeServer {
     /// Starts a server; it can be connected to, and has its data, when this returns.
     #[new]
-    #[pyo3(signature = (port, bind, password, path, appendonly, workers, seed, directives))]
     #[allow(clippy::too_many_arguments, reason = "they are an __init__'s")]
     fn new(
         py: Python<'_>,
@@ -35,10 +45,16 @@ impl NativeServer {
         appendonly: bool,
         workers: Option<usize>,
         seed: Option<u64>,
+        is_clock_manual: bool,
+        clock_seconds: Option<f64>,
         directives: Vec<(String, String)>,
     ) -> PyResult<Self> {
+        let clock = control::clock(is_clock_manual, clock_seconds)?;
         let started = py.detach(|| {
-            let mut builder = Server::builder().port(port).append_only(appendonly);
+            let mut builder = Server::builder()
+                .port(port)
+                .append_only(appendonly)
+                .clock(clock);
             if let Some(bind) = bind {
                 builder = builder.bind(bind);
             }
@@ -59,12 +75,19 @@ impl NativeServer {
             }
             builder.start()
         });
-        let server = started.map_err(|reason| error::server(py, reason))?;
-        Ok(NativeServer {
-            port: server.port(),
-            url: server.url(),
-            inner: OfThisProcess::new(Mutex::new(Some(server))),
-        })
+        started
+            .map(Self::of)
+            .map_err(|reason| error::server(py, reason))
+    }
+
+    /// Another server with the same data.
+    fn fork(&self, py: Python<'_>) -> PyResult<Self> {
+        let place = self.inner.get(py)?;
+        let forked = py.detach(|| place.lock().as_ref().map(Server::fork));
+        let forked = forked.ok_or_else(|| error::server(py, "the server has stopped"))?;
+        forked
+            .map(Self::of)
+            .map_err(|reason| error::server(py, reason))
     }
 
     /// Whether it runs, in this process.

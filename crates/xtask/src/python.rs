@@ -73,7 +73,7 @@ fn build_for_tests() -> Result<PathBuf> {
     build(&tools, "dev", &folder().join("wheels"))
 }
 
-/// Types, then the tests in one process, then in several.
+/// Types, then the tests in two processes, then those of the fixtures in one.
 fn test_wheel(wheel: &Path) -> Result<()> {
     let environment = Environment::with_wheel(wheel)?;
     workspace::run(
@@ -82,8 +82,11 @@ fn test_wheel(wheel: &Path) -> Result<()> {
             .args(["--strict", "--package", "oxidis"]),
     )?;
     workspace::run(environment.module("mypy.stubtest").arg("oxidis._native"))?;
-    workspace::run(pytest(&environment).args(["-q", "-p", "no:cacheprovider"]))?;
-    workspace::run(pytest(&environment).args(["-q", "-p", "no:cacheprovider", "-n", "2"]))
+    let quietly = ["-q", "-p", "no:cacheprovider"];
+    workspace::run(pytest(&environment).args(quietly).args(["-n", "2"]))?;
+    // The fixtures once more where all tests share one server.
+    let plugin = "tests/test_pytest_plugin.py";
+    workspace::run(pytest(&environment).args(quietly).arg(plugin))
 }
 
 fn pytest(environment: &Environment) -> Command {

@@ -35,6 +35,7 @@ from oxidis._errors import (
 )
 from oxidis._options import Option
 from oxidis._server import Server
+from oxidis._testing import Command, Differences, Fault, Key, Snapshot
 
 if _TYPE_CHECKING:
     from redis import Redis as _Redis
@@ -48,15 +49,20 @@ __all__ = [
     "AsyncPipeline",
     "AsyncSubscription",
     "Client",
+    "Command",
     "CommandError",
     "ConnectionError",
+    "Differences",
     "Engine",
     "Error",
+    "Fault",
     "ForkError",
+    "Key",
     "Message",
     "Option",
     "Pipeline",
     "Server",
+    "Snapshot",
     "Subscription",
     "TimeoutError",
     "aredis",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from oxidis import _native
 from oxidis._client import AsyncClient, Client
 from oxidis._options import Option, directives
+from oxidis._testing import RECORDED_MAX, Testing, Time, clock_options
 
 if TYPE_CHECKING:
     from redis import Redis as SyncRedis
     from redis.asyncio import Redis as AsyncRedis
 
 
-class Engine:
+class Engine(Testing):
     """An engine with nothing in it and nothing on disk; its clients run straight into it.
 
     Every directive of redis.conf is an option, as with :class:`oxidis.Server`.
@@ -21,6 +22,8 @@ class Engine:
     :param password: The password that clients must give; those that the engine makes give it.
     :param default_ttl: Seconds that a key written without an expiry lives.
     :param seed: The seed of everything random. Without one each engine is different.
+    :param clock: ``"manual"``, or the time from which on it stands still, until :meth:`advance` moves it.
+    :param record_commands: Whether what clients send is kept for :meth:`commands`, or how many commands of it.
     """
 
     _inner: _native.NativeEngine
@@ -31,6 +34,8 @@ class Engine:
         password: str | None = None,
         default_ttl: int | None = None,
         seed: int | None = None,
+        clock: Union[str, Time, None] = None,
+        record_commands: Union[bool, int] = False,
         **options: Option,
     ) -> None:
         if default_ttl is not None:
@@ -38,7 +43,11 @@ class Engine:
         if password is not None:
             options["requirepass"] = password
         self._password = password
-        self._inner = _native.NativeEngine(directives(options), seed)
+        self._inner = _native.NativeEngine(
+            directives(options), seed, *clock_options(clock)
+        )
+        if record_commands:
+            self.record_commands(RECORDED_MAX if record_commands is True else record_commands)
 
     @classmethod
     def _of(cls, native: _native.NativeEngine, password: str | None) -> "Engine":
@@ -46,6 +55,13 @@ class Engine:
         engine._inner = native
         engine._password = password
         return engine
+
+    def _control(self) -> _native.Control:
+        return self._inner.control()
+
+    def fork(self) -> "Engine":
+        """Another engine, opened with the same options, with the same data and the same time."""
+        return Engine._of(self._inner.fork(), self._password)
 
     def redis(self, **options: Any) -> "SyncRedis":
         """A ``redis.Redis`` whose connections run straight into the engine; the options are redis-py's."""

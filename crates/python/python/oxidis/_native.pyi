@@ -6,9 +6,12 @@ from typing import Any, Callable, final
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
+    "Control",
     "NativeClient",
     "NativeEngine",
+    "NativeFault",
     "NativeServer",
+    "NativeSnapshot",
     "Notifier",
     "Pending",
     "Session",
@@ -33,15 +36,26 @@ class NativeServer:
         appendonly: bool,
         workers: int | None,
         seed: int | None,
+        is_clock_manual: bool,
+        clock_seconds: float | None,
         directives: list[tuple[str, str]],
     ) -> NativeServer: ...
+    def fork(self) -> NativeServer: ...
     def is_running(self) -> bool: ...
     def engine(self) -> NativeEngine: ...
     def stop(self) -> None: ...
 
 @final
 class NativeEngine:
-    def __new__(cls, directives: list[tuple[str, str]], seed: int | None = None) -> NativeEngine: ...
+    def __new__(
+        cls,
+        directives: list[tuple[str, str]],
+        seed: int | None,
+        is_clock_manual: bool,
+        clock_seconds: float | None,
+    ) -> NativeEngine: ...
+    def fork(self) -> NativeEngine: ...
+    def control(self) -> Control: ...
     def session(
         self,
         make_error: Callable[[str], BaseException],
@@ -50,6 +64,40 @@ class NativeEngine:
         encoding: str,
         encoding_errors: str,
     ) -> Session: ...
+
+@final
+class Control:
+    def advance(self, seconds: float) -> None: ...
+    def set_time(self, seconds: float) -> None: ...
+    def now(self) -> float: ...
+    def fault(
+        self,
+        effect: str,
+        text: str,
+        seconds: float,
+        command: str | None,
+        key: bytes | None,
+        client: bytes | None,
+        skip: int,
+        times: int | None,
+    ) -> NativeFault: ...
+    def snapshot(self) -> NativeSnapshot: ...
+    def restore(self, snapshot: NativeSnapshot) -> None: ...
+    def diff(
+        self, since: NativeSnapshot
+    ) -> tuple[list[tuple[bytes, int]], list[tuple[bytes, int]], list[tuple[bytes, int]]]: ...
+    def record_commands(self, count_max: int) -> None: ...
+    def commands(self) -> list[tuple[float, int, bytes, int, list[bytes]]]: ...
+    def clear_commands(self) -> None: ...
+
+@final
+class NativeSnapshot:
+    def __len__(self) -> int: ...
+
+@final
+class NativeFault:
+    def met(self) -> int: ...
+    def end(self) -> None: ...
 
 @final
 class Session:

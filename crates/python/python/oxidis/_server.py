@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import os
 import weakref
 from types import TracebackType
@@ -13,6 +14,7 @@ from oxidis._client import AsyncClient, Client
 from oxidis._engine import Engine
 from oxidis._errors import Error
 from oxidis._options import Option, directives
+from oxidis._testing import RECORDED_MAX, Testing, Time, clock_options
 
 if TYPE_CHECKING:
     from redis import Redis as SyncRedis
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 _running: "weakref.WeakSet[Server]" = weakref.WeakSet()
 
 
-class Server:
+class Server(Testing):
     """A Redis-compatible server in threads of this process. There may be many.
 
     Without options it listens on a free port of this machine only, and has nothing on disk::
@@ -41,6 +43,8 @@ class Server:
     :param appendonly: Whether every change is logged to disk as well.
     :param workers: How many threads read, execute and answer.
     :param seed: The seed of everything random. Without one each server is different.
+    :param clock: ``"manual"``, or the time from which on it stands still, until :meth:`advance` moves it.
+    :param record_commands: Whether what clients send is kept for :meth:`commands`, or how many commands of it.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class Server:
         appendonly: bool = False,
         workers: int | None = None,
         seed: int | None = None,
+        clock: Union[str, Time, None] = None,
+        record_commands: Union[bool, int] = False,
         **options: Option,
     ) -> None:
         if default_ttl is not None:
@@ -65,6 +71,8 @@ class Server:
         self._appendonly = appendonly
         self._workers = workers
         self._seed = seed
+        self._clock = clock_options(clock)
+        self._recorded_max = RECORDED_MAX if record_commands is True else int(record_commands)
         self._options = options
         self._native: _native.NativeServer | None = None
         self._pid = os.getpid()
@@ -80,11 +88,29 @@ class Server:
                 self._appendonly,
                 self._workers,
                 self._seed,
+                *self._clock,
                 directives(self._options),
             )
-            self._pid = os.getpid()
-            _running.add(self)
+            self._began()
         return self
+
+    def _began(self) -> None:
+        self._pid = os.getpid()
+        _running.add(self)
+        if self._recorded_max:
+            self.record_commands(self._recorded_max)
+
+    def fork(self) -> "Server":
+        """Another server, with the same options but for its port and its files, of which it has none, and with the
+        same data, scripts and time. It runs."""
+        forked = copy.copy(self)
+        forked._native = self._running_native().fork()
+        forked._port, forked._path, forked._appendonly = 0, None, False
+        forked._began()
+        return forked
+
+    def _control(self) -> _native.Control:
+        return self._running_native().engine().control()
 
     def stop(self) -> None:
         """Saves, if it keeps its data, closes every connection, and waits for the threads.
