@@ -186,6 +186,22 @@ impl Session {
         })
     }
 
+    /// Queues a request if nothing has come that was not asked for, and the conversation has not ended.
+    fn begin(&self, py: Python<'_>, arguments: &Bound<'_, PyTuple>) -> PyResult<bool> {
+        let inner = self.inner.get(py)?;
+        let Some(mut place) = inner.link.try_lock() else {
+            return Ok(false);
+        };
+        let Some(link) = place.as_mut() else {
+            return Ok(false);
+        };
+        if link.has_reply() || !matches!(py.detach(|| link.fill()), Ok(false)) {
+            return Ok(false);
+        }
+        encode::request(link.queue(), arguments, &self.manner.encoding)?;
+        Ok(true)
+    }
+
     /// Queues what is encoded already.
     fn send_bytes(&self, py: Python<'_>, requests: &[u8]) -> PyResult<()> {
         self.with_link(py, |link| {

@@ -120,8 +120,11 @@ fn folder() -> PathBuf {
     target.join("python")
 }
 
+/// Who is measured beside Oxidis.
+const PEERS: &str = "crates/python/bench/requirements.txt";
+
 /// A virtual environment of Python.
-struct Environment(PathBuf);
+pub struct Environment(PathBuf);
 
 impl Environment {
     /// One with all that is in the list of requirements. It is made anew when that changes.
@@ -160,6 +163,22 @@ impl Environment {
         Ok(environment)
     }
 
+    /// One with the wheel that is published and those that it is measured beside.
+    pub fn for_bench() -> Result<Self> {
+        let tools = Self::with_requirements()?;
+        let wheel = build(&tools, "release", &folder().join("dist"))?;
+        let environment = Self::with_wheel(&wheel)?;
+        workspace::run(environment.pip_install().arg("-r").arg(PEERS))?;
+        Ok(environment)
+    }
+
+    /// Its interpreter.
+    pub fn python(&self) -> Command {
+        let mut command = Command::new(self.0.join("bin/python"));
+        command.env_remove("PYTHONPATH");
+        command
+    }
+
     fn pip_install(&self) -> Command {
         let mut command = self.module("pip");
         command.args(["install", "--quiet", "--disable-pip-version-check"]);
@@ -168,11 +187,10 @@ impl Environment {
 
     /// Runs a module of it, at the root of the workspace.
     fn module(&self, name: &str) -> Command {
-        let mut command = Command::new(self.0.join("bin/python"));
+        let mut command = self.python();
         command
             .args(["-m", name])
             .current_dir(workspace::root())
-            .env_remove("PYTHONPATH")
             .env("VIRTUAL_ENV", &self.0);
         command
     }

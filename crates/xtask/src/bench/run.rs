@@ -9,7 +9,7 @@ use oxidis_benchmark::load::{self, Endpoint, LoadError, Numbers, Outcome, Plan};
 use oxidis_testkit::{ServerBuilder, TestServer};
 
 use super::report::{self, Cell, Report, Resident};
-use super::{cpu, instructions, persistence, workload};
+use super::{cpu, embedding, instructions, persistence, workload};
 use crate::workspace;
 
 /// How many connections send requests.
@@ -50,6 +50,9 @@ pub struct Arguments {
     /// With --instructions: keep the figures.
     #[arg(long, requires = "instructions")]
     pub(super) keep: bool,
+    /// Measure Oxidis inside programs instead, beside what else is put there; of the options, the one for rounds counts.
+    #[arg(long)]
+    embedding: bool,
     /// How many keys are loaded before measuring: 3,000,000, with --persistence 5,000,000.
     #[arg(long)]
     pub(super) keys: Option<u64>,
@@ -97,6 +100,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     if arguments.instructions {
         return instructions::run(arguments);
+    }
+    if arguments.embedding {
+        return embedding::run(arguments);
     }
     let contenders = contenders(arguments)?;
     let keys = arguments.keys.unwrap_or(KEYS);
