@@ -2,10 +2,10 @@
 //! same session; a thread that comes while another waits for a reply gets one more.
 
 use oxidis_client::{Stream, Target, Uri};
+use oxidis_embedded::Connection;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
-use std::sync::Arc;
 
 use crate::encode;
 use crate::engine::NativeEngine;
@@ -20,7 +20,7 @@ const SPARE_MAX: usize = 64;
 
 /// Where the sessions lead.
 enum Source {
-    Engine(Arc<oxidis_engine::Engine>),
+    Engine(oxidis::Engine),
     Server(Box<Target>),
 }
 
@@ -51,9 +51,7 @@ pub struct Pending {
 impl NativeClient {
     fn open<'py>(&self, py: Python<'py>, inner: &Inner) -> PyResult<Link> {
         let mut link = match &inner.source {
-            Source::Engine(engine) => {
-                Link::Engine(Box::new(oxidis_embedded::Connection::open(engine)))
-            }
+            Source::Engine(engine) => Link::Engine(Box::new(Connection::open(engine.shared()))),
             Source::Server(target) => {
                 let stream = py.detach(|| Stream::connect(target)).map_err(|failure| {
                     let reason = oxidis_client::describe(&failure);
@@ -185,14 +183,41 @@ fn write_command(
         && let Ok(line) = arguments.get_borrowed_item(0)?.cast::<PyString>()
     {
         let words = encode::split_line(py, line.to_str()?)?;
-        if words.is_empty() {
+        let Some(name) = words.first() else {
             return Err(error::argument(py, "a command has at least one word"));
-        }
+        };
+        refuse_streams(py, name)?;
         encode::begin(request, words.len());
         words.iter().for_each(|word| encode::word(request, word));
         return Ok(());
     }
+    if let Ok(name) = arguments.get_borrowed_item(0)
+        && let Ok(name) = name.cast::<PyString>()
+    {
+        refuse_streams(py, name.to_str()?.as_bytes())?;
+    }
     encode::request(request, arguments, &manner.encoding)
+}
+
+/// Refuses commands after which more comes than one reply: nobody would take it.
+fn refuse_streams(py: Python<'_>, name: &[u8]) -> PyResult<()> {
+    const STREAMS: [&str; 8] = [
+        "MONITOR",
+        "PSUBSCRIBE",
+        "PSYNC",
+        "PUNSUBSCRIBE",
+        "SSUBSCRIBE",
+        "SUBSCRIBE",
+        "SUNSUBSCRIBE",
+        "UNSUBSCRIBE",
+    ];
+    let is = |stream: &str| stream.as_bytes().eq_ignore_ascii_case(name);
+    if name.len() >= 5 && STREAMS.iter().any(|stream| is(stream)) {
+        let message =
+            "more comes after it than one reply: subscribe() and psubscribe() take messages";
+        return Err(error::argument(py, message));
+    }
+    Ok(())
 }
 
 /// Writes what a lambda asks for, or nothing.
@@ -228,7 +253,7 @@ impl NativeClient {
             ..Target::default()
         };
         let source = match (engine, url) {
-            (Some(engine), _) => Source::Engine(engine.shared(py)?),
+            (Some(engine), _) => Source::Engine(engine.get(py)?.clone()),
             (None, url) => {
                 apply(&mut target, url.unwrap_or("redis://"))
                     .map_err(|reason| error::argument(py, &reason))?;

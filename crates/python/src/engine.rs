@@ -1,7 +1,5 @@
 //! An engine in the process, without a socket.
 
-use std::sync::Arc;
-
 use oxidis::Engine;
 use oxidis_embedded::Connection;
 use pyo3::prelude::*;
@@ -25,9 +23,9 @@ impl NativeEngine {
         }
     }
 
-    /// The engine as drivers have it.
-    pub fn shared(&self, py: Python<'_>) -> PyResult<Arc<oxidis_engine::Engine>> {
-        Ok(Arc::clone(self.inner.get(py)?.shared()))
+    /// It, in the process that opened it.
+    pub fn get(&self, py: Python<'_>) -> PyResult<&Engine> {
+        self.inner.get(py)
     }
 }
 

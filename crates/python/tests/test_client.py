@@ -76,6 +76,29 @@ def test_errors(place: Place) -> None:
     assert client.execute("PING") == "PONG"
 
 
+@pytest.mark.parametrize("command", ["SUBSCRIBE c", "psubscribe c", "MONITOR"])
+def test_what_answers_more_than_once_is_refused(place: Place, command: str) -> None:
+    client = place.native()
+    for words in [(command,), tuple(command.split())]:
+        with pytest.raises(oxidis.ArgumentError, match="more comes"):
+            client.execute(*words)
+    assert client.execute("PING") == "PONG"
+
+
+def test_commands_are_called_by_their_names(place: Place) -> None:
+    client = place.native()
+    assert client.eval_ro("return 7", 0) == 7
+    assert client.config_get("databases") == {b"databases": b"16"}
+    with pytest.raises(AttributeError):
+        client._nothing
+
+
+def test_keys_expire_where_only_the_client_is_left() -> None:
+    client = oxidis.Client()
+    client.set("k", "v", "PX", 1)
+    until(lambda: client.dbsize() == 0)
+
+
 def test_long_replies_come_whole(place: Place) -> None:
     client = place.native()
     long = b"\r\n" * 500_000

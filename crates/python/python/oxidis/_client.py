@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from oxidis._engine import Engine
 
+_Pending = _native.Pending
+
 Argument = Union[bytes, bytearray, memoryview, str, int, float]
 """What a command's words may be: bytes as they are, text as UTF-8, numbers as their text."""
 
@@ -53,7 +55,10 @@ class _Commands:
         if name.startswith("_"):
             raise AttributeError(name)
         # `from` and the like are no names in Python; `delete` is what everybody calls DEL.
-        command = {"delete": "DEL", "exec_": "EXEC"}.get(name, name.upper().replace("_", " "))
+        command = {"delete": "DEL", "exec_": "EXEC"}.get(name)
+        if command is None:
+            # `config_get` is CONFIG GET, but `eval_ro` has its underscore.
+            command = name.upper() if name.endswith("_ro") else name.upper().replace("_", " ")
         execute = self.execute
 
         def run(*arguments: Argument) -> Any:
@@ -321,7 +326,7 @@ class AsyncClient(_Commands):
         if self._is_remote:
             return await asyncio.to_thread(self._native.execute, *arguments)
         reply = self._begin_execute(*arguments)
-        if type(reply) is _native.Pending:
+        if type(reply) is _Pending:
             return await self._finish(reply)
         return reply
 
@@ -330,7 +335,7 @@ class AsyncClient(_Commands):
         if self._is_remote:
             return await asyncio.to_thread(self._native.get, key)
         reply = self._begin_get(key)
-        if type(reply) is _native.Pending:
+        if type(reply) is _Pending:
             return await self._finish(reply)
         return reply
 
@@ -339,7 +344,7 @@ class AsyncClient(_Commands):
         if self._is_remote:
             return await asyncio.to_thread(self._native.set, key, value, *options)
         reply = self._begin_set(key, value, *options)
-        if type(reply) is _native.Pending:
+        if type(reply) is _Pending:
             return await self._finish(reply)
         return reply
 
