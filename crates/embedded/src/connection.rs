@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub struct Connection {
     parsed: usize,
     parser: ReplyParser,
     alarm: Arc<Alarm>,
+    /// Room for replies that nobody reads.
+    scratch: Vec<u8>,
 }
 
 /// Makes a connection that waits fail, from another thread.
@@ -63,7 +65,8 @@ impl Alarm {
         if let Some(thread) = &*self.waiting.lock() {
             thread.unpark();
         }
-        if let Some(task) = self.task.lock().take() {
+        let task = self.task.lock().take();
+        if let Some(task) = task {
             task.wake();
         }
     }
@@ -87,7 +90,33 @@ impl Connection {
             parsed: 0,
             parser: ReplyParser::default(),
             alarm: Arc::default(),
+            scratch: Vec::new(),
         }
+    }
+
+    /// As [`Session::get_directly`]: the short way to a string, if nothing but GET is to be done.
+    #[inline]
+    pub fn get_directly<R>(
+        &mut self,
+        key: &[u8],
+        found: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> Option<R> {
+        if self.is_in_use() {
+            return None;
+        }
+        self.session.get_directly(&mut self.worker, key, found)
+    }
+
+    /// As [`Session::set_directly`]; answers whether that was all.
+    #[inline]
+    pub fn set_directly(&mut self, key: &[u8], value: &[u8]) -> bool {
+        !self.is_in_use()
+            && (self.session).set_directly(&mut self.worker, key, value, &mut self.scratch)
+    }
+
+    /// Whether requests wait to be executed, or somebody has broken the connection.
+    fn is_in_use(&self) -> bool {
+        !self.requests.is_empty() || self.alarm.is_broken.load(Ordering::Relaxed)
     }
 
     /// Chooses the protocol; without this it is RESP2, until HELLO says otherwise.
@@ -140,6 +169,21 @@ impl Connection {
     /// The connection is at its end.
     pub fn receive_for(&mut self, limit: Duration) -> Result<Option<Value>, ConnectionError> {
         self.receive_until(Instant::now().checked_add(limit))
+    }
+
+    /// As [`receive`](Self::receive), for tasks of whatever runtime: those wait without a thread. It is for what
+    /// comes unasked; commands that block have their time measured only where a thread waits.
+    pub fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Value, ConnectionError>> {
+        loop {
+            let parsed = self.parser.parse(&self.output[self.parsed..])?;
+            self.parsed += parsed.consumed;
+            if let Some(reply) = parsed.value {
+                return Poll::Ready(Ok(reply));
+            }
+            if !self.fill_or_wake(cx.waker())? {
+                return Poll::Pending;
+            }
+        }
     }
 
     fn receive_until(&mut self, end: Option<Instant>) -> Result<Option<Value>, ConnectionError> {
@@ -200,6 +244,9 @@ impl Connection {
                 return Ok(true);
             }
             *self.alarm.task.lock() = Some(waker.clone());
+            if self.alarm.is_broken.load(Ordering::SeqCst) {
+                return Err(ConnectionError::Closed);
+            }
             if self
                 .session
                 .poll_mailbox(&Waker::from(Arc::clone(&self.alarm)))

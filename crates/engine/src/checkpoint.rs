@@ -154,6 +154,7 @@ impl Worker {
         }
         if let Some(now_us) = checkpoint.now_us.filter(|_| engine.clock.is_manual()) {
             engine.clock.set_manual(Some(now_us));
+            self.has_moved_clock = true;
         }
         self.refresh_time();
         let mut changes = 0;

@@ -117,6 +117,21 @@ impl Client {
         }
     }
 
+    /// Whether commands do for the session what they do for any other.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.transaction.is_open
+            && self.blocked.is_none()
+            && self.held_back_until_ms.is_none()
+            && !self.is_migrating
+            && !self.close_after_reply
+            && !self.no_touch
+            && !self.is_caching_said
+            && !self.tracks_reads
+            && matches!(self.reply_mode, ReplyMode::On)
+            && !self.shared.is_killed()
+    }
+
     /// The session's number, as CLIENT ID answers it.
     pub fn id(&self) -> u64 {
         self.shared.id

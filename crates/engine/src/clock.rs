@@ -101,6 +101,7 @@ impl Worker {
     /// It can only run.
     pub fn stop_clock(&mut self) -> Result<(), ClockError> {
         let clock = &self.engine.clock;
+        self.has_moved_clock = true;
         let can_stop = clock.set_manual(Some(clock.now_us()));
         can_stop.then_some(()).ok_or(ClockError::CannotStop)
     }
@@ -113,6 +114,7 @@ impl Worker {
         if !self.engine.clock.set_manual(None) {
             return Err(ClockError::CannotStop);
         }
+        self.has_moved_clock = true;
         // Who waits goes on waiting in real time.
         for client in self.engine.clients.all() {
             client.mailbox.post(Message::Look);
@@ -129,6 +131,7 @@ impl Worker {
             return Err(ClockError::OutOfRange);
         }
         let until_ms = until_us / 1000;
+        self.has_moved_clock = true;
         let mut keys = self.keys_due(until_ms);
         // Who begins to wait meanwhile waits from the moment on at which the clock is then.
         while engine.clock.now_us() < until_us {
@@ -200,7 +203,7 @@ impl Worker {
     /// it is due, if that is before a moment.
     fn expire_due(&mut self, mut due: Due, until_ms: i64) -> Option<Due> {
         let now_ms = self.now_ms();
-        if self.engine.pause.holds_writes(now_ms) || self.lock_one(due.hash).is_err() {
+        if self.engine.keeps_expired(now_ms) || self.lock_one(due.hash).is_err() {
             return None;
         }
         let entry = |worker: &Worker| {

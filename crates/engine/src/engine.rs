@@ -1,5 +1,6 @@
 //! The engine: everything that all sessions share, and what its embedder gives it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -7,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::acl::Acl;
 use crate::append_log::{AppendFiles, AppendLog};
+use crate::checkpoint::Checkpoint;
 use crate::client::Clients;
 use crate::client_limits::ClientLimits;
 use crate::clock::Clock;
@@ -314,6 +316,14 @@ pub struct Engine {
     /// Held by who moves the clock.
     pub(crate) moving: Mutex<()>,
     random: Mutex<Random>,
+    /// How often the seed was changed.
+    pub(crate) reseeds: AtomicU64,
+    /// Whether passwords follow from the seed.
+    pub(crate) draws_secrets: AtomicBool,
+    /// How many workers there have been.
+    pub(crate) worker_count: AtomicU64,
+    /// Snapshots that clients have asked for, by their names.
+    pub(crate) checkpoints: Mutex<BTreeMap<Vec<u8>, Arc<Checkpoint>>>,
 }
 
 impl Engine {
@@ -417,6 +427,10 @@ impl Engine {
             startup_memory_bytes,
             moving: Mutex::default(),
             random: Mutex::new(random),
+            reseeds: AtomicU64::new(0),
+            draws_secrets: AtomicBool::new(false),
+            worker_count: AtomicU64::new(0),
+            checkpoints: Mutex::default(),
         })
     }
 
@@ -514,9 +528,14 @@ impl Engine {
         self.faults.all()
     }
 
-    /// Keeps what clients send from now on, the last `count_max` of it; with 0 nothing more is kept.
+    /// Keeps what clients send from now on, the last `count_max` of it; with 0 nothing is kept, not even what was.
     pub fn record_commands(&self, count_max: usize) {
         self.record.start(&self.gate, count_max);
+    }
+
+    /// Keeps nothing more of what clients send, but what was kept.
+    pub fn stop_recording_commands(&self) {
+        self.record.stop(&self.gate);
     }
 
     /// What clients have sent, as far as it is kept, oldest first.
@@ -529,8 +548,32 @@ impl Engine {
         self.record.clear();
     }
 
+    /// Has everything random follow from a seed from now on, passwords included. Workers notice before their next
+    /// request.
+    pub fn reseed(&self, seed: u64) {
+        let mut random = self.random.lock();
+        *random = Random::new(seed);
+        self.draws_secrets.store(true, Ordering::Relaxed);
+        self.reseeds.fetch_add(1, Ordering::Release);
+        self.config.note_change();
+    }
+
+    /// Has passwords follow from the seed too, which nobody is to guess otherwise.
+    pub fn draw_secrets_from_seed(&self) {
+        self.draws_secrets.store(true, Ordering::Relaxed);
+    }
+
     /// A generator for a new worker.
     pub(crate) fn fork_random(&self) -> Random {
         self.random.lock().fork()
+    }
+
+    /// The generator of a worker after a new seed: the same, in whatever order the workers ask.
+    pub(crate) fn random_of_worker(&self, number: u64) -> Random {
+        let mut random = self.random.lock().clone();
+        for _ in 0..number {
+            random.next();
+        }
+        random.fork()
     }
 }

@@ -17,6 +17,7 @@ mod cmd;
 pub mod command;
 mod command_log;
 pub mod config;
+mod direct;
 mod engine;
 mod eviction;
 mod expire;

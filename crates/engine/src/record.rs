@@ -34,7 +34,7 @@ struct Kept {
 }
 
 impl Record {
-    /// Keeps what comes from now on, the last `count_max` of it; with 0 nothing more is kept.
+    /// Keeps what comes from now on, the last `count_max` of it; with 0 nothing is kept, not even what was.
     pub(crate) fn start(&self, gate: &Gate, count_max: usize) {
         let mut kept = self.0.lock();
         kept.count_max = count_max;
@@ -44,6 +44,12 @@ impl Record {
             0 => gate.open(Watch::Record),
             _ => gate.shut(Watch::Record),
         }
+    }
+
+    /// Keeps nothing more, but what was kept.
+    pub(crate) fn stop(&self, gate: &Gate) {
+        let _kept = self.0.lock();
+        gate.open(Watch::Record);
     }
 
     #[cold]

@@ -146,6 +146,10 @@ impl Session {
         &self.client.shared
     }
 
+    pub(crate) fn client_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+
     /// The database that is selected.
     pub(crate) fn database(&self) -> usize {
         self.client.database

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use oxidis_resp::Span;
 use smallvec::SmallVec;
@@ -62,6 +63,11 @@ pub struct Worker {
     pub(crate) engine: Arc<Engine>,
     pub(crate) view: View,
     pub(crate) random: Random,
+    /// Its number among all workers, and how often the seed had been changed when it was last looked at.
+    number: u64,
+    reseeds: u64,
+    /// Whether the command that runs has moved the clock, so that it took no time.
+    pub(crate) has_moved_clock: bool,
     /// What regular work draws from, so that it does not change what commands draw.
     pub(crate) cron_random: Random,
     pub(crate) counters: Arc<WorkerCounters>,
@@ -157,6 +163,9 @@ impl Worker {
             view: View::new(engine.keyspace.clone()),
             random: engine.fork_random(),
             cron_random: engine.fork_random(),
+            number: engine.worker_count.fetch_add(1, Ordering::Relaxed),
+            reseeds: engine.reseeds.load(Ordering::Acquire),
+            has_moved_clock: false,
             access_rules: engine.config.access_rules(),
             memory_rules,
             access_random: RefCell::new(engine.fork_random()),
@@ -233,6 +242,14 @@ impl Worker {
     /// a batch, or of a transaction that holds some. The next batch notices the rest.
     #[cold]
     pub(crate) fn refresh_rules(&mut self) {
+        let reseeds = self.engine.reseeds.load(Ordering::Acquire);
+        if reseeds != self.reseeds {
+            self.reseeds = reseeds;
+            let mut random = self.engine.random_of_worker(self.number);
+            self.access_random = RefCell::new(random.fork());
+            self.cron_random = random.fork();
+            self.random = random;
+        }
         self.thresholds = Thresholds::new(&self.engine.config);
         self.tracks_durations = self.engine.config.latency_tracking();
         self.note_input(0);

@@ -1,6 +1,7 @@
 //! A connection without a socket: what belongs to one client.
 
 use std::collections::VecDeque;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use oxidis_resp::{Protocol, Value};
@@ -121,6 +122,58 @@ impl Connection {
         }
     }
 
+    /// The next message of a subscription, for a task of whatever runtime. Dropping the future loses no message.
+    ///
+    /// ```
+    /// # fn block_on<F: Future>(future: F) -> F::Output {
+    /// #     struct Thread(std::thread::Thread);
+    /// #     impl std::task::Wake for Thread {
+    /// #         fn wake(self: std::sync::Arc<Self>) { self.0.unpark(); }
+    /// #     }
+    /// #     let waker = std::sync::Arc::new(Thread(std::thread::current())).into();
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     loop {
+    /// #         match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+    /// #             std::task::Poll::Ready(output) => return output,
+    /// #             std::task::Poll::Pending => std::thread::park(),
+    /// #         }
+    /// #     }
+    /// # }
+    /// let engine = oxidis::Engine::open()?;
+    /// let mut listener = engine.connect();
+    /// listener.execute(["SUBSCRIBE", "news"])?;
+    /// let publisher = engine.clone();
+    /// std::thread::spawn(move || publisher.execute(["PUBLISH", "news", "hello"]));
+    /// let message = block_on(async { listener.message().await })?;
+    /// assert_eq!(message.payload, b"hello");
+    /// # Ok::<(), oxidis::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The connection is at its end.
+    pub async fn message(&mut self) -> Result<Message, Error> {
+        std::future::poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    /// What [`message`](Self::message) is made of, for streams of one's own.
+    ///
+    /// # Errors
+    /// The connection is at its end.
+    pub fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Message, Error>> {
+        loop {
+            let push = match self.pushes.pop_front() {
+                Some(push) => push,
+                None => match ready!(self.inner.poll_receive(cx))? {
+                    Value::Push(push) => push,
+                    _ => continue,
+                },
+            };
+            if let Some(message) = message(push) {
+                return Poll::Ready(Ok(message));
+            }
+        }
+    }
+
     /// As [`next_message`](Self::next_message), but waits for `limit` at the most.
     ///
     /// # Errors
@@ -143,6 +196,23 @@ impl Connection {
                 return Ok(Some(message));
             }
         }
+    }
+
+    /// Gives the string under a key to `found`, if nothing but GET is to be done: not in a transaction, not where
+    /// somebody looks on. The key is locked meanwhile: `found` must not use the engine.
+    #[inline]
+    pub(crate) fn get_directly<R>(
+        &mut self,
+        key: &[u8],
+        found: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> Option<R> {
+        self.inner.get_directly(key, found)
+    }
+
+    /// Sets a string, if nothing but SET is to be done; answers whether it did.
+    #[inline]
+    pub(crate) fn set_directly(&mut self, key: &[u8], value: &[u8]) -> bool {
+        self.inner.set_directly(key, value)
     }
 
     /// What ends the connection from another thread, for instance while it waits.

@@ -1,6 +1,7 @@
 //! An engine as a program uses it: commands as calls, from any thread.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oxidis_embedded::EmbeddedEngine;
@@ -9,10 +10,29 @@ use oxidis_resp::Value;
 use parking_lot::Mutex;
 
 use crate::options::{CommonOptions, common_options, microseconds};
+use crate::typed::{Hashes, Keys, Lists, Sets, SortedSets, Streams, Strings};
 use crate::{Connection, Error, Fault, FaultGuard, FromValue, Snapshot};
 
-/// Connections that are kept for the next command.
+/// Connections that are kept for the next command beside those that have seats.
 const SPARE_MAX: usize = 64;
+
+/// Seats for connections: a thread always takes the same one, as long as nobody else sits there, so that threads
+/// do not get into each other's way.
+const SEATS: usize = 16;
+
+/// A place for a connection, on a cache line of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Seat(Mutex<Option<Connection>>);
+
+/// The number of the seat of this thread.
+fn seat_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SEATS;
+    }
+    NUMBER.with(|number| *number)
+}
 
 /// Commands after which a connection is not as any other: what they do belongs to one client.
 const PERSONAL: &[&str] = &[
@@ -50,6 +70,8 @@ struct Shared {
     /// Where an engine of its own comes from, which is kept in order.
     owned: Option<EmbeddedEngine>,
     engine: Arc<oxidis_engine::Engine>,
+    seats: [Seat; SEATS],
+    /// What did not find its seat free.
     spare: Mutex<Vec<Connection>>,
     /// What is done past every connection is done with it.
     control: Mutex<Worker>,
@@ -75,6 +97,9 @@ impl EngineBuilder {
         let seed = options.seed();
         let config = options.configure(seed, Vec::new())?;
         let owned = EmbeddedEngine::open_with_clock(config, options.clock(), seed)?;
+        if self.common.seed.is_some() {
+            owned.engine().draw_secrets_from_seed();
+        }
         Ok(Engine::new(owned.engine().clone(), Some(owned), options))
     }
 }
@@ -103,6 +128,7 @@ impl Engine {
             owned,
             control: Mutex::new(Worker::new(&engine)),
             engine,
+            seats: std::array::from_fn(|_| Seat::default()),
             spare: Mutex::default(),
             options,
         }))
@@ -127,16 +153,55 @@ impl Engine {
         let is_personal = PERSONAL
             .iter()
             .any(|it| it.as_bytes().eq_ignore_ascii_case(name));
+        if is_personal {
+            return self.connect().execute(&words);
+        }
+        self.with_connection(|connection| connection.execute(&words))
+    }
+
+    /// Lends a connection that is as any other.
+    #[inline]
+    fn with_connection<R>(
+        &self,
+        mut body: impl FnMut(&mut Connection) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        if let Some(mut seat) = self.0.seats[seat_number()].0.try_lock() {
+            let result = body(seat.get_or_insert_with(|| self.connect()));
+            if matches!(result, Err(Error::Closed)) {
+                *seat = None;
+            }
+            return result;
+        }
         let spare = self.0.spare.lock().pop();
         let mut connection = spare.unwrap_or_else(|| self.connect());
-        let reply = connection.execute(&words);
-        if !is_personal && !matches!(reply, Err(Error::Closed)) {
+        let result = body(&mut connection);
+        if !matches!(result, Err(Error::Closed)) {
             let mut spare = self.0.spare.lock();
             if spare.len() < SPARE_MAX {
                 spare.push(connection);
             }
         }
-        reply
+        result
+    }
+
+    /// The string under a key, the short way if that is possible.
+    #[inline]
+    pub(crate) fn get_string(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.with_connection(|connection| {
+            match connection.get_directly(key, |found| found.map(<[u8]>::to_vec)) {
+                Some(found) => Ok(found),
+                None => connection.query([&b"GET"[..], key]),
+            }
+        })
+    }
+
+    /// Sets a string without an expiry, the short way if that is possible.
+    #[inline]
+    pub(crate) fn set_string(&self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.with_connection(|connection| match connection.set_directly(key, value) {
+            true => Ok(()),
+            false => connection.query([&b"SET"[..], key, value]),
+        })
     }
 
     /// Executes a command, and answers its reply as a type of Rust.
@@ -154,6 +219,41 @@ impl Engine {
     #[doc(hidden)]
     pub fn shared(&self) -> &Arc<oxidis_engine::Engine> {
         &self.0.engine
+    }
+
+    /// Commands on strings.
+    pub fn string(&self) -> Strings<'_> {
+        Strings::new(self)
+    }
+
+    /// Commands on hashes.
+    pub fn hash(&self) -> Hashes<'_> {
+        Hashes::new(self)
+    }
+
+    /// Commands on lists.
+    pub fn list(&self) -> Lists<'_> {
+        Lists::new(self)
+    }
+
+    /// Commands on sets.
+    pub fn set(&self) -> Sets<'_> {
+        Sets::new(self)
+    }
+
+    /// Commands on sorted sets.
+    pub fn sorted_set(&self) -> SortedSets<'_> {
+        SortedSets::new(self)
+    }
+
+    /// Commands on streams.
+    pub fn stream(&self) -> Streams<'_> {
+        Streams::new(self)
+    }
+
+    /// Commands on keys of any type.
+    pub fn keys(&self) -> Keys<'_> {
+        Keys::new(self)
     }
 
     /// Whether the engine is kept in order by a thread of its own, and not by a server.
@@ -290,5 +390,10 @@ impl Engine {
     /// Forgets what clients have sent so far.
     pub fn clear_commands(&self) {
         self.0.engine.forget_recorded_commands();
+    }
+
+    /// Has everything random follow from a seed from now on, in the connections that there are, too.
+    pub fn reseed(&self, seed: u64) {
+        self.0.engine.reseed(seed);
     }
 }

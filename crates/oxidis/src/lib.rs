@@ -29,8 +29,11 @@ mod error;
 mod fault;
 mod from_value;
 mod options;
+#[cfg(doctest)]
+mod pages;
 mod server;
 mod snapshot;
+pub mod typed;
 
 pub use connection::{Breaker, Connection, Message};
 pub use engine::{Engine, EngineBuilder};

@@ -115,6 +115,9 @@ impl ServerBuilder {
             any_port: self.port == 0,
             allocator: Allocator::UNKNOWN,
         })?;
+        if self.common.seed.is_some() {
+            running.engine().draw_secrets_from_seed();
+        }
         let address = running.addresses().first().copied();
         let address = address.ok_or_else(|| Error::option("bind", "there is no address"))?;
         Ok(Server {

@@ -1,5 +1,7 @@
 //! ACL: users and what they may do. What rules mean stands in `acl`.
 
+use std::sync::atomic::Ordering;
+
 use super::reply_help;
 use crate::acl::{AccessLogEntry, DEFAULT_USER};
 use crate::command::{
@@ -328,7 +330,8 @@ fn acl_genpass(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     }
     let digits = (bits as usize).div_ceil(4);
     let mut secret = vec![0; digits.div_ceil(2)];
-    if !cx.engine().host.fill_with_secrets(&mut secret) {
+    let follows_seed = cx.engine().draws_secrets.load(Ordering::Relaxed);
+    if follows_seed || !cx.engine().host.fill_with_secrets(&mut secret) {
         // An engine without a host that knows secrets is as deterministic here as everywhere.
         for byte in &mut secret {
             *byte = cx.random().next() as u8;

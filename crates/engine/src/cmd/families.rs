@@ -30,6 +30,7 @@ pub(crate) const FAMILIES: &[&[Command]] = &[
     super::migrate::COMMANDS,
     super::module::COMMANDS,
     super::object::COMMANDS,
+    super::oxidis::COMMANDS,
     super::persistence::COMMANDS,
     super::pubsub::COMMANDS,
     super::replication::COMMANDS,

@@ -31,6 +31,7 @@ mod memory;
 mod migrate;
 mod module;
 mod object;
+mod oxidis;
 mod persistence;
 pub(crate) mod pubsub;
 mod replication;

@@ -416,6 +416,7 @@ fn protected(
     let container = registered.full_name.split('|').next().unwrap_or_default();
     let (option, said) = match container {
         "module" => ("enable-module-command", config.enable_module_command()),
+        "oxidis" => ("enable-test-commands", config.enable_test_commands()),
         _ => ("enable-debug-command", config.enable_debug_command()),
     };
     let allowed = match said {
@@ -680,6 +681,11 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
         }
     }
     cx.worker.measure();
+    let has_moved_clock = std::mem::take(&mut cx.worker.has_moved_clock);
+    let started_us = match has_moved_clock {
+        true => cx.worker.next_now_us,
+        false => started_us,
+    };
     let measured = Measured {
         ended_us: cx.worker.next_now_us,
         duration_us: cx.worker.next_now_us.saturating_sub(started_us).max(0),

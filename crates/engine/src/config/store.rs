@@ -274,6 +274,11 @@ impl Config {
         self.generation.fetch_add(1, Ordering::Release);
     }
 
+    /// Has everyone look anew who goes by a copy.
+    pub(crate) fn note_change(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
     /// Finds what each pair sets, in the order in which Redis complains: an error that stands
     /// further left wins.
     fn check_names(
