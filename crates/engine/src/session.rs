@@ -772,6 +772,14 @@ impl Session {
         worker.leave_queues(blocked);
     }
 
+    /// Says that the far end is gone, where [`Session::close`] has yet to come: a replica that is gone counts no
+    /// more.
+    pub fn note_gone(&self, engine: &Engine) {
+        if self.client.shared.is_replica.load(Ordering::Relaxed) {
+            engine.replication.remove_replica(self.id(), engine);
+        }
+    }
+
     /// Takes the session out of the engine. Call it before dropping it.
     pub fn close(&mut self, worker: &mut Worker) {
         if let Some(blocked) = &self.client.blocked {
@@ -780,10 +788,7 @@ impl Session {
         self.leave_queues(worker);
         dispatch::discard_transaction(worker, &mut self.client);
         crate::cmd::pubsub::unsubscribe_all(&worker.engine, &mut self.client);
-        if self.client.shared.is_replica.load(Ordering::Relaxed) {
-            let now_ms = worker.engine.now_ms();
-            (worker.engine.replication).remove_replica(self.id(), now_ms);
-        }
+        self.note_gone(&worker.engine);
         worker.engine.monitors.remove(&self.client.shared);
         crate::tracking::disable(&worker.engine, &mut self.client);
         worker.engine.clients.remove(&self.client.shared);

@@ -399,6 +399,7 @@ impl<T: Transport + 'static> Served for Seat<T> {
         if connection.advance(&mut Drive::Now, state).is_ready() {
             connection.transport.end_now();
             connection.is_at_end = true;
+            connection.session.note_gone(&connection.engine);
         }
         // The task learns what is left to do.
         if let Some(waker) = connection.waker.take() {

@@ -137,7 +137,7 @@ const INFORMATION: &[(&str, &str)] = &[
     ),
     (
         "`mem_replicas_repl_buffer`, `replicas_waiting_psync`, what counts slots that move",
-        "there are no replicas, and there is no cluster",
+        "what waits for replicas is told by `mem_total_replication_buffers`, and there is no cluster",
     ),
 ];
 

@@ -598,12 +598,9 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.field("pubsub_channels", engine.pubsub.channel_count());
     page.field("pubsub_patterns", engine.pubsub.pattern_count());
     page.field("pubsubshard_channels", engine.pubsub.shard_channel_count());
-    page.zeros(&[
-        "latest_fork_usec",
-        "total_forks",
-        "migrate_cached_sockets",
-        "slave_expires_tracked_keys",
-    ]);
+    page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
+    let own_keys = engine.replication.own_keys.len();
+    page.field("slave_expires_tracked_keys", own_keys);
     page.zeros(&[
         "active_defrag_hits",
         "active_defrag_misses",

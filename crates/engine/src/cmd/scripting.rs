@@ -266,6 +266,7 @@ pub(crate) fn flags_of_call(engine: &Engine, registered: &Registered, args: Args
     };
     match declared {
         Some(declared) if declared.is_read_only() => flags.difference(Flags::MAY_REPLICATE),
+        Some(declared) if !declared.is_undeclared => flags.union(Flags::WRITE),
         _ => flags,
     }
 }

@@ -25,7 +25,7 @@ use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::latency::Event;
 use crate::persistence::{MISCONF, refuses_while_loading, refuses_writes};
-use crate::replication::{forward, is_outdated};
+use crate::replication::{forward, is_outdated, remember_own_keys};
 use crate::tracking;
 use crate::transaction::Queued;
 use crate::value::ValueType;
@@ -374,7 +374,19 @@ fn refuse_writes(worker: &Worker, client: &Client, registered: &Registered) -> C
 /// Refuses what would change the data of a replica, which are its primary's.
 #[cold]
 fn refuse_on_replica(worker: &Worker, client: &Client, registered: &Registered) -> CommandResult {
-    let is_refused = worker.engine.is_read_only() && writes(client, registered);
+    let engine = &worker.engine;
+    if !engine.is_read_only() {
+        return Ok(());
+    }
+    // What scripts say of themselves counts too: they may have been queued when this was a primary.
+    let is_write = |queued: &Queued| {
+        let args = Args::owned(&queued.arguments);
+        flags_of_call(engine, queued.registered, args).contains(Flags::WRITE)
+    };
+    let is_refused = match registered.command.name {
+        "exec" => client.transaction.queue.iter().any(is_write),
+        _ => writes(client, registered),
+    };
     match is_refused {
         true => Err(CommandError::ReadOnlyReplica),
         false => Ok(()),
@@ -781,6 +793,9 @@ fn collect(cx: &mut Context<'_>, dirty_before: u64) {
     let rewritten = cx.worker.rewritten.take();
     let flags = cx.registered.command.flags;
     let has_changed = cx.worker.dirty > dirty_before && flags.contains(Flags::WRITE);
+    if has_changed && cx.worker.engine.replication.is_replica() && !cx.worker.is_obeying {
+        remember_own_keys(cx);
+    }
     if let Some(commands) = rewritten {
         for arguments in commands {
             let arguments = arguments.iter().map(Vec::as_slice);

@@ -138,6 +138,7 @@ pub(crate) fn follow(worker: &Worker, target: Option<(Vec<u8>, u16)>) {
     }
     let is_replica = state.upstream.is_some();
     drop(state);
+    engine.replication.own_keys.forget();
     if !is_replica {
         engine.propagation.forget_selected();
     } else if !was_replica {
@@ -462,6 +463,7 @@ impl Drop for PrimaryLink<'_> {
 fn adopt(worker: &mut Worker, id: &str, offset: u64, database: usize) {
     let engine = worker.engine.clone();
     begin_stream(&engine);
+    engine.replication.own_keys.forget();
     {
         let mut state = engine.replication.lock();
         state.id = id.to_owned();

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::backlog::Backlog;
 use super::state::{Phase, Replica, State};
-use super::transfer;
+use super::{own_keys, transfer};
 use crate::client::ClientShared;
 use crate::command::{CommandError, CommandResult, Context, Reply};
 use crate::config::{ClientClass, LogLevel};
@@ -193,6 +193,9 @@ pub(crate) fn tend(worker: &mut Worker) {
         }
         is_transfer_due(&state, &engine, now_ms)
     };
+    if engine.replication.is_replica() {
+        own_keys::expire_own_keys(worker);
+    }
     if is_due && !engine.persistence.is_saving() && worker.lock_all().is_ok() {
         transfer::start(worker);
         worker.view.unlock();

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::backlog::Backlog;
+use super::own_keys::OwnKeys;
 use super::waiting::{WaitCounts, Waiter, Wanted};
 use crate::blocking::Blocked;
 use crate::client::{ClientShared, ReplicaOptions};
@@ -212,6 +213,7 @@ pub(crate) struct Replication {
     /// How often it was changed whom this server follows.
     generation: AtomicU64,
     pub(crate) counts: SyncCounts,
+    pub(crate) own_keys: OwnKeys,
     state: Mutex<State>,
 }
 
@@ -245,6 +247,7 @@ impl Replication {
             offset: AtomicU64::new(0),
             generation: AtomicU64::new(0),
             counts: SyncCounts::default(),
+            own_keys: OwnKeys::default(),
             state: Mutex::new(State {
                 id: new_id(&mut random),
                 second: None,
@@ -311,12 +314,14 @@ impl Replication {
     }
 
     /// Forgets a session that was a replica.
-    pub(crate) fn remove_replica(&self, id: u64, now_ms: i64) {
+    pub(crate) fn remove_replica(&self, id: u64, engine: &Engine) {
+        let now_ms = engine.now_ms();
         let mut state = self.lock();
         state.replicas.retain(|replica| replica.client.id != id);
         if state.replicas.is_empty() {
             state.no_replicas_since_ms = now_ms;
         }
+        self.count_good(&state, &engine.config, now_ms);
     }
 
     /// Notes what a replica has, by its own account.
