@@ -27,6 +27,18 @@ pub fn difference(expected: &mut Client, actual: &mut Client) -> io::Result<Opti
     Ok(None)
 }
 
+/// Has a server delete the keys whose time is over: SCAN does so with those that it meets.
+///
+/// # Errors
+/// When the connection fails.
+pub fn delete_expired(client: &mut Client) -> io::Result<()> {
+    for database in 0..DATABASES {
+        client.command(&["SELECT", &database.to_string()])?;
+        client.command(&["SCAN", "0", "COUNT", "1000000"])?;
+    }
+    Ok(())
+}
+
 fn keys_difference(expected: &mut Client, actual: &mut Client) -> io::Result<Option<String>> {
     let listing = expected.command(&["KEYS", "*"])?;
     let mut keys: Vec<Vec<u8>> = listing
