@@ -152,7 +152,8 @@ impl RequestParser {
     ///
     /// The first mistake in the stream. What comes after it means nothing: the
     /// connection gets the error and is closed.
-    #[inline]
+    // A call that is not inlined costs a GET a twentieth of all its instructions.
+    #[inline(always)]
     pub fn parse(
         &mut self,
         input: &[u8],
