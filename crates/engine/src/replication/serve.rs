@@ -169,6 +169,7 @@ pub(super) fn begin_stream(engine: &Engine) {
     state.backlog = Some(Backlog::new(capacity, state.offset));
     state.turn += 1;
     state.no_replicas_since_ms = engine.now_ms();
+    state.last_ping_ms = state.no_replicas_since_ms;
     let turn = state.turn;
     drop(state);
     engine.propagation.listen(engine.replication.listener(turn));
@@ -205,7 +206,12 @@ pub(crate) fn tend(worker: &mut Worker) {
 /// Tells replicas every now and then that the primary is there.
 fn ping(state: &mut State, engine: &Engine, now_ms: i64) {
     let period_ms = engine.config.repl_ping_replica_period_seconds() as i64 * 1000;
-    if state.replicas.is_empty() || (0..period_ms).contains(&(now_ms - state.last_ping_ms)) {
+    if state.replicas.is_empty() {
+        // Who comes has just heard of the primary.
+        state.last_ping_ms = now_ms;
+        return;
+    }
+    if (0..period_ms).contains(&(now_ms - state.last_ping_ms)) {
         return;
     }
     state.last_ping_ms = now_ms;

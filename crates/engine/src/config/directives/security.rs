@@ -59,7 +59,8 @@ pub(super) const ROWS: &[Directive] = &[
     Directive {
         name: "enable-test-commands",
         kind: one_of(ProtectedAction::WORDS, ProtectedAction::No as i64),
-        flags: Flags::IMMUTABLE,
+        // Redis's tests set every directive that CONFIG GET shows them.
+        flags: Flags::IMMUTABLE.union(Flags::HIDDEN),
         summary: "Who may use OXIDIS, which is for tests.",
         ..Directive::DEFAULT
     },
