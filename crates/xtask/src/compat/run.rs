@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, RwLock};
 use std::thread;
 use std::time::Instant;
 
@@ -82,6 +82,9 @@ const RETRY_LIMIT: usize = 8;
 
 /// How often a unit is run again.
 const RETRIES: usize = 3;
+
+/// Units run beside each other share it; one that is run again has it alone.
+static TURN: RwLock<()> = RwLock::new(());
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -357,8 +360,11 @@ impl Bench<'_> {
             }
         };
         let listed: Vec<&str> = self.skips.of_unit(unit).collect();
-        let mut actual = self.run(index, unit, &listed, &BTreeMap::new())?;
-        // Some tests of the suite hang on timing, or on how fast the disk is: what fails is asked again.
+        let mut actual = {
+            let _beside_others = TURN.read();
+            self.run(index, unit, &listed, &BTreeMap::new())?
+        };
+        // Some tests of the suite hang on timing, or on how fast the disk is: what fails is asked again, alone.
         for _ in 0..RETRIES {
             let failing = expected
                 .iter()
@@ -367,7 +373,8 @@ impl Bench<'_> {
             if !(1..=RETRY_LIMIT).contains(&failing) {
                 break;
             }
-            let again = self.run(index, unit, &listed, &actual.lost)?;
+            let _alone = TURN.write();
+            let again = self.run(index, unit, &listed, &BTreeMap::new())?;
             for (test, outcome) in again.tests {
                 if outcome == Outcome::Passed && !actual.passed(&test) {
                     println!("passed when it was run again: {unit}: {test}");
