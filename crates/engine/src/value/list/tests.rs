@@ -187,7 +187,11 @@ fn check_reading(list: ListRef<'_>, model: &Model, at: Index, sought: &[u8], ran
         assert_eq!(found.as_ref(), model.get(index));
     }
     let at = at.index(model.len() + 1);
-    let texts = |items: Iter<'_>| -> Vec<_> { items.map(|item| item.to_vec()).collect() };
+    let texts = |items: Iter<'_>| {
+        let mut texts = Vec::new();
+        items.for_each(|item| texts.push(item.to_vec()));
+        texts
+    };
     let after = list.range(at..usize::MAX);
     assert_eq!(after.len(), model.len() - at);
     assert!(texts(after).iter().eq(model.iter().skip(at)));
