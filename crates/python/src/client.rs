@@ -1,15 +1,18 @@
 //! The native client: sessions that are taken turns with. One that nobody else uses at the time has always the
 //! same session; a thread that comes while another waits for a reply gets one more.
 
+use std::path::PathBuf;
+
 use oxidis_client::{Stream, Target, Uri};
 use oxidis_embedded::Connection;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::encode;
 use crate::engine::NativeEngine;
 use crate::error;
+use crate::line::Line;
 use crate::link::Link;
 use crate::notifier::Notifier;
 use crate::process::OfThisProcess;
@@ -40,6 +43,9 @@ struct Inner {
     greetings: usize,
     spare: Mutex<Vec<Link>>,
 }
+
+/// As it is shown, host, port, Unix socket, TLS.
+type Address = (String, String, u16, Option<PathBuf>, bool);
 
 /// A reply that is not there yet, to a command of an asyncio client.
 #[pyclass(frozen, module = "oxidis._native")]
@@ -233,7 +239,8 @@ fn whole(request: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> PyResult<()>
 #[pymethods]
 impl NativeClient {
     #[new]
-    #[pyo3(signature = (engine, url, make_error, decode_responses, db, username, password, client_name))]
+    #[pyo3(signature = (engine, url, make_error, decode_responses=false, db=0, username=None, password=None,
+        client_name=None))]
     #[allow(clippy::too_many_arguments, reason = "they are an __init__'s")]
     fn new(
         py: Python<'_>,
@@ -289,13 +296,7 @@ impl NativeClient {
                 greetings,
                 spare: Mutex::default(),
             }),
-            manner: Manner::new(
-                make_error.clone_ref(py),
-                None,
-                decode_responses,
-                "utf-8",
-                "strict",
-            ),
+            manner: native_manner(py, &make_error, decode_responses),
             make_error,
             is_decoding: decode_responses,
         })
@@ -439,14 +440,56 @@ impl NativeClient {
     /// A session of its own, for subscriptions.
     fn session(&self, py: Python<'_>) -> PyResult<Session> {
         let link = self.open(py, self.inner.get(py)?)?;
-        let manner = Manner::new(
-            self.make_error.clone_ref(py),
-            None,
-            self.is_decoding,
-            "utf-8",
-            "strict",
-        );
-        Ok(Session::new(link, manner))
+        Ok(Session::new(link, self.own_manner(py)))
+    }
+
+    /// Where the server is: as it is shown, its host and port, its Unix socket, and whether it is spoken to by TLS.
+    fn address(&self, py: Python<'_>) -> PyResult<Address> {
+        match &self.inner.get(py)?.source {
+            Source::Server(target) => Ok((
+                target.to_string(),
+                target.host.clone(),
+                target.port,
+                target.unix_socket.clone(),
+                target.tls.is_some(),
+            )),
+            Source::Engine(_) => Err(error::argument(py, "an engine has no address")),
+        }
+    }
+
+    /// What each connection says first, and how many replies there are to that.
+    fn greeting<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, usize)> {
+        let inner = self.inner.get(py)?;
+        Ok((PyBytes::new(py, &inner.greeting), inner.greetings))
+    }
+
+    /// A request as bytes.
+    #[pyo3(signature = (*arguments))]
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.inner.get(py)?;
+        let mut request = Vec::new();
+        write_command(py, &mut request, arguments, &self.manner)?;
+        Ok(PyBytes::new(py, &request))
+    }
+
+    /// Requests as bytes.
+    #[pyo3(name = "encode_many")]
+    fn encode_many_to_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        commands: &Bound<'py, PyList>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.inner.get(py)?;
+        Ok(PyBytes::new(py, &self.encode_many(py, commands)?))
+    }
+
+    /// What reads the replies of a connection that is not ours.
+    fn line(&self, py: Python<'_>) -> Line {
+        Line::new(self.own_manner(py).style)
     }
 
     /// Closes the sessions. The next command opens a new one.
@@ -460,6 +503,10 @@ impl NativeClient {
 }
 
 impl NativeClient {
+    fn own_manner(&self, py: Python<'_>) -> Manner {
+        native_manner(py, &self.make_error, self.is_decoding)
+    }
+
     fn write_get(&self, request: &mut Vec<u8>, key: &Bound<'_, PyAny>) -> PyResult<()> {
         whole(request, |request| {
             request.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
@@ -494,6 +541,12 @@ impl NativeClient {
         }
         Ok(requests)
     }
+}
+
+/// How the native client speaks.
+fn native_manner(py: Python<'_>, make_error: &Py<PyAny>, is_decoding: bool) -> Manner {
+    let make_error = make_error.clone_ref(py);
+    Manner::new(make_error, None, is_decoding, "utf-8", "strict")
 }
 
 /// Puts what an address says into the target.

@@ -159,6 +159,20 @@ fn try_request(
     Ok(())
 }
 
+/// A request as bytes, whatever comes after it.
+///
+/// # Errors
+/// As [`argument`].
+#[pyfunction]
+pub fn pack<'py>(
+    py: Python<'py>,
+    arguments: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let mut bytes = Vec::new();
+    request(&mut bytes, arguments, &Encoding::default())?;
+    Ok(PyBytes::new(py, &bytes))
+}
+
 /// Splits a line into words as the prompt does.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What carries a conversation: an engine of this process, or a socket.
+//! What carries a conversation: an engine of this process, or a socket that is read and written by who waits.
 
 use std::io::{ErrorKind, Read, Write};
 use std::task::Waker;
@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use oxidis_client::Stream;
 use oxidis_embedded::{Breaker, Connection};
+
+use crate::inbox::Inbox;
 
 /// How much one read of a socket asks for, in bytes.
 const READ_BYTES: usize = 64 << 10;
@@ -31,9 +33,7 @@ pub enum Link {
 pub struct Socket {
     stream: Stream,
     requests: Vec<u8>,
-    input: Vec<u8>,
-    read: usize,
-    frontier: Frontier,
+    inbox: Inbox,
 }
 
 impl Link {
@@ -42,9 +42,7 @@ impl Link {
         Link::Socket(Box::new(Socket {
             stream,
             requests: Vec::new(),
-            input: Vec::new(),
-            read: 0,
-            frontier: Frontier::default(),
+            inbox: Inbox::default(),
         }))
     }
 
@@ -60,7 +58,7 @@ impl Link {
     pub fn unread(&self) -> &[u8] {
         match self {
             Link::Engine(connection) => connection.unread(),
-            Link::Socket(socket) => &socket.input[socket.read..],
+            Link::Socket(socket) => socket.inbox.unread(),
         }
     }
 
@@ -68,10 +66,7 @@ impl Link {
     pub fn consume(&mut self, bytes: usize) {
         match self {
             Link::Engine(connection) => connection.consume(bytes),
-            Link::Socket(socket) => {
-                socket.read += bytes;
-                socket.frontier = Frontier::default();
-            }
+            Link::Socket(socket) => socket.inbox.consume(bytes),
         }
     }
 
@@ -80,7 +75,7 @@ impl Link {
         match self {
             // An engine answers in whole replies.
             Link::Engine(connection) => !connection.unread().is_empty(),
-            Link::Socket(socket) => socket.frontier.is_crossed(&socket.input[socket.read..]),
+            Link::Socket(socket) => socket.inbox.has_reply(),
         }
     }
 
@@ -165,22 +160,18 @@ impl Socket {
 
     fn receive(&mut self, end: Option<Instant>) -> Result<bool, LinkError> {
         self.send()?;
-        self.input.drain(..self.read);
-        self.read = 0;
         // A timeout of zero is none at all, to the system.
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
         let left = left.map(|left| left.max(Duration::from_millis(1)));
         match &self.stream {
             Stream::Tcp(stream) => stream.set_read_timeout(left),
             Stream::Tls(stream) => stream.socket().set_read_timeout(left),
+            #[cfg(unix)]
             Stream::Unix(stream) => stream.set_read_timeout(left),
         }
         .map_err(|error| system(&error))?;
-        let length = self.input.len();
-        self.input.resize(length + READ_BYTES, 0);
-        let read = self.stream.read(&mut self.input[length..]);
-        self.input.truncate(length + *read.as_ref().unwrap_or(&0));
-        match read {
+        let stream = &mut self.stream;
+        match self.inbox.extend(READ_BYTES, |room| stream.read(room)) {
             Ok(0) => Err(LinkError::Closed),
             Ok(_) => Ok(true),
             Err(error) => match error.kind() {
@@ -196,64 +187,5 @@ fn system(error: &std::io::Error) -> LinkError {
     match error.kind() {
         ErrorKind::BrokenPipe => LinkError::Closed,
         _ => LinkError::System(oxidis_client::describe(error)),
-    }
-}
-
-/// How far a reply that comes in pieces has been looked at, so that a long one is looked at once.
-#[derive(Default)]
-struct Frontier {
-    at: usize,
-    /// How many values are still to come, in each aggregate that is open.
-    missing: Vec<u64>,
-    is_behind: bool,
-}
-
-impl Frontier {
-    /// Whether the bytes hold a whole reply, or what is none.
-    fn is_crossed(&mut self, bytes: &[u8]) -> bool {
-        while !self.is_behind {
-            let Some((end, elements)) = token(&bytes[self.at..]) else {
-                return false;
-            };
-            self.at += end;
-            if elements > 0 {
-                self.missing.push(elements);
-                continue;
-            }
-            loop {
-                let Some(innermost) = self.missing.last_mut() else {
-                    self.is_behind = true;
-                    break;
-                };
-                *innermost -= 1;
-                if *innermost > 0 {
-                    break;
-                }
-                self.missing.pop();
-            }
-        }
-        true
-    }
-}
-
-/// Where the first thing of some bytes ends, and how many values it says will follow as parts of it. What is no
-/// reply ends at once: the decoder will say so.
-fn token(bytes: &[u8]) -> Option<(usize, u64)> {
-    let line = bytes.iter().position(|&byte| byte == b'\r')?;
-    let end = line + 2;
-    if bytes.len() < end {
-        return None;
-    }
-    let text = std::str::from_utf8(&bytes[1..line.max(1)]).unwrap_or("");
-    let count: u64 = text.parse().unwrap_or(0);
-    match bytes[0] {
-        b'$' | b'!' | b'=' if !text.starts_with('-') => {
-            let whole = usize::try_from(count).ok()?.checked_add(end + 2)?;
-            (bytes.len() >= whole).then_some((whole, 0))
-        }
-        b'*' | b'~' | b'>' => Some((end, count)),
-        b'%' => Some((end, count.saturating_mul(2))),
-        b'|' => Some((end, count.saturating_mul(2).saturating_add(1))),
-        _ => Some((end, 0)),
     }
 }

@@ -11,10 +11,12 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<crate::control::NativeFault>()?;
     module.add_class::<crate::control::NativeSnapshot>()?;
     module.add_class::<crate::engine::NativeEngine>()?;
+    module.add_class::<crate::line::Line>()?;
     module.add_class::<crate::notifier::Notifier>()?;
     module.add_class::<crate::server::NativeServer>()?;
     module.add_class::<crate::session::Session>()?;
     module.add_function(wrap_pyfunction!(crate::command::run, module)?)?;
+    module.add_function(wrap_pyfunction!(crate::encode::pack, module)?)?;
     module.add_function(wrap_pyfunction!(crate::encode::split, module)?)?;
     module.add_function(wrap_pyfunction!(
         crate::process::after_fork_in_child,

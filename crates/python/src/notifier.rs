@@ -2,23 +2,23 @@
 //! must not wait for Python's: so the news goes through a socket, which event loops watch anyway.
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
+use crate::pair::{self, End};
+
 /// A socket that is readable when there is news, and what the news is.
 #[pyclass(frozen, module = "oxidis._native")]
 pub struct Notifier {
-    reader: UnixStream,
+    reader: End,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    writer: UnixStream,
+    writer: End,
     /// The numbers of those who are to look again.
     ready: Mutex<Vec<u64>>,
 }
@@ -43,7 +43,7 @@ impl Wake for Bell {
 impl Notifier {
     #[new]
     fn new() -> PyResult<Self> {
-        let (reader, writer) = UnixStream::pair()?;
+        let (reader, writer) = pair::connected()?;
         reader.set_nonblocking(true)?;
         writer.set_nonblocking(true)?;
         let ready = Mutex::default();
@@ -53,8 +53,8 @@ impl Notifier {
         })
     }
 
-    fn fileno(&self) -> i32 {
-        self.reader.as_raw_fd()
+    fn fileno(&self) -> u64 {
+        pair::number(&self.reader)
     }
 
     /// The tokens of those who are to look again.

@@ -82,13 +82,15 @@ pub fn take<'py>(
             value.map(Some)
         }
         Err(Failure::Incomplete) => Ok(None),
-        Err(Failure::Invalid) => {
-            let message = format!(
-                "Protocol error: what came is no reply, or nests deeper than {REPLY_DEPTH_MAX}"
-            );
-            Err(error::connection(py, message))
-        }
+        Err(Failure::Invalid) => Err(no_reply(py)),
     }
+}
+
+/// The exception for bytes that are none of the protocol's.
+pub fn no_reply(py: Python<'_>) -> PyErr {
+    let message =
+        format!("Protocol error: what came is no reply, or nests deeper than {REPLY_DEPTH_MAX}");
+    error::connection(py, message)
 }
 
 /// The next reply, for which it waits until `end`; others run meanwhile, and signals are heard.

@@ -15,15 +15,8 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from oxidis import _native
-from oxidis._client import (
-    AsyncClient,
-    AsyncPipeline,
-    AsyncSubscription,
-    Client,
-    Message,
-    Pipeline,
-    Subscription,
-)
+from oxidis._async_client import AsyncClient, AsyncPipeline, AsyncSubscription
+from oxidis._client import Client, Pipeline, Subscription
 from oxidis._engine import Engine
 from oxidis._errors import (
     ArgumentError,
@@ -33,6 +26,7 @@ from oxidis._errors import (
     ForkError,
     TimeoutError,
 )
+from oxidis._native_client import ClientOptions, Message
 from oxidis._options import Option
 from oxidis._server import Server
 from oxidis._testing import Command, Differences, Fault, Key, Snapshot
@@ -49,6 +43,7 @@ __all__ = [
     "AsyncPipeline",
     "AsyncSubscription",
     "Client",
+    "ClientOptions",
     "Command",
     "CommandError",
     "ConnectionError",

@@ -14,8 +14,8 @@ from redis.asyncio.connection import ConnectionPool as _ConnectionPool
 from redis.exceptions import ConnectionError
 
 from oxidis import _native
-from oxidis._redis import connection_options
 from oxidis._watch import readable
+from oxidis._wire import EngineConnection, Wire, pool_of
 
 if TYPE_CHECKING:
     from oxidis._engine import Engine
@@ -61,13 +61,10 @@ class Parser(_AsyncRESP3Parser):
                 return reply
 
 
-class Wire:
-    """What a connection has in the place of a stream."""
+class StreamWire(Wire):
+    """As a stream has it."""
 
-    __slots__ = ("session",)
-
-    def __init__(self, session: _native.Session) -> None:
-        self.session = session
+    __slots__ = ()
 
     def writelines(self, requests: Iterable[bytes]) -> None:
         """Queues requests, and executes them."""
@@ -78,10 +75,6 @@ class Wire:
     async def drain(self) -> None:
         """As a stream's; there is nothing to wait for."""
 
-    def close(self) -> None:
-        """Ends the session."""
-        self.session.close()
-
     async def wait_closed(self) -> None:
         """As a stream's; there is nothing to wait for."""
 
@@ -89,15 +82,12 @@ class Wire:
         """As a stream's; there is no address."""
 
 
-class Connection(_TcpConnection):
+class Connection(EngineConnection, _TcpConnection):
     """A connection of redis-py that runs straight into an engine."""
 
-    _reader: Wire | None
-    _writer: Wire | None
-
-    def __init__(self, engine: "_native.NativeEngine", **options: Any) -> None:
-        self._engine = engine
-        super().__init__(host="oxidis", port=0, **options)
+    reply_parser = Parser
+    _reader: StreamWire | None
+    _writer: StreamWire | None
 
     def __del__(self) -> None:
         # What is left of an event loop that has ended goes without a warning: there is no socket to be leaked.
@@ -105,26 +95,8 @@ class Connection(_TcpConnection):
         if writer is not None:
             writer.close()
 
-    def repr_pieces(self) -> list[tuple[str, Any]]:
-        return [("engine", self._engine), ("db", self.db)]
-
-    def set_parser(self, parser_class: Any) -> None:
-        self._parser = Parser(socket_read_size=0)
-
     async def _connect(self) -> None:
-        encoder = self.encoder
-        self._reader = self._writer = Wire(
-            self._engine.session(
-                self._parser.parse_error,
-                encoder.encode,
-                encoder.decode_responses,
-                encoder.encoding,
-                encoder.encoding_errors,
-            )
-        )
-
-    def _host_error(self) -> str:
-        return "oxidis"
+        self._reader = self._writer = StreamWire(self._session())
 
     async def disconnect(self, *args: Any, **kwargs: Any) -> None:
         self._parser.on_disconnect()
@@ -158,11 +130,7 @@ class Redis(redis.asyncio.Redis):
         **options: Any,
     ) -> None:
         self.engine = engine
-        pool = ConnectionPool(
-            connection_class=Connection,
-            engine=engine._inner,
-            **connection_options(options, redis.asyncio.Redis),
-        )
+        pool = pool_of(engine, ConnectionPool, Connection, options, redis.asyncio.Redis)
         super().__init__(connection_pool=pool, single_connection_client=single_connection_client)
         self.auto_close_connection_pool = True
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Union
 
 from oxidis import _native
-from oxidis._client import AsyncClient, Client
+from oxidis._async_client import AsyncClient
+from oxidis._client import Client
+from oxidis._native_client import ClientOptions
 from oxidis._options import Option, directives
 from oxidis._testing import RECORDED_MAX, Testing, Time, clock_options
 
 if TYPE_CHECKING:
     from redis import Redis as SyncRedis
     from redis.asyncio import Redis as AsyncRedis
+    from typing_extensions import Unpack
 
 
 class Engine(Testing):
@@ -77,12 +80,12 @@ class Engine(Testing):
         options.setdefault("password", self._password)
         return Redis(engine=self, **options)
 
-    def client(self, **options: Any) -> Client:
+    def client(self, **options: "Unpack[ClientOptions]") -> Client:
         """A native client; the options are those of :class:`oxidis.Client`."""
         options.setdefault("password", self._password)
         return Client(engine=self, **options)
 
-    def aclient(self, **options: Any) -> AsyncClient:
+    def aclient(self, **options: "Unpack[ClientOptions]") -> AsyncClient:
         """A native client for asyncio."""
         options.setdefault("password", self._password)
         return AsyncClient(engine=self, **options)

@@ -1,12 +1,14 @@
 """The part of Oxidis that is written in Rust."""
 
 import os
+import pathlib
 from typing import Any, Callable, final
 
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "Control",
+    "Line",
     "NativeClient",
     "NativeEngine",
     "NativeFault",
@@ -17,6 +19,7 @@ __all__ = [
     "Session",
     "__version__",
     "after_fork_in_child",
+    "pack",
     "run",
     "split",
 ]
@@ -114,6 +117,10 @@ class Session:
     def close(self) -> None: ...
 
 @final
+class Line:
+    def feed(self, bytes: bytes) -> list[Any]: ...
+
+@final
 class Notifier:
     def __new__(cls) -> Notifier: ...
     def fileno(self) -> int: ...
@@ -130,11 +137,11 @@ class NativeClient:
         engine: NativeEngine | None,
         url: str | None,
         make_error: Callable[[str], BaseException],
-        decode_responses: bool,
-        db: int,
-        username: str | None,
-        password: str | None,
-        client_name: str | None,
+        decode_responses: bool = False,
+        db: int = 0,
+        username: str | None = None,
+        password: str | None = None,
+        client_name: str | None = None,
     ) -> Self: ...
     def execute(self, *arguments: Any) -> Any: ...
     def get(self, key: Any) -> Any: ...
@@ -151,9 +158,15 @@ class NativeClient:
         notifier: Notifier,
         token: int,
     ) -> tuple[bool, float | None]: ...
+    def address(self) -> tuple[str, str, int, pathlib.Path | None, bool]: ...
+    def greeting(self) -> tuple[bytes, int]: ...
+    def encode(self, *arguments: Any) -> bytes: ...
+    def encode_many(self, commands: list[tuple[Any, ...]]) -> bytes: ...
+    def line(self) -> Line: ...
     def session(self) -> Session: ...
     def close(self) -> None: ...
 
+def pack(arguments: tuple[Any, ...]) -> bytes: ...
 def run(arguments: list[str]) -> int: ...
 def split(line: str) -> list[bytes]: ...
 def after_fork_in_child() -> None: ...

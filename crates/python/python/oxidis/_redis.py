@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
 import os
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,37 +15,12 @@ from redis.connection import ConnectionPool as _ConnectionPool
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from oxidis import _errors, _native
+from oxidis._wire import EngineConnection, Wire, pool_of
 
 if TYPE_CHECKING:
     from oxidis._engine import Engine
 
 _UNSET = object()
-
-TRANSPORT_OPTIONS = frozenset({"host", "port", "unix_socket_path", "socket_keepalive", "socket_keepalive_options"})
-"""Options of redis-py that say how a socket is made: here is none."""
-
-
-def connection_options(options: dict[str, Any], client: type) -> dict[str, Any]:
-    """What the connections get of a client's options. Where redis-py's clients have defaults that differ from those of
-    its connections, they are the clients'."""
-    options = {
-        name: value
-        for name, value in options.items()
-        if name not in TRANSPORT_OPTIONS and not name.startswith("ssl")
-    }
-    parameters = inspect.signature(client.__init__).parameters
-    if "retry" in parameters and options.get("retry") is None:
-        default = parameters["retry"].default
-        if default is not inspect.Parameter.empty and default is not None:
-            options["retry"] = copy.deepcopy(default)
-    if "maint_notifications_config" in parameters:
-        # There is nothing that could be moved to another machine.
-        from redis.maint_notifications import MaintNotificationsConfig
-
-        options["maint_notifications_config"] = MaintNotificationsConfig(enabled=False)
-    # There is no network whose silence could mean that it is broken.
-    options.setdefault("socket_timeout", None)
-    return options
 
 
 class Parser(_RESP3Parser):
@@ -91,50 +64,23 @@ class Parser(_RESP3Parser):
                 return reply
 
 
-class Wire:
-    """What a connection has in the place of a socket."""
+class SocketWire(Wire):
+    """As a socket has it."""
 
-    __slots__ = ("session",)
-
-    def __init__(self, session: _native.Session) -> None:
-        self.session = session
+    __slots__ = ()
 
     def shutdown(self, how: int) -> None:
         """As a socket's; closing is enough."""
 
-    def close(self) -> None:
-        self.session.close()
 
-
-class Connection(_TcpConnection):
+class Connection(EngineConnection, _TcpConnection):
     """A connection of redis-py that runs straight into an engine."""
 
+    reply_parser = Parser
     _sock: Wire | None
 
-    def __init__(self, engine: "_native.NativeEngine", **options: Any) -> None:
-        self._engine = engine
-        super().__init__(host="oxidis", port=0, **options)
-
-    def repr_pieces(self) -> list[tuple[str, Any]]:
-        return [("engine", self._engine), ("db", self.db)]
-
-    def set_parser(self, parser_class: Any) -> None:
-        self._parser = Parser(socket_read_size=0)
-
     def _connect(self) -> Wire:
-        encoder = self.encoder
-        return Wire(
-            self._engine.session(
-                self._parser.parse_error,
-                encoder.encode,
-                encoder.decode_responses,
-                encoder.encoding,
-                encoder.encoding_errors,
-            )
-        )
-
-    def _host_error(self) -> str:
-        return "oxidis"
+        return SocketWire(self._session())
 
     def send_command(self, *args: Any, **kwargs: Any) -> None:
         if self._sock is None:
@@ -262,11 +208,7 @@ class Redis(redis.Redis):
         **options: Any,
     ) -> None:
         self.engine = engine
-        pool = ConnectionPool(
-            connection_class=Connection,
-            engine=engine._inner,
-            **connection_options(options, redis.Redis),
-        )
+        pool = pool_of(engine, ConnectionPool, Connection, options, redis.Redis)
         super().__init__(connection_pool=pool, single_connection_client=single_connection_client)
         self.auto_close_connection_pool = True
         self._is_plain = (

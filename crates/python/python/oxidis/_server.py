@@ -6,19 +6,21 @@ import atexit
 import copy
 import os
 import weakref
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
 from oxidis import _native
-from oxidis._client import AsyncClient, Client
+from oxidis._async_client import AsyncClient
+from oxidis._client import Client
 from oxidis._engine import Engine
 from oxidis._errors import Error
+from oxidis._native_client import ClientOptions
 from oxidis._options import Option, directives
 from oxidis._testing import RECORDED_MAX, Testing, Time, clock_options
 
 if TYPE_CHECKING:
     from redis import Redis as SyncRedis
     from redis.asyncio import Redis as AsyncRedis
+    from typing_extensions import Unpack
 
 _running: "weakref.WeakSet[Server]" = weakref.WeakSet()
 
@@ -126,12 +128,7 @@ class Server(Testing):
     def __enter__(self) -> "Server":
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:
@@ -190,11 +187,11 @@ class Server(Testing):
         """As :meth:`redis`, for asyncio."""
         return self.engine.aredis(**options)
 
-    def native(self, **options: Any) -> Client:
+    def native(self, **options: "Unpack[ClientOptions]") -> Client:
         """The native client, straight into the server's engine."""
         return self.engine.client(**options)
 
-    def anative(self, **options: Any) -> AsyncClient:
+    def anative(self, **options: "Unpack[ClientOptions]") -> AsyncClient:
         """The native client for asyncio, straight into the server's engine."""
         return self.engine.aclient(**options)
 

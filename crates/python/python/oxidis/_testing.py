@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Union
 
 from oxidis import _native
+from oxidis._closing import Closing
 from oxidis._errors import ArgumentError
 
 Time = Union[int, float, datetime.datetime]
@@ -75,7 +75,7 @@ class Snapshot:
         return True
 
 
-class Fault:
+class Fault(Closing):
     """Something that goes wrong, until it is ended; a context manager."""
 
     def __init__(self, inner: _native.NativeFault) -> None:
@@ -90,16 +90,7 @@ class Fault:
         """Ends it."""
         self._inner.end()
 
-    def __enter__(self) -> "Fault":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.end()
+    close = end
 
 
 def clock_options(clock: Union[str, Time, None]) -> tuple[bool, float | None]:
