@@ -266,3 +266,109 @@ def test_a_client_without_a_thread_of_its_own_in_many() -> None:
     for thread in threads:
         thread.join()
     assert client.get("n") == b"4000"
+
+
+async def test_asyncio_over_a_socket_needs_no_thread() -> None:
+    with oxidis.Server() as server:
+        threads = threading.active_count()
+        async with oxidis.AsyncClient(server.url) as client:
+            waits = [asyncio.create_task(client.blpop("q", 0)) for _ in range(50)]
+            info = "blocked_clients:50"
+            while info not in (await client.execute("INFO", "clients")).decode():
+                await asyncio.sleep(0.001)
+            assert threading.active_count() == threads
+            await client.execute("RPUSH", "q", *range(50))
+            assert len(await asyncio.gather(*waits)) == 50
+
+
+async def test_asyncio_waiting_over_a_socket_can_be_cancelled() -> None:
+    with oxidis.Server() as server:
+        async with oxidis.AsyncClient(server.url) as client:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.blpop("q", 0), 0.05)
+            # What would have been its reply is nobody else's.
+            while b"blocked_clients:0" not in await client.execute("INFO", "clients"):
+                await asyncio.sleep(0.001)
+            await client.rpush("q", "x")
+            assert await client.llen("q") == 1
+
+
+async def test_asyncio_addresses(tmp_path: object) -> None:
+    path = f"{tmp_path}/oxidis.sock"
+    with oxidis.Server(password="p@ss word", unixsocket=path) as server:
+        url = f"redis://127.0.0.1:{server.port}"
+        async with oxidis.AsyncClient(server.url) as client:
+            assert await client.execute("PING") == "PONG"
+        async with oxidis.AsyncClient(url, password="p@ss word", db=3, client_name="me") as client:
+            assert (await client.connect()) is client
+            assert b"db=3" in await client.client_info() and await client.client_getname() == b"me"
+        async with oxidis.AsyncClient(f"unix://{path}", password="p@ss word") as client:
+            assert await client.execute("PING") == "PONG"
+        with pytest.raises(oxidis.CommandError, match="NOAUTH"):
+            await oxidis.AsyncClient(url).connect()
+        with pytest.raises(oxidis.CommandError, match="WRONGPASS"):
+            await oxidis.AsyncClient(url, password="wrong").connect()
+    with pytest.raises(oxidis.ConnectionError, match="Connection refused"):
+        await oxidis.AsyncClient(url).connect()
+    with pytest.raises(oxidis.ConnectionError, match="No such file"):
+        await oxidis.AsyncClient(f"unix://{path}.absent").connect()
+
+
+async def test_asyncio_notices_a_server_that_stops() -> None:
+    with oxidis.Server() as server:
+        client = await oxidis.AsyncClient(server.url).connect()
+        subscription = await client.subscribe("news")
+        waiting = asyncio.create_task(client.blpop("q", 0))
+        while b"blocked_clients:1" not in await client.execute("INFO", "clients"):
+            await asyncio.sleep(0.001)
+        url = server.url
+        await asyncio.to_thread(server.stop)
+    for end in [waiting, subscription.get(20), client.execute("PING"), oxidis.AsyncClient(url).connect()]:
+        with pytest.raises(oxidis.ConnectionError):
+            await end
+    await subscription.close()
+    await client.close()
+
+
+def test_asyncio_client_in_one_loop_after_another() -> None:
+    with oxidis.Server() as server:
+        client = oxidis.AsyncClient(server.url)
+
+        async def count() -> int:
+            async with client:
+                return int(await client.incr("n"))
+
+        assert [asyncio.run(count()) for _ in range(3)] == [1, 2, 3]
+
+
+async def test_asyncio_text_that_is_none(place: Place) -> None:
+    async with place.anative(decode_responses=True) as client:
+        await client.set("bytes", b"\xff")
+        with pytest.raises(UnicodeDecodeError):
+            await client.get("bytes")
+        assert await client.set("ä", "ö") == "OK" and await client.get("ä") == "ö"
+
+
+async def test_asyncio_long_replies_come_whole(place: Place) -> None:
+    async with place.anative() as client:
+        long = b"\r\n" * 500_000
+        await client.set("long", long)
+        assert await client.get("long") == long
+        async with client.pipeline() as pipeline:
+            for number in range(2000):
+                pipeline.rpush("l", number)
+            assert await pipeline.lrange("l", 0, -1).run() == [
+                *range(1, 2001),
+                [str(number).encode() for number in range(2000)],
+            ]
+
+
+async def test_asyncio_who_does_not_read_messages_gets_them_later() -> None:
+    with oxidis.Server() as server:
+        async with oxidis.AsyncClient(server.url) as client, await client.subscribe("news") as subscription:
+            publisher = server.native()
+            for number in range(25_000):
+                publisher.publish("news", number)
+            for number in range(25_000):
+                message = await subscription.get(20)
+                assert message is not None and message.payload == str(number).encode()

