@@ -224,6 +224,10 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "which comes first is nobody's promise",
     ),
     (
+        "inline requests of more than 65,536 bytes",
+        "Redis refuses them unless the read that passes the limit holds the end of the line as well; Oxidis always does",
+    ),
+    (
         "error({}) in a script",
         "7.0.15 ends when an error that a script raises is a table without a text",
     ),
