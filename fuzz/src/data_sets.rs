@@ -181,17 +181,43 @@ impl Loaded {
     }
 }
 
-/// An allocator that knows the most that was in use at once.
+/// Loads a data set that may be anything in memory that its length justifies, and if it is one, takes it through the
+/// formats: it must be the same behind each.
+pub fn check_data_set(
+    format: Arc<dyn SnapshotFormat>,
+    bytes: &[u8],
+    others: &[Arc<dyn SnapshotFormat>],
+) {
+    // A compressed string stands for 88 times its length at most; a member of two bytes is a key of some hundred.
+    let most = LOADING_BYTES + 400 * bytes.len();
+    let files = Files::DataSet(format, bytes.to_vec());
+    let Ok(mut loaded) = within(most, || load(files)) else {
+        return;
+    };
+    let digest = loaded.digest();
+    for other in others {
+        let written = loaded.write(&**other);
+        let mut again = load(Files::DataSet(other.clone(), written)).expect("our own file");
+        assert_eq!(again.digest(), digest);
+    }
+}
+
+/// What an engine takes by itself, with what it reads at once, in bytes.
+pub const LOADING_BYTES: usize = 24 << 20;
+
+/// An allocator that knows the most that was in use at once, and the most that was asked for.
 pub struct Measuring;
 
 static USED: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: everything is left to the system's allocator; only sizes are noted.
 unsafe impl GlobalAlloc for Measuring {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let used = USED.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
         PEAK.fetch_max(used, Ordering::Relaxed);
+        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
         // SAFETY: the caller keeps what `alloc` asks for.
         unsafe { System.alloc(layout) }
     }
@@ -212,6 +238,18 @@ pub fn within<R>(bytes: usize, work: impl FnOnce() -> R) -> R {
     assert!(
         taken <= bytes,
         "{taken} bytes were in use, {bytes} are justified"
+    );
+    result
+}
+
+/// Does something; fails if it asks for more memory than `bytes` in one piece.
+pub fn in_pieces_within<R>(bytes: usize, work: impl FnOnce() -> R) -> R {
+    LARGEST.store(0, Ordering::Relaxed);
+    let result = work();
+    let largest = LARGEST.load(Ordering::Relaxed);
+    assert!(
+        largest <= bytes,
+        "{largest} bytes were asked for at once, {bytes} are justified"
     );
     result
 }

@@ -1,5 +1,7 @@
 //! The append-only log of real processes: to and from a real redis-server, and after they were killed.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
@@ -217,6 +219,67 @@ fn no_acknowledged_write_is_lost_when_the_process_is_killed() {
 }
 
 /// The page that says what survives names the tests that show it.
+/// Everything that a server answers until it closes the connection, which the client does first.
+fn answers(mut stream: &TcpStream) -> String {
+    stream.shutdown(Shutdown::Write).expect("it is open");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("it answers");
+    answers
+}
+
+/// Replies wait until what they say is in the log: none may be forgotten there.
+#[test]
+fn replies_that_wait_for_the_log_come() {
+    for append_fsync in ["always", "everysec", "no"] {
+        let server = logging(ServerBuilder::oxidis(), append_fsync, "yes")
+            .start()
+            .expect("it starts");
+        let connect = || {
+            let stream = TcpStream::connect(server.address()).expect("it listens");
+            let limit = Some(Duration::from_secs(30));
+            stream.set_read_timeout(limit).expect("it is a limit");
+            stream
+        };
+        // More at once than are written down for together.
+        let streams: Vec<TcpStream> = (0..200).map(|_| connect()).collect();
+        for (number, mut stream) in streams.iter().enumerate() {
+            let requests = format!("SET key:{number} value\r\nGET key:{number}\r\nINCR all\r\n");
+            stream.write_all(requests.as_bytes()).expect("it is open");
+        }
+        let mut sum = 0;
+        for stream in &streams {
+            let answers = answers(stream);
+            let rest = answers.strip_prefix("+OK\r\n$5\r\nvalue\r\n:");
+            let number = rest.and_then(|rest| rest.strip_suffix("\r\n"));
+            sum += number
+                .and_then(|it| it.parse::<u64>().ok())
+                .expect(&answers);
+        }
+        assert_eq!(sum, 200 * 201 / 2);
+        // Nothing comes behind these, from either side.
+        let mut quitting = connect();
+        quitting
+            .write_all(b"SET a 1\r\nQUIT\r\n")
+            .expect("it is open");
+        assert_eq!(answers(&quitting), "+OK\r\n+OK\r\n");
+        // One that has a reply to come waits for another session.
+        let mut waiting = connect();
+        waiting
+            .write_all(b"INCR all\r\nBLPOP list 0\r\n")
+            .expect("it is open");
+        let mut pushing = connect();
+        thread::sleep(Duration::from_millis(20));
+        pushing
+            .write_all(b"RPUSH list x y\r\nDEL list\r\n")
+            .expect("it is open");
+        assert_eq!(answers(&pushing), ":2\r\n:1\r\n");
+        let expected = ":201\r\n*2\r\n$4\r\nlist\r\n$1\r\nx\r\n";
+        let mut found = vec![0; expected.len()];
+        waiting.read_exact(&mut found).expect("it answers");
+        assert_eq!(String::from_utf8_lossy(&found), expected);
+    }
+}
+
 #[test]
 fn what_is_promised_names_tests_that_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

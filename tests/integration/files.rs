@@ -96,6 +96,48 @@ fn a_data_set_is_kept_as_json() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// Runs the binary in `folder` on a terminal of its own, and shows what appears there; nothing where there is no `script`
+/// to make terminals.
+fn on_a_terminal(folder: &Path, arguments: &str) -> Option<String> {
+    let command = format!("{} {arguments}", binary_under_test().display());
+    let output = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{arguments}: {shown}");
+    Some(shown)
+}
+
+#[test]
+fn bars_are_drawn_on_terminals_alone() {
+    /// What bars consist of.
+    const BLOCK: char = '█';
+    let folder = folder();
+    let server = start(ServerBuilder::oxidis(), folder.path());
+    let mut client = server.client();
+    client.run("DEBUG POPULATE 200000 key 16");
+    client.run("SAVE");
+    drop(server);
+    for (from, to) in [("dump.rdb", "data.json"), ("data.json", "again.rdb")] {
+        let Some(shown) = on_a_terminal(folder.path(), &format!("dump {from} {to}")) else {
+            eprintln!("script is not installed: nothing was shown on a terminal");
+            return;
+        };
+        assert!(shown.contains(BLOCK) && shown.contains(" keys "), "{shown}");
+        let arguments = format!("dump --quiet --force {from} {to}");
+        let quiet = on_a_terminal(folder.path(), &arguments).unwrap_or_default();
+        assert_eq!(quiet, "");
+        let output = oxidis(folder.path(), &["dump", "--force", from, to]);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(output.status.success(), "{said}");
+        assert!(!said.contains(BLOCK) && !said.contains('\r'), "{said}");
+    }
+}
+
 /// RDB, JSON and AOF of data that redis-server has written, from each to the next, and back to it.
 #[test]
 fn conversions_keep_every_byte() {

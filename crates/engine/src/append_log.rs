@@ -4,10 +4,11 @@
 //! # How a change gets there
 //!
 //! A command appends its unit to a buffer while the locks of its keys are held (`propagation`), so the order of the
-//! log is the order of execution. At the end of a batch of requests, before their replies leave, the session's
-//! thread calls [`AppendLog::flush`]: whoever gets the files first writes everything that is in the buffer, and with
-//! `appendfsync always` syncs it; those who come meanwhile find their own part done. So one sync serves all
-//! that wait, and no reply leaves before what it says is as safe as was asked for.
+//! log is the order of execution. Before the replies of a batch of requests leave, or those of all sessions that a
+//! thread found ready at the same time ([`Worker::defer_log`]), the thread calls [`AppendLog::flush`]: whoever gets
+//! the files first writes everything that is in the buffer, and with `appendfsync always` syncs it; those who come
+//! meanwhile find their own part done. So one sync serves all that wait, and no reply leaves before what it says is
+//! as safe as was asked for.
 //!
 //! # Rewriting
 //!
@@ -32,7 +33,7 @@ use crate::command::{Args, CommandError};
 use crate::config::{AppendFsync, Config, LogLevel};
 use crate::engine::Engine;
 use crate::persistence::line_of_loading;
-use crate::propagation::PropagationListener;
+use crate::propagation::{PropagationListener, write_command};
 use crate::session::Session;
 use crate::snapshot::{
     Purpose, SaveRefused, SnapshotContents, SnapshotFile, log_base_encoder, start_log_rewrite,
@@ -139,8 +140,27 @@ const REWRITE_DELAY_MAX_MINUTES: i64 = 60;
 /// The delay when nothing can be logged until a rewrite succeeds, in milliseconds.
 const REWRITE_DELAY_URGENT_MS: i64 = 5000;
 
+/// From so many bytes on a write costs by what it writes.
+const WRITE_BYTES: u64 = 8 << 10;
+
 /// A buffer that has grown beyond this is not kept for the next write, in bytes.
 const SPARE_BYTES: usize = 1 << 20;
+
+/// What was logged and is not written yet.
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    /// The database that is selected where they end.
+    selected: Option<usize>,
+}
+
+impl Buffer {
+    /// Empties it: another file begins.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.selected = None;
+    }
+}
 
 /// The log of an engine. Its positions count the bytes that were appended since it was turned on.
 #[derive(Default)]
@@ -150,7 +170,7 @@ pub(crate) struct AppendLog {
     turn: AtomicU64,
     /// Whether a base has been written, so that the files are of use.
     has_base: AtomicBool,
-    buffer: Mutex<Vec<u8>>,
+    buffer: Mutex<Buffer>,
     /// An empty buffer that takes the place of the one that is written.
     spare: Mutex<Vec<u8>>,
     appended: AtomicU64,
@@ -186,13 +206,12 @@ struct Recorder {
 impl Recorder {
     /// Notes the second before the first command of it, as Redis does: whoever wants the data of an earlier time
     /// cuts the file there.
-    fn note_time(&self, buffer: &mut Vec<u8>) {
+    fn note_time(&self, bytes: &mut Vec<u8>) {
         let now_s = self.clock.now_us() / 1_000_000;
         if self.log.noted_s.swap(now_s, Ordering::Relaxed) != now_s {
-            let old_len = buffer.len();
-            buffer.extend_from_slice(format!("#TS:{now_s}\r\n").as_bytes());
-            let len = (buffer.len() - old_len) as u64;
-            self.log.appended.fetch_add(len, Ordering::Release);
+            let old_len = bytes.len();
+            bytes.extend_from_slice(format!("#TS:{now_s}\r\n").as_bytes());
+            self.log.note_appended(bytes.len() - old_len);
         }
     }
 }
@@ -206,15 +225,23 @@ impl PropagationListener for Recorder {
         }
         let mut buffer = log.buffer.lock();
         if self.config.aof_timestamp_enabled() {
-            self.note_time(&mut buffer);
+            self.note_time(&mut buffer.bytes);
         }
-        buffer.extend_from_slice(unit);
-        log.appended.fetch_add(unit.len() as u64, Ordering::Release);
+        buffer.bytes.extend_from_slice(unit);
+        log.note_appended(unit.len());
         true
     }
 
     fn wants_messages(&self) -> bool {
         false
+    }
+
+    fn note_selected(&self, database: usize) {
+        self.log.buffer.lock().selected = Some(database);
+    }
+
+    fn is_append_log(&self) -> bool {
+        true
     }
 }
 
@@ -228,6 +255,29 @@ impl Drop for SyncUnderWay {
 }
 
 impl AppendLog {
+    /// Appends a command that is a unit by itself, if nothing has to stand before it; answers whether it was. Only where
+    /// nobody else [listens](crate::propagation::Propagation::is_log_alone), with the locks of its keys held.
+    #[inline]
+    pub(crate) fn record(&self, config: &Config, database: usize, arguments: Args<'_>) -> bool {
+        if !self.is_on() || config.aof_timestamp_enabled() {
+            return false;
+        }
+        let mut buffer = self.buffer.lock();
+        if buffer.selected != Some(database) {
+            return false;
+        }
+        let old_len = buffer.bytes.len();
+        write_command(&mut buffer.bytes, arguments.iter());
+        self.note_appended(buffer.bytes.len() - old_len);
+        true
+    }
+
+    /// Counts bytes that went into the buffer, which the thread has locked: nobody else counts meanwhile.
+    fn note_appended(&self, bytes: usize) {
+        let position = self.appended.load(Ordering::Relaxed) + bytes as u64;
+        self.appended.store(position, Ordering::Release);
+    }
+
     /// Whether changes are logged.
     #[inline]
     pub(crate) fn is_on(&self) -> bool {
@@ -258,7 +308,7 @@ impl AppendLog {
 
     /// Bytes that wait to be written.
     pub(crate) fn buffered_bytes(&self) -> usize {
-        self.buffer.lock().len()
+        self.buffer.lock().bytes.len()
     }
 
     /// Whether something waits to be made durable by a background sync that is under way.
@@ -293,6 +343,16 @@ impl AppendLog {
         }
         let is_always = engine.config.append_fsync() == AppendFsync::Always;
         self.reach(engine, self.appended.load(Ordering::Acquire), is_always)
+    }
+
+    /// Whether [`Self::flush`] has something to do.
+    #[inline]
+    pub(crate) fn is_behind(&self, engine: &Engine) -> bool {
+        let reached = match engine.config.append_fsync() {
+            AppendFsync::Always => &self.synced,
+            _ => &self.written,
+        };
+        reached.load(Ordering::Acquire) < self.appended.load(Ordering::Acquire)
     }
 
     /// Writes and syncs everything that was logged so far.
@@ -351,7 +411,7 @@ impl AppendLog {
         let (mut bytes, position) = {
             let mut buffer = self.buffer.lock();
             (
-                std::mem::replace(&mut *buffer, spare),
+                std::mem::replace(&mut buffer.bytes, spare),
                 self.appended.load(Ordering::Acquire),
             )
         };
@@ -369,8 +429,8 @@ impl AppendLog {
             }
             Err(reason) => {
                 let mut buffer = self.buffer.lock();
-                let later = std::mem::replace(&mut *buffer, bytes);
-                buffer.extend_from_slice(&later);
+                let later = std::mem::replace(&mut buffer.bytes, bytes);
+                buffer.bytes.extend_from_slice(&later);
                 Err(reason)
             }
         }
@@ -669,6 +729,29 @@ fn turn_off(worker: &mut Worker) -> Result<(), String> {
 }
 
 impl Worker {
+    /// Has [`Session::process`] leave it to the caller to write down what was logged before replies leave, so that
+    /// once serves many sessions.
+    pub fn defer_log(&mut self) {
+        self.defers_log = true;
+    }
+
+    /// Whether so much was logged that writing it down together with more would spare nothing. What is synced at once
+    /// never is that much.
+    pub fn has_log_to_write(&self) -> bool {
+        let log = &self.engine.append_log;
+        let unwritten = log
+            .appended
+            .load(Ordering::Relaxed)
+            .saturating_sub(log.written.load(Ordering::Relaxed));
+        unwritten >= WRITE_BYTES && self.engine.config.append_fsync() != AppendFsync::Always
+    }
+
+    /// Writes down what was logged so far, and makes it durable if the configuration wants it so before replies leave.
+    /// Answers whether it is as safe as it should be.
+    pub fn flush_log(&mut self) -> bool {
+        self.engine.append_log.flush(&self.engine).is_ok()
+    }
+
     /// Loads the data set from the log, and goes on with it. Answers whether there was one.
     ///
     /// # Errors

@@ -62,5 +62,5 @@ pub use migration::{
 pub use persistence::LoadProgress;
 pub use propagation::PropagationListener;
 pub use record::RecordedCommand;
-pub use session::{Progress, Session};
+pub use session::{Progress, Release, Session};
 pub use worker::Worker;

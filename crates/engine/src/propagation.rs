@@ -88,11 +88,14 @@ impl Unit {
         is_transaction: bool,
     ) -> Option<(Cow<'_, [u8]>, usize)> {
         let is_wanted = |command: &UnitCommand| wants_messages || !command.is_message;
+        if let [only] = &self.commands[..]
+            && selected == Some(only.database)
+        {
+            // What nearly all are.
+            return is_wanted(only).then(|| (Cow::Borrowed(&self.bytes[..]), only.database));
+        }
         let count = self.commands.iter().filter(|it| is_wanted(it)).count();
         let first_database = self.commands.iter().find(|it| is_wanted(it))?.database;
-        if self.commands.len() == 1 && selected == Some(first_database) {
-            return Some((Cow::Borrowed(&self.bytes), first_database));
-        }
         let mut bytes = Vec::with_capacity(self.bytes.len() + 64);
         let mut database = first_database;
         if selected != Some(database) {
@@ -129,6 +132,14 @@ pub trait PropagationListener: Send + Sync {
 
     /// Whether it wants units that consist of messages, which change no data.
     fn wants_messages(&self) -> bool;
+
+    /// Learns which database is selected behind the unit that it got last.
+    fn note_selected(&self, _database: usize) {}
+
+    /// Whether it is the append-only log, which takes commands past this where nobody else listens.
+    fn is_append_log(&self) -> bool {
+        false
+    }
 }
 
 struct Listening {
@@ -145,8 +156,11 @@ impl Listening {
         let Some((bytes, database)) = encoded else {
             return true;
         };
-        self.selected = Some(database);
-        self.listener.append(&bytes)
+        let goes_on = self.listener.append(&bytes);
+        if self.selected.replace(database) != Some(database) {
+            self.listener.note_selected(database);
+        }
+        goes_on
     }
 }
 
@@ -154,6 +168,8 @@ impl Listening {
 #[derive(Default)]
 pub(crate) struct Propagation {
     is_heard: AtomicBool,
+    /// Whether the append-only log is all that listens.
+    is_log_alone: AtomicBool,
     listening: Mutex<Vec<Listening>>,
 }
 
@@ -164,14 +180,28 @@ impl Propagation {
         self.is_heard.load(Ordering::Relaxed)
     }
 
+    /// Whether the append-only log is all that listens; then it takes single commands itself.
+    #[inline]
+    pub(crate) fn is_log_alone(&self) -> bool {
+        self.is_log_alone.load(Ordering::Relaxed)
+    }
+
+    fn note_listeners(&self, listening: &[Listening]) {
+        let is_log_alone = matches!(listening, [only] if only.listener.is_append_log());
+        self.is_log_alone.store(is_log_alone, Ordering::Relaxed);
+        self.is_heard
+            .store(!listening.is_empty(), Ordering::Relaxed);
+    }
+
     /// Adds a listener. Call it with every stripe locked, so that it misses nothing of what follows
     /// and hears nothing of what came before.
     pub(crate) fn listen(&self, listener: Box<dyn PropagationListener>) {
-        self.listening.lock().push(Listening {
+        let mut listening = self.listening.lock();
+        listening.push(Listening {
             listener,
             selected: None,
         });
-        self.is_heard.store(true, Ordering::Relaxed);
+        self.note_listeners(&listening);
     }
 
     /// Forgets which database is selected, so that the next unit says it: a new file begins.
@@ -185,9 +215,10 @@ impl Propagation {
     /// with the locks of its keys held.
     pub(crate) fn append(&self, unit: &Unit, is_transaction: bool) {
         let mut listening = self.listening.lock();
+        let count = listening.len();
         listening.retain_mut(|listening| listening.take(unit, is_transaction));
-        if listening.is_empty() {
-            self.is_heard.store(false, Ordering::Relaxed);
+        if listening.len() < count {
+            self.note_listeners(&listening);
         }
     }
 }
@@ -207,7 +238,11 @@ fn select(bytes: &mut Vec<u8>, database: usize) {
     write_command(bytes, [b"SELECT".as_slice(), number.as_bytes()].into_iter());
 }
 
-fn write_command<'a>(bytes: &mut Vec<u8>, arguments: impl ExactSizeIterator<Item = &'a [u8]>) {
+/// Appends a command as a request.
+pub(crate) fn write_command<'a>(
+    bytes: &mut Vec<u8>,
+    arguments: impl ExactSizeIterator<Item = &'a [u8]>,
+) {
     let mut out = Writer::new(bytes, Protocol::Resp2);
     out.array(arguments.len());
     arguments.for_each(|argument| out.bulk(argument));

@@ -61,6 +61,27 @@ pub struct Progress {
     /// How many more bytes the request at the end of the input certainly needs; 0 if the session
     /// stopped for another reason.
     pub needs: usize,
+    /// When the replies may leave.
+    pub release: Release,
+}
+
+/// When replies may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// At once.
+    Now,
+    /// When [`Worker::flush_log`] has succeeded; only on a worker that [defers](Worker::defer_log) that. If it fails, the
+    /// replies of a session that has logged something are to be [withheld](Session::withhold).
+    AfterLog {
+        /// Whether the session has.
+        has_logged: bool,
+    },
+}
+
+/// What one batch of requests came to, as in [`Progress`].
+struct Batch {
+    consumed: usize,
+    needs: usize,
 }
 
 /// A request of a batch.
@@ -314,6 +335,7 @@ impl Session {
         let mut progress = Progress {
             consumed: 0,
             needs: 0,
+            release: Release::Now,
         };
         while !self.is_blocked() && !self.should_close() {
             let rest = &input[progress.consumed..];
@@ -325,7 +347,7 @@ impl Session {
             }
         }
         worker.measure_rest();
-        self.wait_for_log(worker, start, output);
+        progress.release = self.wait_for_log(worker, start, output);
         spans.clear();
         if spans.capacity() > SPANS_KEEP_MAX {
             spans = Vec::new();
@@ -338,19 +360,32 @@ impl Session {
         progress
     }
 
-    /// Returns when what was logged so far is as safe as `appendfsync` wants it before replies leave.
+    /// Returns when what was logged so far is as safe as `appendfsync` wants it before replies leave, or at once if the
+    /// worker sees to that later.
     #[inline]
-    fn wait_for_log(&mut self, worker: &mut Worker, start: usize, output: &mut Vec<u8>) {
+    fn wait_for_log(&mut self, worker: &mut Worker, start: usize, output: &mut Vec<u8>) -> Release {
         let has_logged = std::mem::take(&mut worker.has_logged);
-        if worker.engine.append_log.flush(&worker.engine).is_err() && has_logged {
+        let log = &worker.engine.append_log;
+        if !log.is_on() {
+            return Release::Now;
+        }
+        if worker.defers_log {
+            // Whoever only reads waits as well: nobody is told what might be lost yet.
+            return match log.is_behind(&worker.engine) {
+                true => Release::AfterLog { has_logged },
+                false => Release::Now,
+            };
+        }
+        if !worker.flush_log() && has_logged {
             self.withhold(start, output);
         }
+        Release::Now
     }
 
     /// Closes the session without the replies from `start` on: what they say was done is not on disk, though it
     /// was promised that it would be.
     #[cold]
-    fn withhold(&mut self, start: usize, output: &mut Vec<u8>) {
+    pub fn withhold(&mut self, start: usize, output: &mut Vec<u8>) {
         self.client.shared.kill();
         output.truncate(start);
     }
@@ -379,7 +414,7 @@ impl Session {
         spans: &mut Vec<Span>,
         output_start: usize,
         output: &mut Vec<u8>,
-    ) -> Progress {
+    ) -> Batch {
         spans.clear();
         let mut requests: SmallVec<[Request; BATCH_MAX]> = SmallVec::new();
         // Until a session is authenticated small limits hold, and the next request may lift them.
@@ -469,13 +504,13 @@ impl Session {
             if self.is_blocked() || self.should_close() {
                 // What was parsed ahead is parsed again when the session goes on.
                 self.parser = RequestParser::new();
-                return Progress { consumed, needs: 0 };
+                return Batch { consumed, needs: 0 };
             }
         }
         if let Some(error) = failure {
             error.write_to(&mut Writer::new(output, self.client.protocol));
             self.client.close_after_reply = true;
-            return Progress {
+            return Batch {
                 consumed: input.len(),
                 needs: 0,
             };
@@ -483,7 +518,7 @@ impl Session {
         if needs > 0 {
             consumed = at;
         }
-        Progress { consumed, needs }
+        Batch { consumed, needs }
     }
 
     /// Looks at a request before it runs, where somebody wants that; answers whether it may go on: to be executed,

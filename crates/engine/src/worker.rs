@@ -118,6 +118,8 @@ pub struct Worker {
     /// How far the stream of replication is with what the command that runs changed; 0 if it changed nothing, or
     /// there is no stream.
     pub(crate) written_offset: u64,
+    /// Whether the driver writes the log down before it lets replies leave.
+    pub(crate) defers_log: bool,
     /// What the command that runs asked to propagate in its stead; `None` if it did not.
     pub(crate) rewritten: Option<Vec<Vec<Vec<u8>>>>,
     /// Entries and databases to free once the locks are gone.
@@ -192,6 +194,7 @@ impl Worker {
             propagated: Unit::default(),
             has_logged: false,
             written_offset: 0,
+            defers_log: false,
             rewritten: None,
             garbage: Vec::new(),
             garbage_databases: Vec::new(),

@@ -2,7 +2,8 @@
 //!
 //! A connection that idles holds no buffers: all connections of a worker read into the worker's one
 //! input buffer and reply into its one output buffer, and keep for themselves only the part of a
-//! request that is still to be completed and the part of the replies that the socket did not take.
+//! request that is still to be completed and the part of the replies that the socket did not take, or that wait until
+//! what they say is in the append-only file: that is written once for all connections that were ready at the same time.
 
 use std::future::Future;
 use std::io;
@@ -12,14 +13,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use oxidis_engine::{Engine, Session, Worker};
+use oxidis_engine::{Engine, Release, Session, Worker};
 use parking_lot::Mutex;
 use tokio::time::Sleep;
 
 use crate::transport::{Drive, Transport};
 use crate::worker;
 use crate::worker::{
-    READ_SIZE, WorkerState, forget_connection, remember_connection, with_worker, with_worker_if_any,
+    READ_SIZE, WorkerState, await_log, forget_connection, release_full, remember_connection,
+    with_worker, with_worker_if_any,
 };
 
 /// Bytes that are read at a time into a buffer of the connection's own, at the most.
@@ -39,6 +41,10 @@ pub(crate) trait Served: Send + Sync {
     /// Makes what progress can be made at once. Does nothing on the connection that is being
     /// served already, further up the stack.
     fn serve_now(&self, state: &mut WorkerState);
+
+    /// Sends the replies that waited for the log, or withholds them if it `is_safe` not. Answers whether that was
+    /// possible: not on the connection that is being served, further up the stack.
+    fn release(&self, is_safe: bool, state: &mut WorkerState) -> bool;
 
     /// Leaves this thread, to [settle](Self::settle) on another; its task here ends. Says whether it
     /// did: the connection that is being served further up the stack does not, nor does one that
@@ -66,6 +72,15 @@ struct Task<T: Transport> {
     moves: u32,
 }
 
+/// Replies that wait until what was logged before them is written down.
+#[derive(Clone, Copy)]
+struct Held {
+    /// Where they begin in what is unsent.
+    start: usize,
+    /// Whether the session has logged something that they are about.
+    has_logged: bool,
+}
+
 /// A connection.
 pub(crate) struct Connection<T: Transport> {
     transport: T,
@@ -79,6 +94,7 @@ pub(crate) struct Connection<T: Transport> {
     /// Replies that the socket has not taken, from `sent` on.
     unsent: Vec<u8>,
     sent: usize,
+    held: Option<Held>,
     deadline: Option<Pin<Box<Sleep>>>,
     is_at_end: bool,
     /// Wakes the task, when something was done past it.
@@ -102,6 +118,7 @@ impl<T: Transport> Connection<T> {
             needs: 0,
             unsent: Vec::new(),
             sent: 0,
+            held: None,
             deadline: None,
             is_at_end: false,
             waker: None,
@@ -140,7 +157,11 @@ impl<T: Transport> Connection<T> {
             if !self.session.should_close() {
                 progressed |= matches!(self.check_deadline(drive), Step::Progressed);
                 match self.receive(drive, state) {
-                    Step::Ended => return Poll::Ready(()),
+                    Step::Ended => {
+                        // Who says no more may still listen.
+                        self.release_alone(drive, state);
+                        return Poll::Ready(());
+                    }
                     Step::Progressed => progressed = true,
                     Step::Waits => {}
                 }
@@ -206,6 +227,39 @@ impl<T: Transport> Connection<T> {
         }
     }
 
+    /// Keeps the replies in `output` back until the log is written. Leaves `output` empty.
+    fn hold(&mut self, has_logged: bool, output: &mut Vec<u8>) {
+        match &mut self.held {
+            Some(held) => held.has_logged |= has_logged,
+            None => {
+                let start = self.unsent.len();
+                self.held = Some(Held { start, has_logged });
+                await_log(self.session.id());
+            }
+        }
+        self.unsent.extend_from_slice(output);
+        clear_output(output);
+    }
+
+    /// Lets the replies go that were held, or drops them if the log is not as it should be.
+    fn let_go(&mut self, is_safe: bool) {
+        if let Some(held) = self.held.take()
+            && held.has_logged
+            && !is_safe
+        {
+            self.session.withhold(held.start, &mut self.unsent);
+        }
+    }
+
+    /// Writes the log for this connection alone, and the replies that it held.
+    fn release_alone(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) {
+        if self.held.is_some() {
+            let is_safe = state.worker.flush_log();
+            self.let_go(is_safe);
+            self.flush(drive, &state.worker);
+        }
+    }
+
     /// Writes replies: what was kept first, then `output`, of which the rest is kept. Leaves
     /// `output` empty.
     fn send(&mut self, drive: &mut Drive<'_, '_>, worker: &Worker, output: &mut Vec<u8>) {
@@ -230,10 +284,7 @@ impl<T: Transport> Connection<T> {
         } else {
             self.unsent.extend_from_slice(output);
         }
-        output.clear();
-        if output.capacity() > OUTPUT_KEEP_MAX {
-            *output = Vec::new();
-        }
+        clear_output(output);
     }
 
     /// Reads away what the client sent and nobody will look at: a socket that is closed with
@@ -249,7 +300,7 @@ impl<T: Transport> Connection<T> {
 
     /// Writes what was kept.
     fn flush(&mut self, drive: &mut Drive<'_, '_>, worker: &Worker) -> Step {
-        if self.unsent.is_empty() {
+        if self.unsent.is_empty() || self.held.is_some() {
             return Step::Waits;
         }
         let sent_before = self.sent;
@@ -366,7 +417,10 @@ impl<T: Transport> Connection<T> {
     ) -> usize {
         let progress = self.session.process(worker, input, output);
         self.needs = progress.needs;
-        self.send(drive, worker, output);
+        match progress.release {
+            Release::Now => self.send(drive, worker, output),
+            Release::AfterLog { has_logged } => self.hold(has_logged, output),
+        }
         progress.consumed
     }
 
@@ -385,6 +439,14 @@ impl<T: Transport> Connection<T> {
     fn exceeds_output_limit(&self) -> bool {
         self.session
             .exceeds_output_limit(&self.engine, self.unsent.len() - self.sent)
+    }
+}
+
+/// Empties the output buffer of a worker; one that has grown is given back.
+fn clear_output(output: &mut Vec<u8>) {
+    output.clear();
+    if output.capacity() > OUTPUT_KEEP_MAX {
+        *output = Vec::new();
     }
 }
 
@@ -407,11 +469,28 @@ impl<T: Transport + 'static> Served for Seat<T> {
         }
     }
 
+    fn release(&self, is_safe: bool, state: &mut WorkerState) -> bool {
+        let Some(mut connection) = self.connection.try_lock() else {
+            return false;
+        };
+        connection.let_go(is_safe);
+        let flushed = connection.flush(&mut Drive::Now, &state.worker);
+        let is_done = matches!(flushed, Step::Progressed) && connection.unsent.is_empty();
+        // The task learns what is left to do.
+        if (!is_done || connection.session.should_close())
+            && let Some(waker) = connection.waker.take()
+        {
+            waker.wake();
+        }
+        true
+    }
+
     fn leave(&self) -> bool {
         let Some(mut connection) = self.connection.try_lock() else {
             return false;
         };
-        if connection.is_at_end {
+        // What awaits the log here would not be found elsewhere.
+        if connection.is_at_end || connection.held.is_some() {
             return false;
         }
         connection.transport.leave_runtime();
@@ -459,7 +538,10 @@ impl<T: Transport> Future for Task<T> {
             Some(waker) => waker.clone_from(cx.waker()),
             waker => *waker = Some(cx.waker().clone()),
         }
-        with_worker(|state| connection.advance(&mut Drive::Task(cx), state))
+        let advanced = with_worker(|state| connection.advance(&mut Drive::Task(cx), state));
+        drop(connection);
+        release_full();
+        advanced
     }
 }
 

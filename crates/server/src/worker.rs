@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use oxidis_engine::{Engine, Session, Worker};
@@ -94,6 +94,10 @@ thread_local! {
     static INDEX: Cell<usize> = const { Cell::new(0) };
     /// This thread's worker; set once when the thread starts.
     static WORKER: RefCell<Option<WorkerState>> = const { RefCell::new(None) };
+    /// The connections, by the numbers of their sessions, whose replies wait until the log is written.
+    static AWAITING_LOG: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+    /// Wakes the task that writes it when all connections that are ready have had their turn.
+    static LOG_WAKER: RefCell<Option<Waker>> = const { RefCell::new(None) };
     static STAND_IN: RefCell<Option<StandIn>> = const { RefCell::new(None) };
     /// This thread's connections by the numbers of their sessions.
     static CONNECTIONS: RefCell<HashMap<u64, Arc<dyn Served>>> = RefCell::default();
@@ -172,12 +176,83 @@ fn change_connections<R>(change: impl FnOnce(&mut HashMap<u64, Arc<dyn Served>>)
     });
 }
 
+/// Has the replies of a connection sent when the log is written, which is soon.
+pub(crate) fn await_log(id: u64) {
+    let is_first = AWAITING_LOG.with(|it| {
+        let mut ids = it.borrow_mut();
+        ids.push(id);
+        ids.len() == 1
+    });
+    if is_first {
+        wake_for_log();
+    }
+}
+
+fn wake_for_log() {
+    LOG_WAKER.with(|waker| {
+        if let Some(waker) = &*waker.borrow() {
+            waker.wake_by_ref();
+        }
+    });
+}
+
+/// Writes the log, and sends what waited for that.
+fn release(state: &mut WorkerState) {
+    let mut ids = AWAITING_LOG.take();
+    if ids.is_empty() {
+        return;
+    }
+    let is_safe = state.worker.flush_log();
+    ids.retain(|id| {
+        let connection = CONNECTIONS.with(|connections| connections.borrow().get(id).cloned());
+        // One that has ended waits for nothing.
+        connection.is_some_and(|it| !it.release(is_safe, state))
+    });
+    if !ids.is_empty() {
+        wake_for_log();
+    }
+    AWAITING_LOG.with(|it| {
+        let mut awaiting = it.borrow_mut();
+        // The room is used again.
+        ids.append(&mut awaiting);
+        *awaiting = ids;
+    });
+}
+
+/// As [`release`], if so much is to be written that nobody should wait for more.
+pub(crate) fn release_full() {
+    if AWAITING_LOG.with(|it| it.borrow().is_empty()) {
+        return;
+    }
+    with_worker(|state| {
+        if state.worker.has_log_to_write() {
+            release(state);
+        }
+    });
+}
+
+/// Sends replies that wait for the log, whenever the connections that are ready have had their turn: the runtime
+/// has its tasks take turns in the order in which they were woken.
+async fn release_regularly() {
+    poll_fn(|cx| {
+        LOG_WAKER.with(|waker| match &mut *waker.borrow_mut() {
+            Some(waker) => waker.clone_from(cx.waker()),
+            waker => *waker = Some(cx.waker().clone()),
+        });
+        with_worker(release);
+        Poll::<()>::Pending
+    })
+    .await;
+}
+
 /// What a worker's thread does: takes its connections, and if it is the first, does what is to be
 /// done regularly.
 pub(crate) async fn run(index: usize, engine: Arc<Engine>, stopped: watch::Receiver<bool>) {
     if index == 0 {
         tokio::spawn(run_cron(engine.clone()));
     }
+    with_worker(|state| state.worker.defer_log());
+    tokio::spawn(release_regularly());
     let accepting = async move {
         while let Some(arrival) = poll_fn(poll_arrivals).await {
             match arrival {
@@ -221,6 +296,9 @@ async fn hand_over(handover: Handover) {
     for (index, id) in ids.into_iter().enumerate() {
         if index % HANDOVER_SLICE == HANDOVER_SLICE - 1 {
             tokio::task::yield_now().await;
+        }
+        if index % HANDOVER_SLICE == 0 {
+            with_worker(release);
         }
         let Some(to) = handover.to.get(index % shares) else {
             continue;
@@ -315,6 +393,7 @@ pub(crate) fn serve_while_busy(engine: &Arc<Engine>) {
         for connection in connections {
             connection.serve_now(&mut stand_in.state);
         }
+        release(&mut stand_in.state);
         // With many connections a round takes long: the script is to progress, too.
         stand_in.next = Instant::now() + ROUND_MIN.max(started.elapsed() * 4);
     });

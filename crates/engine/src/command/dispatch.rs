@@ -802,9 +802,28 @@ fn collect(cx: &mut Context<'_>, dirty_before: u64) {
             cx.worker.propagated.push(database, false, arguments);
         }
     } else if has_changed || is_always_propagated(cx.registered) {
+        if has_changed && is_logged_past_unit(cx, database) {
+            return;
+        }
         let arguments = cx.args().iter();
         cx.worker.propagated.push(database, !has_changed, arguments);
     }
+}
+
+/// Whether the command that just ran is a unit by itself that only the append-only log hears, which then has it: what
+/// nearly all are where nobody follows is not worth being put together first.
+#[inline]
+fn is_logged_past_unit(cx: &mut Context<'_>, database: usize) -> bool {
+    let engine = &cx.worker.engine;
+    let is_logged = cx.mode == Mode::Direct
+        && cx.worker.propagated.is_empty()
+        && !cx.worker.is_replaying
+        && engine.propagation.is_log_alone()
+        && engine
+            .append_log
+            .record(&engine.config, database, cx.args());
+    cx.worker.has_logged |= is_logged;
+    is_logged
 }
 
 /// Whether a command is propagated though it changes no key, as PUBLISH is. Scripts are by what they did, and what
