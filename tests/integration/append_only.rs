@@ -218,7 +218,6 @@ fn no_acknowledged_write_is_lost_when_the_process_is_killed() {
     assert!(total > kills);
 }
 
-/// The page that says what survives names the tests that show it.
 /// Everything that a server answers until it closes the connection, which the client does first.
 fn answers(mut stream: &TcpStream) -> String {
     stream.shutdown(Shutdown::Write).expect("it is open");
@@ -280,6 +279,7 @@ fn replies_that_wait_for_the_log_come() {
     }
 }
 
+/// The page that says what survives names the tests that show it.
 #[test]
 fn what_is_promised_names_tests_that_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
