@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use oxidis_client::{Stream, Target, Uri};
 use oxidis_embedded::Connection;
 use parking_lot::Mutex;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
+use crate::decode;
 use crate::encode;
 use crate::engine::NativeEngine;
 use crate::error;
@@ -20,6 +22,9 @@ use crate::session::{self, Manner, Session};
 
 /// Sessions that are kept for the next command.
 const SPARE_MAX: usize = 64;
+
+/// The longest value that needs no room of its own on its way to Python, in bytes.
+const SHORT_MAX: usize = 128;
 
 /// Where the sessions lead.
 enum Source {
@@ -75,6 +80,74 @@ impl NativeClient {
         Ok(link)
     }
 
+    /// A session that nobody uses, or a new one.
+    fn take_link(&self, py: Python<'_>, inner: &Inner) -> PyResult<Link> {
+        let spare = inner.spare.lock().pop();
+        spare.map_or_else(|| self.open(py, inner), Ok)
+    }
+
+    /// Does something with a connection into an engine, past requests and replies; `None` if there is none that is
+    /// open and unused.
+    fn directly<R: Send>(
+        &self,
+        py: Python<'_>,
+        action: impl FnOnce(&mut Connection) -> R + Send,
+    ) -> PyResult<Option<R>> {
+        let inner = self.inner.get(py)?;
+        if matches!(inner.source, Source::Server(_)) {
+            return Ok(None);
+        }
+        let spare = inner.spare.lock().pop();
+        let Some(mut link) = spare else {
+            return Ok(None);
+        };
+        let done = match &mut link {
+            Link::Engine(connection) => Some(py.detach(|| action(connection))),
+            Link::Socket(_) => None,
+        };
+        keep(py, inner, link);
+        Ok(done)
+    }
+
+    /// GET, where nothing else is to be done; `None` where there is, and it is to go the long way.
+    fn get_directly<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(key) = encode::plain(key) else {
+            return Ok(None);
+        };
+        // The key is locked while it is looked at: Python makes its value of a copy.
+        let found = self.directly(py, |connection| {
+            connection.get_directly(key, |found| found.map(Copied::of))
+        })?;
+        match found.flatten() {
+            Some(Some(value)) => {
+                decode::string(py, value.bytes(), &self.manner.style.text).map(Some)
+            }
+            Some(None) => Ok(Some(py.None().into_bound(py))),
+            None => Ok(None),
+        }
+    }
+
+    /// SET, likewise.
+    fn set_directly<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+        options: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let (Some(key), Some(value), true) =
+            (encode::plain(key), encode::plain(value), options.is_empty())
+        else {
+            return Ok(None);
+        };
+        let is_set = self.directly(py, |connection| connection.set_directly(key, value))?;
+        Ok((is_set == Some(true)).then(|| intern!(py, "OK").clone().into_any()))
+    }
+
     /// Does something with a session; one that failed is not used again.
     fn with_link<'py, R>(
         &self,
@@ -82,11 +155,7 @@ impl NativeClient {
         action: impl FnOnce(&mut Link) -> PyResult<R>,
     ) -> PyResult<R> {
         let inner = self.inner.get(py)?;
-        let spare = inner.spare.lock().pop();
-        let mut link = match spare {
-            Some(link) => link,
-            None => self.open(py, inner)?,
-        };
+        let mut link = self.take_link(py, inner)?;
         match action(&mut link) {
             Ok(result) => {
                 keep(py, inner, link);
@@ -129,11 +198,7 @@ impl NativeClient {
         write: impl FnOnce(&mut Vec<u8>) -> PyResult<()>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let inner = self.inner.get(py)?;
-        let spare = inner.spare.lock().pop();
-        let mut link = match spare {
-            Some(link) => link,
-            None => self.open(py, inner)?,
-        };
+        let mut link = self.take_link(py, inner)?;
         if let Err(refused) = write(link.queue()) {
             keep(py, inner, link);
             return Err(refused);
@@ -154,6 +219,30 @@ impl NativeClient {
                     return Ok(Bound::new(py, pending)?.into_any());
                 }
             }
+        }
+    }
+}
+
+/// A copy of a value, on the stack if it is short.
+enum Copied {
+    Short([u8; SHORT_MAX], usize),
+    Long(Vec<u8>),
+}
+
+impl Copied {
+    fn of(bytes: &[u8]) -> Self {
+        if bytes.len() > SHORT_MAX {
+            return Copied::Long(bytes.to_vec());
+        }
+        let mut short = [0; SHORT_MAX];
+        short[..bytes.len()].copy_from_slice(bytes);
+        Copied::Short(short, bytes.len())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Copied::Short(bytes, length) => &bytes[..*length],
+            Copied::Long(bytes) => bytes,
         }
     }
 }
@@ -318,7 +407,10 @@ impl NativeClient {
 
     /// GET.
     fn get<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.ask(py, |request| self.write_get(request, key))
+        match self.get_directly(py, key)? {
+            Some(value) => Ok(value),
+            None => self.ask(py, |request| self.write_get(request, key)),
+        }
     }
 
     /// SET. More arguments are SET's own, such as `"EX", 10`.
@@ -330,7 +422,10 @@ impl NativeClient {
         value: &Bound<'py, PyAny>,
         options: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.ask(py, |request| self.write_set(request, key, value, options))
+        match self.set_directly(py, key, value, options)? {
+            Some(answer) => Ok(answer),
+            None => self.ask(py, |request| self.write_set(request, key, value, options)),
+        }
     }
 
     /// As `execute`; where the reply is not there at once, what it is waited for with.
@@ -353,7 +448,10 @@ impl NativeClient {
         py: Python<'py>,
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.begin(py, |request| self.write_get(request, key))
+        match self.get_directly(py, key)? {
+            Some(value) => Ok(value),
+            None => self.begin(py, |request| self.write_get(request, key)),
+        }
     }
 
     /// As `set`, likewise.
@@ -365,7 +463,10 @@ impl NativeClient {
         value: &Bound<'py, PyAny>,
         options: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.begin(py, |request| self.write_set(request, key, value, options))
+        match self.set_directly(py, key, value, options)? {
+            Some(answer) => Ok(answer),
+            None => self.begin(py, |request| self.write_set(request, key, value, options)),
+        }
     }
 
     /// Executes commands as one pipeline; an error is its command's reply.
@@ -391,11 +492,7 @@ impl NativeClient {
     fn begin_many<'py>(&self, py: Python<'py>, commands: &Bound<'py, PyList>) -> PyResult<Pending> {
         let requests = self.encode_many(py, commands)?;
         let inner = self.inner.get(py)?;
-        let spare = inner.spare.lock().pop();
-        let mut link = match spare {
-            Some(link) => link,
-            None => self.open(py, inner)?,
-        };
+        let mut link = self.take_link(py, inner)?;
         link.queue().extend_from_slice(&requests);
         Ok(Pending {
             link: OfThisProcess::new(Mutex::new(Some(link))),

@@ -60,6 +60,24 @@ pub fn decode<'py>(
     Ok((value, decoder.at))
 }
 
+/// A string, as it is asked for.
+///
+/// # Errors
+/// It is no text, but was to come as such.
+pub fn string<'py>(py: Python<'py>, bytes: &[u8], text: &Text) -> PyResult<Bound<'py, PyAny>> {
+    let as_bytes = || PyBytes::new(py, bytes).into_any();
+    let by_codec =
+        |encoding: &str, errors: &str| as_bytes().call_method1("decode", (encoding, errors));
+    match text {
+        Text::Bytes => Ok(as_bytes()),
+        Text::Utf8 => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(PyString::new(py, text).into_any()),
+            Err(_) => by_codec("utf-8", "strict"),
+        },
+        Text::Codec { encoding, errors } => by_codec(encoding, errors),
+    }
+}
+
 struct Decoder<'a, 'py> {
     py: Python<'py>,
     bytes: &'a [u8],
@@ -213,20 +231,12 @@ impl<'a, 'py> Decoder<'a, 'py> {
     }
 
     fn string(&mut self, bytes: &[u8]) -> Bound<'py, PyAny> {
-        let py = self.py;
-        let as_bytes = |bytes| PyBytes::new(py, bytes).into_any();
-        let by_codec = |encoding: &str, errors: &str| {
-            as_bytes(bytes).call_method1("decode", (encoding, errors))
+        let text = if self.as_bytes {
+            &Text::Bytes
+        } else {
+            &self.style.text
         };
-        let made = match &self.style.text {
-            _ if self.as_bytes => return as_bytes(bytes),
-            Text::Bytes => return as_bytes(bytes),
-            Text::Utf8 => match std::str::from_utf8(bytes) {
-                Ok(text) => return PyString::new(py, text).into_any(),
-                Err(_) => by_codec("utf-8", "strict"),
-            },
-            Text::Codec { encoding, errors } => by_codec(encoding, errors),
-        };
+        let made = string(self.py, bytes, text);
         self.or_none(made)
     }
 

@@ -68,6 +68,15 @@ pub fn argument(
     Ok(())
 }
 
+/// The bytes of an argument that is bytes or text, and so needs nothing to be written for it.
+pub fn plain<'a>(value: &'a Bound<'_, PyAny>) -> Option<&'a [u8]> {
+    if let Ok(text) = value.cast_exact::<PyString>() {
+        // Text that is no Unicode goes the long way, on which that is an error.
+        return text.to_str().ok().map(str::as_bytes);
+    }
+    value.cast_exact::<PyBytes>().ok().map(|it| it.as_bytes())
+}
+
 /// Appends what is of none of the plain types.
 #[cold]
 fn other(request: &mut Vec<u8>, value: &Bound<'_, PyAny>, encoding: &Encoding) -> PyResult<()> {

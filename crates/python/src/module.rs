@@ -16,6 +16,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<crate::server::NativeServer>()?;
     module.add_class::<crate::session::Session>()?;
     module.add_function(wrap_pyfunction!(crate::command::run, module)?)?;
+    module.add_function(wrap_pyfunction!(crate::command::commands, module)?)?;
     module.add_function(wrap_pyfunction!(crate::encode::pack, module)?)?;
     module.add_function(wrap_pyfunction!(crate::encode::split, module)?)?;
     module.add_function(wrap_pyfunction!(

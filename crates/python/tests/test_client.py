@@ -46,6 +46,25 @@ def test_values(place: Place) -> None:
     assert client.set(every, every) == "OK" and client.get(every) == every
 
 
+def test_the_short_way_to_strings_knows_when_it_is_none(place: Place) -> None:
+    client = place.native()
+    client.set("k", "v")
+    assert client.execute("MULTI") == "OK"
+    assert (client.get("k"), client.set("k", "w")) == ("QUEUED", "QUEUED")
+    assert client.execute("EXEC") == [b"v", "OK"]
+    client.rpush("l", "x")
+    with pytest.raises(oxidis.CommandError, match="WRONGTYPE"):
+        client.get("l")
+    assert client.set("l", "string") == "OK" and client.get("l") == b"string"
+    assert client.set("short", "v", "PX", 1) == "OK"
+    until(lambda: client.get("short") is None)
+    for length in [0, 1, 127, 128, 129, 100_000]:
+        assert client.set("long", b"x" * length) == "OK" and client.get("long") == b"x" * length
+    assert client.get("\ud800".encode("utf-8", "surrogatepass")) is None
+    with pytest.raises(UnicodeEncodeError):
+        client.get("\ud800")
+
+
 def test_text_comes_if_asked_for(place: Place) -> None:
     client = place.native(decode_responses=True)
     client.set("ä", "ö")
@@ -89,8 +108,11 @@ def test_commands_are_called_by_their_names(place: Place) -> None:
     client = place.native()
     assert client.eval_ro("return 7", 0) == 7
     assert client.config_get("databases") == {b"databases": b"16"}
+    assert client.exists("absent") == 0 and client.delete("absent") == 0 and client.client_no_evict("on") == "OK"
+    assert {"hset", "config_get", "xreadgroup"} <= set(dir(client))
+    assert oxidis.Client.zadd.__doc__.startswith("ZADD: ")
     with pytest.raises(AttributeError):
-        client._nothing
+        client.nothing
 
 
 def test_keys_expire_where_only_the_client_is_left() -> None:
@@ -124,7 +146,7 @@ def test_transactions(place: Place) -> None:
     with client.pipeline(transaction=True) as pipeline:
         assert pipeline.set("n", 1).incr("n").run() == ["OK", 2]
     with pytest.raises(oxidis.CommandError, match="unknown command"):
-        client.pipeline(transaction=True).set("n", 7).nosuch().run()
+        client.pipeline(transaction=True).set("n", 7).execute("NOSUCH").run()
     assert client.get("n") == b"2"
     assert client.execute("MULTI") == "OK"
     assert client.incr("n") == "QUEUED"

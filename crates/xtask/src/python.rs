@@ -37,7 +37,7 @@ pub fn dist(arguments: &DistArguments) -> Result<()> {
     let tools = Environment::with_requirements()?;
     let wheel = build(&tools, "release", &folder().join("dist"))?;
     if !arguments.untested {
-        test_wheel(&wheel)?;
+        test_in(&Environment::clean()?.and_wheel(&wheel)?)?;
     }
     let size = fs::metadata(&wheel)?.len();
     println!("{} ({} KiB)", wheel.display(), size / 1024);
@@ -73,9 +73,12 @@ fn build_for_tests() -> Result<PathBuf> {
     build(&tools, "dev", &folder().join("wheels"))
 }
 
-/// Types, then the tests in two processes, then those of the fixtures in one.
 fn test_wheel(wheel: &Path) -> Result<()> {
-    let environment = Environment::with_wheel(wheel)?;
+    test_in(&Environment::with_wheel(wheel)?)
+}
+
+/// Types, then the tests in two processes, then those of the fixtures in one.
+fn test_in(environment: &Environment) -> Result<()> {
     workspace::run(
         environment
             .module("mypy")
@@ -83,10 +86,10 @@ fn test_wheel(wheel: &Path) -> Result<()> {
     )?;
     workspace::run(environment.module("mypy.stubtest").arg("oxidis._native"))?;
     let quietly = ["-q", "-p", "no:cacheprovider"];
-    workspace::run(pytest(&environment).args(quietly).args(["-n", "2"]))?;
+    workspace::run(pytest(environment).args(quietly).args(["-n", "2"]))?;
     // The fixtures once more where all tests share one server.
     let plugin = "tests/test_pytest_plugin.py";
-    workspace::run(pytest(&environment).args(quietly).arg(plugin))
+    workspace::run(pytest(environment).args(quietly).arg(plugin))
 }
 
 fn pytest(environment: &Environment) -> Command {
@@ -132,42 +135,60 @@ impl Environment {
         let requirements = fs::read_to_string(workspace::root().join(REQUIREMENTS))?;
         let environment = Environment(folder().join("environment"));
         let mark = environment.0.join("requirements.txt");
-        if fs::read_to_string(&mark).is_ok_and(|installed| installed == requirements) {
-            return Ok(environment);
+        if !fs::read_to_string(&mark).is_ok_and(|installed| installed == requirements) {
+            environment.make()?;
+            fs::write(mark, requirements)?;
         }
-        if environment.0.is_dir() {
-            fs::remove_dir_all(&environment.0)?;
+        Ok(environment)
+    }
+
+    /// The same made anew in any case, so that there is nothing else in it.
+    fn clean() -> Result<Self> {
+        let environment = Environment(folder().join("clean"));
+        environment.make()?;
+        Ok(environment)
+    }
+
+    fn make(&self) -> Result<()> {
+        if self.0.is_dir() {
+            fs::remove_dir_all(&self.0)?;
         }
         let made = Command::new("python3")
             .args(["-m", "venv"])
-            .arg(&environment.0)
+            .arg(&self.0)
             .status()
             .context("python3 cannot be run")?;
         if !made.success() {
             bail!("python3 -m venv failed (Debian: apt-get install python3-venv)");
         }
-        workspace::run(environment.pip_install().arg("-r").arg(REQUIREMENTS))?;
-        fs::write(mark, requirements)?;
-        Ok(environment)
+        workspace::run(self.pip_install().arg("-r").arg(REQUIREMENTS))
     }
 
-    /// The same with this wheel.
+    /// The one with the requirements and with this wheel.
     fn with_wheel(wheel: &Path) -> Result<Self> {
-        let environment = Self::with_requirements()?;
+        Self::with_requirements()?.and_wheel(wheel)
+    }
+
+    /// It with this wheel.
+    fn and_wheel(self, wheel: &Path) -> Result<Self> {
         workspace::run(
-            environment
-                .pip_install()
+            self.pip_install()
                 .args(["--force-reinstall", "--no-deps"])
                 .arg(wheel),
         )?;
-        Ok(environment)
+        Ok(self)
     }
 
     /// One with the wheel that is published and those that it is measured beside.
     pub fn for_bench() -> Result<Self> {
         let tools = Self::with_requirements()?;
         let wheel = build(&tools, "release", &folder().join("dist"))?;
-        let environment = Self::with_wheel(&wheel)?;
+        // They do not get into the way of the tests.
+        let environment = Environment(folder().join("bench"));
+        if !environment.0.is_dir() {
+            environment.make()?;
+        }
+        let environment = environment.and_wheel(&wheel)?;
         workspace::run(environment.pip_install().arg("-r").arg(PEERS))?;
         Ok(environment)
     }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Protocol, TypedDict, Union
 
+from oxidis import _native
 from oxidis._errors import ArgumentError, CommandError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from oxidis import _native
     from oxidis._engine import Engine
 
 Argument = Union[bytes, bytearray, memoryview, str, int, float]
@@ -56,26 +56,36 @@ def engine_of(engine: "Engine | None", url: str | None) -> "_native.NativeEngine
 
 
 class Commands:
-    """Commands by their names: ``client.hset("user", "name", "Ada")`` is HSET."""
+    """Commands by their names: ``client.hset("user", "name", "Ada")`` is HSET, ``client.config_get("dir")`` CONFIG GET.
+
+    Those that Oxidis has are methods; others, of a server with more, are for ``execute``.
+    """
 
     if TYPE_CHECKING:
 
         def execute(self, *arguments: Argument) -> Any: ...
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        # `from` and the like are no names in Python; `delete` is what everybody calls DEL.
-        command = {"delete": "DEL", "exec_": "EXEC"}.get(name)
-        if command is None:
-            # `config_get` is CONFIG GET, but `eval_ro` has its underscore.
-            command = name.upper() if name.endswith("_ro") else name.upper().replace("_", " ")
-        execute = self.execute
+        def __getattr__(self, name: str) -> Callable[..., Any]: ...
 
-        def run(*arguments: Argument) -> Any:
-            return execute(command, *arguments) if arguments else execute(command)
 
-        return run
+def _method(command: str, name: str, summary: str) -> Callable[..., Any]:
+    def run(self: Commands, *arguments: Argument) -> Any:
+        return self.execute(command, *arguments)
+
+    run.__name__, run.__qualname__, run.__doc__ = name, f"Commands.{name}", f"{command}: {summary}"
+    return run
+
+
+def _add_methods() -> None:
+    # `del` is no name in Python; `delete` is what everybody calls DEL. `exec` was none once.
+    others = {"del": "delete", "exec": "exec_"}
+    for command, summary in _native.commands():
+        name = command.lower().replace(" ", "_").replace("-", "_")
+        for each in {name, others.get(name, name)}:
+            setattr(Commands, each, _method(command, each, summary))
+
+
+_add_methods()
 
 
 class Queue(Commands):

@@ -90,7 +90,48 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         .map(|(id, runs)| (*id, median_of(runs)))
         .collect();
     print!("{}", table(&medians));
+    print!("{}", rust_table(&rust_figures()?));
     Ok(())
+}
+
+/// What the example of the crate says of Rust programs: a line a figure, `name: number unit`.
+fn rust_figures() -> Result<Vec<(String, f64, String)>> {
+    let output = workspace::cargo()
+        .args(["run", "--quiet", "--release", "-p", "oxidis"])
+        .args(["--example", "embedding"])
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    anyhow::ensure!(output.status.success(), "the example `embedding` failed");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let figures = said.lines().map(|line| {
+        let (name, figure) = line.split_once(": ").context("no figure")?;
+        let (number, unit) = figure.split_once(' ').context("no unit")?;
+        Ok((name.to_owned(), number.parse()?, unit.to_owned()))
+    });
+    figures.collect()
+}
+
+fn rust_table(figures: &[(String, f64, String)]) -> String {
+    let of = |name: &str| figures.iter().find(|it| it.0 == name).map(|it| it.1);
+    let mut text = String::from("\n| in a Rust program | | | compared |\n|---|---:|---|---|\n");
+    for (name, number, unit) in figures {
+        let verdict = |is_met: bool| if is_met { "" } else { ": missed" };
+        let compared = match (name.as_str(), of("GET from 1 threads")) {
+            ("start of an engine", _) => format!("goal: under 1000{}", verdict(*number < 1000.0)),
+            ("start of a server", _) => format!("goal: under 5000{}", verdict(*number < 5000.0)),
+            ("GET from 1 threads", _) => format!("goal: 8{}", verdict(*number >= 8.0)),
+            ("GET from 2 threads", Some(one)) => {
+                let times = number / one;
+                format!(
+                    "{times:.2} times 1 thread (goal 1.7{})",
+                    verdict(times >= 1.7)
+                )
+            }
+            _ => String::new(),
+        };
+        text.push_str(&format!("| {name} | {number} | {unit} | {compared} |\n"));
+    }
+    text
 }
 
 fn measure(environment: &Environment, id: &str) -> Result<Measured> {
@@ -173,6 +214,20 @@ mod tests {
     fn medians_are_taken_number_by_number() {
         let runs = [all(3.0), all(1.0), all(2.0)];
         assert_eq!(median_of(&runs).get, 2.0);
+    }
+
+    #[test]
+    fn what_two_threads_do_is_compared_with_one() {
+        let figure = |name: &str, number| (name.to_owned(), number, "million/s".to_owned());
+        let text = rust_table(&[
+            figure("GET from 1 threads", 9.0),
+            figure("GET from 2 threads", 13.5),
+        ]);
+        assert!(text.contains("| 9 | million/s | goal: 8 |"), "{text}");
+        assert!(
+            text.contains("1.50 times 1 thread (goal 1.7: missed)"),
+            "{text}"
+        );
     }
 
     #[test]
