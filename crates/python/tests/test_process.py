@@ -59,16 +59,17 @@ def test_a_child_does_not_use_what_its_parent_has() -> None:
     said = succeed(
         forking(
             """
-            import oxidis
+            import asyncio, oxidis
             server, engine = oxidis.Server().start(), oxidis.Engine()
             native, client, subscription = engine.client(), engine.redis(), engine.client().subscribe("c")
+            remote = oxidis.AsyncClient(server.url)
             native.set("k", "parent")
             client.get("k")
 
             def child():
                 for use in [lambda: native.get("k"), lambda: engine.client().get("k"), lambda: subscription.get(0),
                             lambda: client.get("k"), lambda: server.engine.client().get("k"),
-                            lambda: server.snapshot()]:
+                            lambda: server.snapshot(), lambda: asyncio.run(remote.get("k"))]:
                     try:
                         use()
                     except oxidis.ForkError:
@@ -84,7 +85,7 @@ def test_a_child_does_not_use_what_its_parent_has() -> None:
             """
         )
     )
-    assert said == "refused\n" * 6
+    assert said == "refused\n" * 7
 
 
 @unix
@@ -234,7 +235,8 @@ def test_data_are_kept_when_the_interpreter_ends(tmp_path: object) -> None:
         "oxidis.Client().subscribe('c').get()",
         "next(subscribed(oxidis.redis()).listen()), next(p.listen())",
         "oxidis.Client(server.url).blpop('q', 0)",
-        "asyncio.run(blocked())",
+        "asyncio.run(blocked(oxidis.AsyncClient()))",
+        "asyncio.run(blocked(oxidis.AsyncClient(server.url)))",
     ],
 )
 def test_ctrl_c_ends_a_wait(wait: str) -> None:
@@ -249,8 +251,9 @@ def test_ctrl_c_ends_a_wait(wait: str) -> None:
             p.subscribe("c")
             return p
 
-        async def blocked():
-            await oxidis.AsyncClient().blpop("q", 0)
+        async def blocked(client):
+            async with client:
+                await client.blpop("q", 0)
 
         try:
             print("waiting", flush=True)
@@ -302,6 +305,29 @@ def test_what_goes_wrong_in_a_thread_stays_there() -> None:
         assert failures == ["RuntimeError", "ResponseError", "CommandError"], failures
         assert client.get("k") is None and native.get("k") is None
         assert client.set("k", "v") and native.get("k") == b"v"
+        """
+    )
+
+
+def test_a_server_answers_while_a_thread_keeps_the_interpreter() -> None:
+    succeed(
+        """
+        import mmap, oxidis, subprocess, sys, tempfile
+        server = oxidis.Server().start()
+        child = (
+            "import oxidis, sys; client = oxidis.Client(sys.argv[1]); client.set('k', 'v'); "
+            "file = open(sys.argv[2], 'r+b'); file.write(client.get('k')); file.close()"
+        )
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(bytes(1))
+            file.flush()
+            shared = mmap.mmap(file.fileno(), 1)
+            process = subprocess.Popen([sys.executable, "-c", child, server.url, file.name])
+            # From here on no other thread gets the interpreter, unless it is given away.
+            sys.setswitchinterval(1000)
+            while not shared[0]:
+                pass
+            assert shared[0:1] == b"v" and process.wait() == 0
         """
     )
 

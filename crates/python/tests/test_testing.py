@@ -236,3 +236,41 @@ def test_chance_comes_from_the_seed(make: Callable[..., Instance]) -> None:
             return [client.srandmember("s") for _ in range(20)]  # type: ignore[misc]
 
     assert draw(1) == draw(1) != draw(2)
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_native_clients_meet_the_same(is_remote: bool) -> None:
+    with oxidis.Server(clock="manual", record_commands=True) as server:
+        client = oxidis.Client(server.url) if is_remote else server.native()
+        client.set("k", "v")
+        assert client.get("k") == b"v"
+        with server.fault("GET", error="LOADING Redis is loading", times=1) as fault:
+            with pytest.raises(oxidis.CommandError, match="^LOADING"):
+                client.get("k")
+            assert client.get("k") == b"v" and fault.met == 1
+        with server.fault("SET", key="k*", error="OOM no room"), pytest.raises(oxidis.CommandError, match="OOM"):
+            client.set("k", "w")
+        with server.fault(cut=True), pytest.raises(oxidis.ConnectionError):
+            client.get("k")
+        with server.fault("SET", lose_reply=True), pytest.raises(oxidis.ConnectionError):
+            client.set("k", "lost")
+        assert client.get("k") == b"lost"
+        client.set("short", "v", "EX", 10)
+        server.advance(seconds=10)
+        assert client.get("short") is None
+        names = [command.name for command in server.commands()]
+        assert (names.count("GET"), names.count("SET")) == (6, 4)
+
+
+async def test_asyncio_clients_meet_the_same() -> None:
+    with oxidis.Server() as server:
+        for client in [server.anative(), oxidis.AsyncClient(server.url)]:
+            async with client:
+                await client.set("k", "v")
+                with server.fault("GET", error="BUSY now", times=1), pytest.raises(oxidis.CommandError, match="BUSY"):
+                    await client.get("k")
+                with server.fault("GET", cut=True), pytest.raises(oxidis.ConnectionError):
+                    await client.get("k")
+                with server.fault("GET", cut="reply"), pytest.raises(oxidis.ConnectionError):
+                    await client.get("k")
+                assert await client.get("k") == b"v"
