@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use oxidis_engine::{Engine, Session, Worker};
+use oxidis_engine::value::ValueRef;
+use oxidis_engine::{DirectCommand, Engine, Session, Worker};
 use oxidis_resp::{Protocol, ReplyError, ReplyParser, Value, Writer};
 use parking_lot::Mutex;
 
@@ -35,8 +36,6 @@ pub struct Connection {
     parsed: usize,
     parser: ReplyParser,
     alarm: Arc<Alarm>,
-    /// Room for replies that nobody reads.
-    scratch: Vec<u8>,
 }
 
 /// Makes a connection that waits fail, from another thread.
@@ -90,7 +89,6 @@ impl Connection {
             parsed: 0,
             parser: ReplyParser::default(),
             alarm: Arc::default(),
-            scratch: Vec::new(),
         }
     }
 
@@ -107,14 +105,28 @@ impl Connection {
         self.session.get_directly(&mut self.worker, key, found)
     }
 
+    /// As [`Session::read_directly`]: the short way to any value.
+    #[inline]
+    pub fn read_directly<R>(
+        &mut self,
+        command: DirectCommand,
+        key: &[u8],
+        read: impl FnOnce(Option<ValueRef<'_>>) -> Option<R>,
+    ) -> Option<R> {
+        if self.is_in_use() {
+            return None;
+        }
+        (self.session).read_directly(&mut self.worker, command, key, read)
+    }
+
     /// As [`Session::set_directly`]; answers whether that was all.
     #[inline]
     pub fn set_directly(&mut self, key: &[u8], value: &[u8]) -> bool {
-        !self.is_in_use()
-            && (self.session).set_directly(&mut self.worker, key, value, &mut self.scratch)
+        !self.is_in_use() && self.session.set_directly(&mut self.worker, key, value)
     }
 
     /// Whether requests wait to be executed, or somebody has broken the connection.
+    #[inline]
     fn is_in_use(&self) -> bool {
         !self.requests.is_empty() || self.alarm.is_broken.load(Ordering::Relaxed)
     }

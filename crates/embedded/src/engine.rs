@@ -11,6 +11,10 @@ use oxidis_engine::{Clock, Engine, EngineOptions, NoHost, Worker};
 
 use crate::clock::SystemClock;
 
+/// For how many threads the key space is cut into stripes: for several, since a program may have them. It is the same
+/// on every machine, for what follows from a seed depends on it.
+const THREADS: usize = 2;
+
 /// An engine with nothing in it and nothing on disk. The thread that keeps it in order ends when it is
 /// dropped; the engine itself lives for as long as somebody has it.
 pub struct EmbeddedEngine {
@@ -44,7 +48,7 @@ impl EmbeddedEngine {
             clock,
             host: Arc::new(NoHost),
             seed,
-            workers: 1,
+            workers: THREADS,
         });
         let (sender, end) = mpsc::sync_channel(0);
         // Workers draw their seeds one after the other: this one's is always the first.

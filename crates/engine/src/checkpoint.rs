@@ -153,7 +153,7 @@ impl Worker {
             return Err(error);
         }
         if let Some(now_us) = checkpoint.now_us.filter(|_| engine.clock.is_manual()) {
-            engine.clock.set_manual(Some(now_us));
+            engine.set_clock(Some(now_us));
             self.has_moved_clock = true;
         }
         self.refresh_time();

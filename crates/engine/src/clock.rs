@@ -100,9 +100,9 @@ impl Worker {
     /// # Errors
     /// It can only run.
     pub fn stop_clock(&mut self) -> Result<(), ClockError> {
-        let clock = &self.engine.clock;
         self.has_moved_clock = true;
-        let can_stop = clock.set_manual(Some(clock.now_us()));
+        let now_us = self.engine.clock.now_us();
+        let can_stop = self.engine.set_clock(Some(now_us));
         can_stop.then_some(()).ok_or(ClockError::CannotStop)
     }
 
@@ -111,7 +111,7 @@ impl Worker {
     /// # Errors
     /// It can only stand still.
     pub fn start_clock(&mut self) -> Result<(), ClockError> {
-        if !self.engine.clock.set_manual(None) {
+        if !self.engine.set_clock(None) {
             return Err(ClockError::CannotStop);
         }
         self.has_moved_clock = true;
@@ -142,7 +142,7 @@ impl Worker {
             };
             let at_us = at_ms.saturating_mul(1000);
             if at_us > engine.clock.now_us() {
-                engine.clock.set_manual(Some(at_us));
+                engine.set_clock(Some(at_us));
             }
             self.refresh();
             while keys.peek().is_some_and(|Reverse(due)| due.at_ms <= at_ms) {
@@ -152,7 +152,7 @@ impl Worker {
             }
             engine.end_waits_until(at_ms);
         }
-        engine.clock.set_manual(Some(until_us));
+        engine.set_clock(Some(until_us));
         self.refresh();
         engine.end_waits_until(until_ms);
         // What those who were woken, or others, have written meanwhile; and what a pause had kept.
@@ -242,6 +242,26 @@ fn next_end_ms(entry: EntryRef<'_>) -> Option<i64> {
 }
 
 impl Engine {
+    /// Lets the clock stand still at a moment, in microseconds since 1970, or run; answers whether it can.
+    pub(crate) fn set_clock(&self, at_us: Option<i64>) -> bool {
+        let can = self.clock.set_manual(at_us);
+        self.note_time(self.clock.now_us());
+        can
+    }
+
+    /// Keeps the time for those to whom it need not be exact.
+    #[inline]
+    pub(crate) fn note_time(&self, now_us: i64) {
+        self.rough_now_us.store(now_us, Ordering::Relaxed);
+    }
+
+    /// Microseconds since 1970, exactly while the clock stands still; while it runs, when regular work was done last,
+    /// which is `hz` times a second.
+    #[inline]
+    pub(crate) fn rough_now_us(&self) -> i64 {
+        self.rough_now_us.load(Ordering::Relaxed)
+    }
+
     /// When the first of those gives up who wait, in milliseconds since 1970.
     fn next_deadline_ms(&self) -> Option<i64> {
         let clients = self.clients.all();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -14,7 +14,7 @@ use crate::client_limits::ClientLimits;
 use crate::clock::Clock;
 use crate::command::CommandNames;
 use crate::command_log::CommandLogs;
-use crate::config::{Config, LogLevel, RewriteScope};
+use crate::config::{Config, ConfigError, LogLevel, RewriteScope, Setter};
 use crate::eviction::EvictionTimes;
 use crate::expire::ExpiredShare;
 use crate::faults::{ActiveFault, Fault, Faults};
@@ -284,6 +284,8 @@ pub struct Engine {
     pub(crate) stats: Stats,
     pub(crate) config: Arc<Config>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What the clock showed when regular work was done last.
+    pub(crate) rough_now_us: AtomicI64,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) snapshot_codec: Option<Arc<dyn SnapshotCodec>>,
     pub(crate) databases: usize,
@@ -387,7 +389,8 @@ impl Engine {
         }
         let startup_memory_bytes = options.host.used_memory_bytes();
         let meters = Meters::new(startup_memory_bytes == 0);
-        let started_ms = options.clock.now_us() / 1000;
+        let started_us = options.clock.now_us();
+        let started_ms = started_us / 1000;
         Arc::new(Engine {
             keyspace: Arc::new(Keyspace::new(stripe_count, seed, meters)),
             pubsub: PubSub::default(),
@@ -404,6 +407,7 @@ impl Engine {
             append_log: Arc::default(),
             config: options.config,
             clock: options.clock,
+            rough_now_us: AtomicI64::new(started_us),
             host: options.host,
             snapshot_codec: options.snapshot_codec,
             run_id,
@@ -437,6 +441,20 @@ impl Engine {
     /// The configuration.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// Sets directives as CONFIG SET does, all of them or none. Workers notice before their next request.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is wrong.
+    pub fn set_config(&self, pairs: &[(&[u8], &[u8])], setter: Setter) -> Result<(), ConfigError> {
+        self.config.set(pairs, setter)?;
+        let mut latest_first = pairs.iter().rev();
+        let password = latest_first.find(|(name, _)| name.eq_ignore_ascii_case(b"requirepass"));
+        if let Some((_, password)) = password {
+            self.set_default_password(password);
+        }
+        Ok(())
     }
 
     /// The process around the engine.

@@ -130,6 +130,7 @@ impl Worker {
 
     fn run_cron_slice(&mut self) -> bool {
         self.refresh();
+        self.engine.note_time(self.next_now_us);
         if self.engine.is_cron_paused.load(Ordering::Relaxed) {
             return false;
         }

@@ -53,6 +53,7 @@ mod worker;
 
 pub use checkpoint::{Checkpoint, CheckpointError, DatabaseKey, Differences};
 pub use clock::{Clock, ClockError};
+pub use direct::DirectCommand;
 pub use engine::{Crash, Engine, EngineOptions, EventLoops, Host, NoHost, ShutdownOptions};
 pub use faults::{ActiveFault, Fault, FaultEffect};
 pub use lazy_free::Garbage;

@@ -46,7 +46,8 @@ pub(crate) struct CommandCounters {
 
 macro_rules! counters {
     ($($(#[$meta:meta])* $name:ident),* $(,)?) => {
-        /// The counters of one worker.
+        /// The counters of one worker, on cache lines of its own.
+        #[repr(align(128))]
         pub(crate) struct WorkerCounters {
             pub(crate) commands: Box<[CommandCounters]>,
             /// How long each command took; made when it is first called.

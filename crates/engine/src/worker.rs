@@ -223,8 +223,20 @@ impl Worker {
     /// Reads the clock and the configuration, before a batch of commands.
     #[inline]
     pub(crate) fn refresh(&mut self) {
-        self.now_us = self.engine.clock.now_us();
-        self.next_now_us = self.now_us;
+        self.refresh_at(self.engine.clock.now_us());
+    }
+
+    /// As [`Self::refresh`], with the time of the last regular work in the clock's place: good enough where only
+    /// seconds count.
+    #[inline]
+    pub(crate) fn refresh_roughly(&mut self) {
+        self.refresh_at(self.engine.rough_now_us());
+    }
+
+    #[inline]
+    fn refresh_at(&mut self, now_us: i64) {
+        self.now_us = now_us;
+        self.next_now_us = now_us;
         if self.is_obeying {
             // The log says itself when something was over.
             self.now_us = 0;

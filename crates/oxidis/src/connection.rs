@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use oxidis_engine::DirectCommand;
+use oxidis_engine::value::ValueRef;
 use oxidis_resp::{Protocol, Value};
 
 use crate::{Error, FromValue};
@@ -207,6 +209,17 @@ impl Connection {
         found: impl FnOnce(Option<&[u8]>) -> R,
     ) -> Option<R> {
         self.inner.get_directly(key, found)
+    }
+
+    /// Gives what is under a key to `read`, if nothing but the command is to be done and `read` knows the answer.
+    #[inline]
+    pub(crate) fn read_directly<R>(
+        &mut self,
+        command: DirectCommand,
+        key: &[u8],
+        read: impl FnOnce(Option<ValueRef<'_>>) -> Option<R>,
+    ) -> Option<R> {
+        self.inner.read_directly(command, key, read)
     }
 
     /// Sets a string, if nothing but SET is to be done; answers whether it did.

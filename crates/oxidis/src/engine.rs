@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oxidis_embedded::EmbeddedEngine;
-use oxidis_engine::{Differences, RecordedCommand, Worker};
+use oxidis_engine::value::ValueRef;
+use oxidis_engine::{Differences, DirectCommand, RecordedCommand, Worker};
 use oxidis_resp::Value;
 use parking_lot::Mutex;
 
-use crate::options::{CommonOptions, common_options, microseconds};
+use crate::options::{CommonOptions, common_options, microseconds, repeat_changes};
 use crate::typed::{Hashes, Keys, Lists, Sets, SortedSets, Streams, Strings};
 use crate::{Connection, Error, Fault, FaultGuard, FromValue, Snapshot};
 
@@ -163,7 +164,7 @@ impl Engine {
     #[inline]
     fn with_connection<R>(
         &self,
-        mut body: impl FnMut(&mut Connection) -> Result<R, Error>,
+        body: impl FnOnce(&mut Connection) -> Result<R, Error>,
     ) -> Result<R, Error> {
         if let Some(mut seat) = self.0.seats[seat_number()].0.try_lock() {
             let result = body(seat.get_or_insert_with(|| self.connect()));
@@ -184,13 +185,39 @@ impl Engine {
         result
     }
 
-    /// The string under a key, the short way if that is possible.
+    /// Gives the string under a key, or that there is none, to `read`, the short way if that is possible. The key may
+    /// be locked meanwhile.
     #[inline]
-    pub(crate) fn get_string(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    pub(crate) fn read_string<R>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> Result<R, Error> {
         self.with_connection(|connection| {
-            match connection.get_directly(key, |found| found.map(<[u8]>::to_vec)) {
-                Some(found) => Ok(found),
-                None => connection.query([&b"GET"[..], key]),
+            let mut read = Some(read);
+            let mut read = |found: Option<&[u8]>| read.take().map(|read| read(found));
+            if let Some(answer) = connection.get_directly(key, &mut read).flatten() {
+                return Ok(answer);
+            }
+            // It was not called above.
+            let found: Option<Vec<u8>> = connection.query([&b"GET"[..], key])?;
+            read(found.as_deref()).ok_or(Error::Closed)
+        })
+    }
+
+    /// What a command answers whose first argument is the only key that it reads: what `read` says of the value, the
+    /// short way, or else the reply to the whole request.
+    #[inline]
+    pub(crate) fn read_value<R: FromValue>(
+        &self,
+        command: DirectCommand,
+        request: &[&[u8]],
+        read: impl FnOnce(Option<ValueRef<'_>>) -> Option<R>,
+    ) -> Result<R, Error> {
+        self.with_connection(|connection| {
+            match connection.read_directly(command, request[1], read) {
+                Some(answer) => Ok(answer),
+                None => connection.query(request),
             }
         })
     }
@@ -354,7 +381,8 @@ impl Engine {
         Ok(self.0.control.lock().differences(&since.0)?)
     }
 
-    /// Another engine, opened with the same options, with the same data and the same time.
+    /// Another engine, opened with the same options, with the same directives as they are now, the same data and the
+    /// same time. Users (ACL) are not taken over, but for the password of CONFIG SET requirepass.
     ///
     /// # Errors
     /// A script is busy, or the system gives no thread.
@@ -364,6 +392,7 @@ impl Engine {
             common: self.0.options.clone(),
         };
         let forked = forked.open()?;
+        repeat_changes(&self.0.engine, &forked.0.engine)?;
         forked.restore(&snapshot)?;
         Ok(forked)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use oxidis_engine::ShutdownOptions;
 use oxidis_server::{Allocator, RunningServer, ServerOptions};
 
-use crate::options::{CommonOptions, common_options};
+use crate::options::{CommonOptions, common_options, repeat_changes};
 use crate::{Differences, Engine, Error, Fault, FaultGuard, RecordedCommand, Snapshot};
 
 /// A server that runs in threads of this process, and stops when it is dropped. There may be many.
@@ -17,7 +17,6 @@ pub struct Server {
     builder: ServerBuilder,
     running: Option<RunningServer>,
     address: SocketAddr,
-    password: Option<String>,
     keeps_data: bool,
 }
 
@@ -128,7 +127,6 @@ impl ServerBuilder {
             },
             running: Some(running),
             address,
-            password: self.password.clone(),
             keeps_data: self.path.is_some() || self.is_appending,
         })
     }
@@ -205,9 +203,10 @@ impl Server {
     /// The URL that clients connect to, with the password, if there is one.
     pub fn url(&self) -> String {
         let address = self.address;
-        match &self.password {
-            None => format!("redis://{address}/0"),
-            Some(password) => format!("redis://:{}@{address}/0", percent_encoded(password)),
+        let password = self.engine.shared().config().requirepass();
+        match password.as_slice() {
+            [] => format!("redis://{address}/0"),
+            password => format!("redis://:{}@{address}/0", percent_encoded(password)),
         }
     }
 
@@ -234,7 +233,8 @@ impl Server {
     }
 
     /// Another server, started with the same options but for its port and its files, of which it has none, with the
-    /// same data, scripts and time.
+    /// same data, scripts and time. Directives are as they are now; users (ACL) are not taken over, but for the password
+    /// of CONFIG SET requirepass.
     ///
     /// ```
     /// let server = oxidis::Server::start()?;
@@ -256,6 +256,7 @@ impl Server {
             ..self.builder.clone()
         };
         let forked = builder.start()?;
+        repeat_changes(self.engine.shared(), forked.engine.shared())?;
         forked.engine.restore(&snapshot)?;
         Ok(forked)
     }
@@ -331,9 +332,9 @@ impl Drop for Server {
 }
 
 /// A password as it may stand in a URL.
-fn percent_encoded(text: &str) -> String {
+fn percent_encoded(text: &[u8]) -> String {
     let mut encoded = String::new();
-    for byte in text.bytes() {
+    for &byte in text {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {

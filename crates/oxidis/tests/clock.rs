@@ -194,6 +194,58 @@ fn a_pause_ends_when_its_time_is_over() {
 }
 
 #[test]
+fn who_waits_for_replicas_gives_up_in_time() {
+    let server = Server::builder().clock(Clock::ManualAt(start()));
+    let server = server.start().expect("a server");
+    let address = server.address();
+    let waiter = thread::spawn(move || {
+        let mut client = Client::connect(address).expect("a connection");
+        client.run("SET k v");
+        client.run("WAIT 1 5000")
+    });
+    wait_for_blocked(&server.engine(), 1);
+    server.advance(Duration::from_millis(4999)).expect("moved");
+    wait_for_blocked(&server.engine(), 1);
+    server.advance(Duration::from_millis(1)).expect("moved");
+    assert_eq!(waiter.join().expect("an answer"), Reply::Integer(0));
+}
+
+#[test]
+fn save_points_go_by_the_clock() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("data.rdb");
+    let server = Server::builder()
+        .clock(Clock::ManualAt(start()))
+        .path(&path)
+        .directive("save", "60 2")
+        .start()
+        .expect("a server");
+    let engine = server.engine();
+    let last_save = || -> u64 { engine.query(["LASTSAVE"]).expect("a time") };
+    engine.string().set("a", "1").expect("set");
+    server.advance(seconds(3600)).expect("moved");
+    assert_eq!(last_save(), START_SECONDS, "one change is too few");
+    // An hour has gone by since the last save, which is enough.
+    engine.string().set("b", "2").expect("set");
+    server.advance(seconds(1)).expect("moved");
+    while last_save() == START_SECONDS {
+        thread::yield_now();
+    }
+    assert_eq!(last_save(), START_SECONDS + 3601);
+    assert!(path.is_file());
+    engine.string().set("a", "3").expect("set");
+    engine.string().set("b", "4").expect("set");
+    server.advance(seconds(59)).expect("moved");
+    let page: String = engine.query(["INFO", "persistence"]).expect("a page");
+    assert!(page.contains("rdb_changes_since_last_save:2"), "{page}");
+    server.advance(seconds(2)).expect("moved");
+    while last_save() == START_SECONDS + 3601 {
+        thread::yield_now();
+    }
+    assert_eq!(last_save(), START_SECONDS + 3662);
+}
+
+#[test]
 fn stream_ids_idle_times_and_frequencies_follow() {
     let engine = engine();
     let id = || -> String { engine.query(["XADD", "s", "*", "f", "v"]).expect("an ID") };

@@ -202,6 +202,53 @@ fn a_server_forks() {
 }
 
 #[test]
+fn a_fork_has_the_directives_as_they_are_now() {
+    let server = Server::builder()
+        .directive("list-max-listpack-size", "3")
+        .start()
+        .expect("a server");
+    let engine = server.engine();
+    let changes = [
+        ("maxmemory-policy", "allkeys-lfu"),
+        ("default-ttl", "60"),
+        ("save", "1 1"),
+        ("requirepass", "a word"),
+    ];
+    for (name, value) in changes {
+        let mut connection = engine.connect();
+        connection
+            .execute(["CONFIG", "SET", name, value])
+            .expect("set");
+    }
+    assert!(server.url().contains(":a%20word@"), "{}", server.url());
+    let fork = server.fork().expect("another");
+    assert!(fork.url().contains(":a%20word@"), "{}", fork.url());
+    let mut connection = fork.engine().connect();
+    connection.execute(["AUTH", "a word"]).expect("known");
+    let mut get = |name: &str| -> String {
+        let request = ["CONFIG", "GET", name];
+        let pairs: std::collections::BTreeMap<String, String> =
+            connection.query(request).expect("a pair");
+        pairs[name].clone()
+    };
+    assert_eq!(get("maxmemory-policy"), "allkeys-lfu");
+    assert_eq!(get("default-ttl"), "60");
+    assert_eq!(get("list-max-listpack-size"), "3");
+    // A fork has no files.
+    assert_eq!(get("save"), "");
+
+    let engine = Engine::open().expect("an engine");
+    engine
+        .execute(["CONFIG", "SET", "hash-max-listpack-entries", "1"])
+        .expect("set");
+    let fork = engine.fork().expect("another");
+    fork.execute(["HSET", "h", "a", "1", "b", "2"])
+        .expect("set");
+    let encoding: String = fork.query(["OBJECT", "ENCODING", "h"]).expect("a word");
+    assert_eq!(encoding, "hashtable");
+}
+
+#[test]
 fn sessions_notice_that_the_data_are_others() {
     let engine = engine();
     engine.execute(["RPUSH", "queue", "x"]).expect("pushed");

@@ -94,8 +94,7 @@ fn config_set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         is_loading: cx.engine().persistence.is_loading(),
     };
     cx.engine()
-        .config
-        .set(&pairs, setter)
+        .set_config(&pairs, setter)
         .map_err(|error| match error {
             ConfigError::Loading => CommandError::from(format!("LOADING {error}")),
             ConfigError::Unknown(name) => CommandError::quoting(
@@ -105,11 +104,6 @@ fn config_set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             ),
             error => CommandError::from(format!("ERR {error}")),
         })?;
-    let password = pairs.iter().rev();
-    let mut password = password.filter(|(name, _)| name.eq_ignore_ascii_case(b"requirepass"));
-    if let Some((_, password)) = password.next() {
-        cx.engine().set_default_password(password);
-    }
     // What follows in the same batch of requests sees the new values too.
     cx.worker.refresh_rules();
     crate::append_log::follow_config(cx.worker)?;

@@ -45,7 +45,7 @@ mod slow_log;
 mod sort;
 mod sorted_set;
 mod stream;
-mod string;
+pub(crate) mod string;
 #[cfg(test)]
 mod testing;
 mod transaction;

@@ -427,7 +427,12 @@ fn set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 /// Sets a string with an expiry or none, and tells everyone. A time that is over already deletes
 /// the key instead.
 #[inline]
-fn set_and_tell(cx: &mut Context<'_>, key: Key<'_>, value: &[u8], expire_ms: Option<i64>) {
+pub(crate) fn set_and_tell(
+    cx: &mut Context<'_>,
+    key: Key<'_>,
+    value: &[u8],
+    expire_ms: Option<i64>,
+) {
     cx.set_string(key, value, expire_ms);
     cx.changed(key, EventClass::STRING, "set");
     if let Some(at) = expire_ms {

@@ -856,7 +856,7 @@ pub(crate) fn run(
 /// What remains to do after a command: deletes the expired keys that it met, serves those who wait
 /// for what it made ready, lets go of the locks, frees.
 #[inline]
-fn finish(worker: &mut Worker) {
+pub(crate) fn finish(worker: &mut Worker) {
     if worker.has_expired.get() {
         delete_met_expired(worker);
     }

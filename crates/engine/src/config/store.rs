@@ -191,6 +191,21 @@ impl Config {
         found.into_iter().map(show).collect()
     }
 
+    /// The directives that CONFIG SET can change and that have been changed since the start, by name, with their values
+    /// as CONFIG GET shows them.
+    pub fn changes(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let state = self.state.read();
+        let changed = DirectiveId::all().filter(|id| {
+            let is_fixed = id.directive().flags.contains(Flags::IMMUTABLE);
+            !is_fixed && state.values[id.index()] != state.defaults[id.index()]
+        });
+        let show = |id: DirectiveId| {
+            let directive = id.directive();
+            (directive.name, state.values[id.index()].show(directive))
+        };
+        changed.map(show).collect()
+    }
+
     /// CONFIG SET: sets all of the pairs, or none.
     ///
     /// # Errors

@@ -70,7 +70,10 @@ impl Meter {
 
     #[inline]
     pub(super) fn charge(&mut self, bytes: i64) {
-        if let Some(sum) = &self.sum {
+        // Whoever overwrites a value with one of its size leaves alone what all threads share.
+        if let Some(sum) = &self.sum
+            && bytes != 0
+        {
             self.own += bytes;
             sum.fetch_add(bytes, Ordering::Relaxed);
         }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use oxidis_engine::DirectCommand;
+use oxidis_engine::value::{HashRef, ValueRef};
+
 use crate::{Engine, Error};
 
 /// Commands on hashes.
@@ -33,7 +36,11 @@ impl<'e> Hashes<'e> {
         key: impl AsRef<[u8]>,
         field: impl AsRef<[u8]>,
     ) -> Result<Option<Vec<u8>>, Error> {
-        self.0.query([&b"HGET"[..], key.as_ref(), field.as_ref()])
+        let request: [&[u8]; 3] = [b"HGET", key.as_ref(), field.as_ref()];
+        self.0.read_value(DirectCommand::HGet, &request, |found| {
+            let value = lasting(found)?.and_then(|hash| hash.get(request[2]));
+            Some(value.map(|value| value.to_vec()))
+        })
     }
 
     /// Sets a field; answers whether it is new (HSET).
@@ -63,8 +70,11 @@ impl<'e> Hashes<'e> {
     /// # Errors
     /// The key holds something else.
     pub fn contains(self, key: impl AsRef<[u8]>, field: impl AsRef<[u8]>) -> Result<bool, Error> {
+        let request: [&[u8]; 3] = [b"HEXISTS", key.as_ref(), field.as_ref()];
         self.0
-            .query([&b"HEXISTS"[..], key.as_ref(), field.as_ref()])
+            .read_value(DirectCommand::HExists, &request, |found| {
+                Some(lasting(found)?.is_some_and(|hash| hash.contains(request[2])))
+            })
     }
 
     /// Removes a field; answers whether it was there (HDEL).
@@ -95,6 +105,19 @@ impl<'e> Hashes<'e> {
     /// # Errors
     /// The key holds something else.
     pub fn len(self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        self.0.query([&b"HLEN"[..], key.as_ref()])
+        let request: [&[u8]; 2] = [b"HLEN", key.as_ref()];
+        self.0.read_value(DirectCommand::HLen, &request, |found| {
+            Some(lasting(found)?.map_or(0, HashRef::len))
+        })
+    }
+}
+
+/// The hash that was found, if one was, as long as none of its fields expires: of those the commands know more.
+fn lasting(found: Option<ValueRef<'_>>) -> Option<Option<HashRef<'_>>> {
+    match found {
+        None => Some(None),
+        Some(ValueRef::Hash(HashRef::Expiring(_))) => None,
+        Some(ValueRef::Hash(hash)) => Some(Some(hash)),
+        Some(_) => None,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use oxidis_engine::DirectCommand;
+
 use crate::{Engine, Error};
 
 /// Commands on keys of any type.
@@ -34,7 +36,10 @@ impl<'e> Keys<'e> {
     /// # Errors
     /// The engine refuses reads.
     pub fn contains(self, key: impl AsRef<[u8]>) -> Result<bool, Error> {
-        self.0.query([&b"EXISTS"[..], key.as_ref()])
+        let request: [&[u8]; 2] = [b"EXISTS", key.as_ref()];
+        self.0.read_value(DirectCommand::Exists, &request, |found| {
+            Some(found.is_some())
+        })
     }
 
     /// Deletes a key; answers whether it was there (DEL).

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use oxidis_engine::DirectCommand;
+use oxidis_engine::value::ValueRef;
+
 use crate::{Engine, Error};
 
 /// Commands on lists.
@@ -106,6 +109,12 @@ impl<'e> Lists<'e> {
     /// # Errors
     /// The key holds something else.
     pub fn len(self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        self.0.query([&b"LLEN"[..], key.as_ref()])
+        let request: [&[u8]; 2] = [b"LLEN", key.as_ref()];
+        self.0
+            .read_value(DirectCommand::LLen, &request, |found| match found {
+                None => Some(0),
+                Some(ValueRef::List(list)) => Some(list.len()),
+                Some(_) => None,
+            })
     }
 }

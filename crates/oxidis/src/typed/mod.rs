@@ -1,5 +1,5 @@
 //! Commands as typed calls: thin over [`Engine::query`](crate::Engine::query), with the same errors. What is not
-//! here is a command away.
+//! here is a command away. Strings are set, and values looked at, without a request where nobody could tell.
 
 mod hash;
 mod keys;

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use oxidis_engine::DirectCommand;
+use oxidis_engine::value::ValueRef;
+
 use crate::{Engine, Error};
 
 /// Commands on sets.
@@ -45,8 +48,13 @@ impl<'e> Sets<'e> {
     /// # Errors
     /// The key holds something else.
     pub fn contains(self, key: impl AsRef<[u8]>, member: impl AsRef<[u8]>) -> Result<bool, Error> {
+        let request: [&[u8]; 3] = [b"SISMEMBER", key.as_ref(), member.as_ref()];
         self.0
-            .query([&b"SISMEMBER"[..], key.as_ref(), member.as_ref()])
+            .read_value(DirectCommand::SIsMember, &request, |found| match found {
+                None => Some(false),
+                Some(ValueRef::Set(set)) => Some(set.contains(request[2])),
+                Some(_) => None,
+            })
     }
 
     /// All members (SMEMBERS).
@@ -71,6 +79,12 @@ impl<'e> Sets<'e> {
     /// # Errors
     /// The key holds something else.
     pub fn len(self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        self.0.query([&b"SCARD"[..], key.as_ref()])
+        let request: [&[u8]; 2] = [b"SCARD", key.as_ref()];
+        self.0
+            .read_value(DirectCommand::SCard, &request, |found| match found {
+                None => Some(0),
+                Some(ValueRef::Set(set)) => Some(set.len()),
+                Some(_) => None,
+            })
     }
 }

@@ -1,5 +1,7 @@
 //! Sorted sets.
 
+use oxidis_engine::DirectCommand;
+use oxidis_engine::value::ValueRef;
 use oxidis_resp::Value;
 
 use crate::{Engine, Error, FromValue};
@@ -49,8 +51,13 @@ impl<'e> SortedSets<'e> {
         key: impl AsRef<[u8]>,
         member: impl AsRef<[u8]>,
     ) -> Result<Option<f64>, Error> {
+        let request: [&[u8]; 3] = [b"ZSCORE", key.as_ref(), member.as_ref()];
         self.0
-            .query([&b"ZSCORE"[..], key.as_ref(), member.as_ref()])
+            .read_value(DirectCommand::ZScore, &request, |found| match found {
+                None => Some(None),
+                Some(ValueRef::SortedSet(set)) => Some(set.score(request[2])),
+                Some(_) => None,
+            })
     }
 
     /// How many members come before one (ZRANK).
@@ -144,7 +151,13 @@ impl<'e> SortedSets<'e> {
     /// # Errors
     /// The key holds something else.
     pub fn len(self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        self.0.query([&b"ZCARD"[..], key.as_ref()])
+        let request: [&[u8]; 2] = [b"ZCARD", key.as_ref()];
+        self.0
+            .read_value(DirectCommand::ZCard, &request, |found| match found {
+                None => Some(0),
+                Some(ValueRef::SortedSet(set)) => Some(set.len()),
+                Some(_) => None,
+            })
     }
 
     fn pairs(self, command: &[&[u8]]) -> Result<Vec<(Vec<u8>, f64)>, Error> {

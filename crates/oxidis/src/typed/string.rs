@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use oxidis_engine::DirectCommand;
+use oxidis_engine::value::ValueRef;
+
 use crate::{Engine, Error};
 
 /// Commands on strings.
@@ -33,7 +36,46 @@ impl<'e> Strings<'e> {
     /// The key holds something else.
     #[inline]
     pub fn get(self, key: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>, Error> {
-        self.0.get_string(key.as_ref())
+        self.0
+            .read_string(key.as_ref(), |found| found.map(<[u8]>::to_vec))
+    }
+
+    /// Copies the string under a key to `value`, in the place of what is there, if there is one; answers whether there
+    /// is (GET). Who gives the same buffer each time spares the allocator a call.
+    ///
+    /// # Errors
+    /// The key holds something else.
+    #[inline]
+    pub fn get_into(self, key: impl AsRef<[u8]>, value: &mut Vec<u8>) -> Result<bool, Error> {
+        self.0.read_string(key.as_ref(), |found| {
+            if let Some(bytes) = found {
+                value.clear();
+                value.extend_from_slice(bytes);
+            }
+            found.is_some()
+        })
+    }
+
+    /// Gives the string under a key to `read` where it lies, if there is one, and answers what that answers (GET).
+    /// **The key is locked meanwhile**: `read` must be brief, and must not use the engine, or it waits for itself.
+    ///
+    /// ```
+    /// let engine = oxidis::Engine::open()?;
+    /// engine.string().set("greeting", "hello")?;
+    /// let vowels = |bytes: &[u8]| bytes.iter().filter(|byte| b"aeiou".contains(byte)).count();
+    /// assert_eq!(engine.string().get_with("greeting", vowels)?, Some(2));
+    /// # Ok::<(), oxidis::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The key holds something else.
+    #[inline]
+    pub fn get_with<R>(
+        self,
+        key: impl AsRef<[u8]>,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, Error> {
+        self.0.read_string(key.as_ref(), |found| found.map(read))
     }
 
     /// Sets a string, without an expiry, whatever was there (SET). Nothing is parsed for it.
@@ -116,6 +158,12 @@ impl<'e> Strings<'e> {
     /// # Errors
     /// The key holds something else.
     pub fn len(self, key: impl AsRef<[u8]>) -> Result<usize, Error> {
-        self.0.query([&b"STRLEN"[..], key.as_ref()])
+        let request: [&[u8]; 2] = [b"STRLEN", key.as_ref()];
+        self.0
+            .read_value(DirectCommand::StrLen, &request, |found| match found {
+                None => Some(0),
+                Some(ValueRef::String(string)) => Some(string.len()),
+                Some(_) => None,
+            })
     }
 }
