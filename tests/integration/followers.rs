@@ -1,6 +1,9 @@
 //! REPLCONF and SYNC: who asks for the data gets the parts that it wants, and then the changes.
 
-use oxidis_testkit::{RawClient, ServerBuilder, TestServer};
+use std::thread;
+use std::time::Duration;
+
+use oxidis_testkit::{Client, RawClient, ServerBuilder, TestServer};
 
 fn server_with_data() -> TestServer {
     let server = ServerBuilder::oxidis().start().expect("the server starts");
@@ -60,4 +63,53 @@ fn changes_follow_unless_only_the_data_are_wanted() {
     let mut client = server.raw_client();
     synchronize(&mut client, &["rdb-only 1"]);
     assert_eq!(client.read_to_close().expect("it is closed"), b"");
+}
+
+/// Waits until INFO says that a shutdown waits.
+fn await_waiting(client: &mut Client) {
+    for _ in 0..3000 {
+        let info = client.run("INFO server");
+        if info.text().contains("\r\nshutdown_in_milliseconds:") {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    panic!("no shutdown waits");
+}
+
+#[test]
+fn a_shutdown_waits_until_who_follows_has_everything() {
+    const ASKS: &str = "SHUTDOWN NOSAVE\r\n";
+    let mut server = server_with_data();
+    let mut follower = server.raw_client();
+    synchronize(&mut follower, &[]);
+    let mut client = server.client();
+    client.run("CONFIG SET shutdown-timeout 300");
+    client.run("SET b 1");
+    let mut ending = server.raw_client();
+    ending.send(ASKS).expect("sent");
+    await_waiting(&mut client);
+    let mut writing = server.raw_client();
+    writing.send("SET b 2\r\n").expect("sent");
+    assert_eq!(client.run("GET b").text(), "1");
+    // The server goes on, and so does who was held back.
+    assert_eq!(client.run("SHUTDOWN ABORT").text(), "OK");
+    let told = ending.read_line().expect("it is told");
+    let expected = "-ERR Errors trying to SHUTDOWN. Check logs.\r\n";
+    assert_eq!(String::from_utf8_lossy(&told), expected);
+    assert_eq!(writing.read_line().expect("it goes on"), b"+OK\r\n");
+    let told = client.run("SHUTDOWN ABORT");
+    assert_eq!(told.text(), "ERR No shutdown in progress.");
+    ending.send(ASKS).expect("sent");
+    await_waiting(&mut client);
+    let info = client.run("INFO replication").text();
+    let offset = info
+        .lines()
+        .find_map(|line| line.strip_prefix("master_repl_offset:"))
+        .expect("it is there");
+    let line = format!("REPLCONF ACK {offset}\r\n");
+    follower.send(line).expect("sent");
+    assert_eq!(server.wait_for_end(Duration::from_secs(60)), Some(true));
+    let log = server.log();
+    assert!(log.contains("1 of 1 replicas are in sync"), "{log}");
 }

@@ -33,6 +33,7 @@ use crate::rates::Rates;
 use crate::record::{Record, RecordedCommand};
 use crate::replication::Replication;
 use crate::scripting::{Interpreter, Scripting};
+use crate::shutdown::Shutdown;
 use crate::snapshot::{
     BackgroundWork, SnapshotCodec, SnapshotFile, SnapshotFormat, SnapshotSource,
 };
@@ -299,6 +300,7 @@ pub struct Engine {
     pub(crate) is_cron_paused: AtomicBool,
     pub(crate) gate: Gate,
     pub(crate) pause: Pause,
+    pub(crate) shutdown: Shutdown,
     pub(crate) faults: Faults,
     pub(crate) record: Record,
     pub(crate) persistence: Persistence,
@@ -416,6 +418,7 @@ impl Engine {
             is_cron_paused: AtomicBool::new(false),
             gate: Gate::default(),
             pause: Pause::default(),
+            shutdown: Shutdown::default(),
             faults: Faults::default(),
             record: Record::default(),
             monitors: Monitors::default(),

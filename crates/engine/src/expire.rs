@@ -135,6 +135,7 @@ impl Worker {
             return false;
         }
         self.engine.sample_rates();
+        crate::shutdown::tend(self);
         if self.engine.persistence.is_loading() {
             return false;
         }

@@ -41,6 +41,7 @@ mod record;
 pub mod replication;
 pub mod scripting;
 pub mod session;
+mod shutdown;
 pub mod snapshot;
 mod stats;
 pub mod table;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::command::{CommandError, Flags};
 use crate::config::LogLevel;
 use crate::engine::{Engine, ShutdownOptions};
+use crate::shutdown::SHUTDOWN_FAILED;
 use crate::snapshot::{Purpose, save_now};
 use crate::worker::Worker;
 
@@ -366,8 +367,18 @@ impl Worker {
     ///
     /// # Errors
     /// Why the server goes on.
-    pub fn shut_down(&mut self, options: ShutdownOptions) -> Result<(), String> {
+    pub(crate) fn save_and_end(&mut self, options: ShutdownOptions) -> Result<(), String> {
         let engine = self.engine.clone();
+        if engine.append_log.awaits_base() && engine.persistence.is_rewriting() {
+            // A start would load a log that lacks its beginning.
+            if !options.force {
+                let line = "Writing initial AOF, can't exit: the log has no base yet.";
+                engine.host.log(LogLevel::Warning, line);
+                return Err(SHUTDOWN_FAILED.to_owned());
+            }
+            let line = "Ending though the log has no base yet.";
+            engine.host.log(LogLevel::Warning, line);
+        }
         engine.persistence.cancel_save();
         let saves = options
             .save
@@ -379,7 +390,7 @@ impl Worker {
         engine.persistence.end();
         if engine.append_log.flush_and_sync(&engine).is_err() && !options.force {
             engine.persistence.set_gate(ENDED, false);
-            return Err("Errors trying to SHUTDOWN. Check logs.".to_owned());
+            return Err(SHUTDOWN_FAILED.to_owned());
         }
         engine.host.shut_down(options)
     }
@@ -405,6 +416,6 @@ impl Worker {
         }
         let line = "Error trying to save the DB, can't exit.";
         engine.host.log(LogLevel::Warning, line);
-        Err("Errors trying to SHUTDOWN. Check logs.".to_owned())
+        Err(SHUTDOWN_FAILED.to_owned())
     }
 }

@@ -315,7 +315,12 @@ impl Server {
             return Ok(());
         };
         let saved = if self.keeps_data {
-            running.shut_down(ShutdownOptions::default())
+            // Who holds the server waits for it to end, and no longer.
+            let options = ShutdownOptions {
+                now: true,
+                ..ShutdownOptions::default()
+            };
+            running.shut_down(options)
         } else {
             Ok(())
         };

@@ -204,10 +204,12 @@ async fn run_until_asked_to_end(mut server: RunningServer) {
                     Signal::Interrupt => server.engine().config().shutdown_on_sigint(),
                     Signal::Terminate => server.engine().config().shutdown_on_sigterm(),
                 };
-                match server.shut_down(options_of(flags)) {
-                    Ok(()) => {}
-                    Err(reason) => tracing::warn!("Errors trying to shut down: {reason}"),
+                if signal == Signal::Interrupt && server.engine().is_shutdown_waiting() {
+                    tracing::warn!("You insist... exiting now.");
+                    std::process::exit(1);
                 }
+                // Why the server goes on is in the log.
+                let _ = server.shut_down(options_of(flags));
             }
         }
     }

@@ -268,6 +268,11 @@ impl AppendLog {
         *self.report.lock()
     }
 
+    /// Whether the files are of no use yet, for want of what stands before them.
+    pub(crate) fn awaits_base(&self) -> bool {
+        self.is_on() && !self.has_base.load(Ordering::Relaxed)
+    }
+
     /// How long the files were after the last rewrite or at the start.
     pub(crate) fn base_size(&self) -> u64 {
         self.base_size.load(Ordering::Relaxed)

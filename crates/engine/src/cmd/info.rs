@@ -297,6 +297,9 @@ fn server(page: &mut Page, worker: &mut Worker) {
         String::from_utf8_lossy(&config.file().unwrap_or_default()),
     );
     page.field("io_threads_active", u8::from(config.io_threads() > 1));
+    if let Some(deadline_ms) = engine.shutdown.deadline_ms() {
+        page.field("shutdown_in_milliseconds", deadline_ms - engine.now_ms());
+    }
 }
 
 fn clients(page: &mut Page, worker: &mut Worker) {
@@ -361,6 +364,7 @@ fn clients(page: &mut Page, worker: &mut Worker) {
     page.field("total_blocking_keys_on_nokey", 0);
     let pause = engine.pause.report(engine.now_ms());
     let (reason, actions) = match pause {
+        _ if engine.pause.is_for_shutdown() => ("shutdown_in_progress", "write"),
         None => ("none", "none"),
         Some((true, _)) => ("client_pause", "write"),
         Some((false, _)) => ("client_pause", "all"),

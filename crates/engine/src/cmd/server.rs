@@ -1,6 +1,7 @@
 //! Commands about the server as a whole that have no room of their own: TIME, ROLE, MONITOR,
 //! SHUTDOWN, LOLWUT.
 
+use crate::blocking::{Blocking, TimeoutReply};
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, Group, Reply,
 };
@@ -153,12 +154,15 @@ fn shutdown(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         }
     }
     if is_abort {
-        return Err(if options == ShutdownOptions::default() {
-            // It is over as soon as it begins: there is never one to abort.
-            CommandError::text("ERR No shutdown in progress.")
-        } else {
-            CommandError::Syntax
-        });
+        if options != ShutdownOptions::default() {
+            return Err(CommandError::Syntax);
+        }
+        let engine = cx.engine();
+        if !engine.shutdown.abort(engine) {
+            return Err(CommandError::text("ERR No shutdown in progress."));
+        }
+        out.ok();
+        return Ok(());
     }
     if !options.now && !cx.may_block() {
         return Err(CommandError::text(
@@ -169,6 +173,19 @@ fn shutdown(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         return Err(cx.engine().busy_error());
     }
     match cx.worker.shut_down(options) {
+        Ok(()) if cx.engine().is_shutdown_waiting() => {
+            let blocking = Blocking {
+                keys: Vec::new(),
+                deadline_ms: None,
+                on_timeout: TimeoutReply::Null,
+                needs_other_keys: false,
+                wants_loss: false,
+            };
+            cx.block(blocking, out)?;
+            if let Some(blocked) = &cx.client.blocked {
+                cx.worker.engine.shutdown.join(blocked.clone());
+            }
+        }
         // There is no reply: the connection ends with the server.
         Ok(()) => {
             cx.engine().stop_script(options.save == Some(false));
