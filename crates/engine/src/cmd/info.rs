@@ -326,7 +326,8 @@ fn clients(page: &mut Page, worker: &mut Worker) {
             blocked_keys.extend(keys);
         }
     }
-    page.field("connected_clients", sessions.len());
+    let replicas = count(&|client| client.is_replica.load(Ordering::Relaxed));
+    page.field("connected_clients", sessions.len() - replicas);
     page.field("cluster_connections", 0);
     page.field("maxclients", engine.config.maxclients());
     page.field(
