@@ -1,11 +1,51 @@
-//! What RESTORE is given: any bytes under a checksum that fits them must be an error or a value that is
-//! no bigger than they justify, and a value must come back from what DUMP makes of it.
+//! What RESTORE is given: any bytes under a checksum that fits them must be an error or a value, in memory that they
+//! justify, and a value must come back from what DUMP makes of it.
+//!
+//! Justified is, in use at once:
+//!
+//! * for any payload: 64 KiB, and for each of its bytes 88, what a compressed byte stands for at most, times 8, since a
+//!   vector that grows is there twice and has room then for as much again. Of streams times 24: their fields and
+//!   values take two bytes or more, and 32 each while an entry is read;
+//! * for one that is a value: 64 KiB, four times the payload and four times the strings of the value; 16 bytes for
+//!   each element of a list, and 128 for each of a set, field, member, entry or consumer. Zipmaps have room behind each
+//!   value that nobody sees, 255 bytes of it: 1024 for each of their fields.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use oxidis_engine::snapshot::{RestoreError, SaveOptions, SnapshotCodec};
 use oxidis_engine::value::{EncodingLimits, Stream, Value, ValueRef};
+use oxidis_fuzz::data_sets::{Measuring, measured};
 use oxidis_persist::Rdb;
+
+#[global_allocator]
+static ALLOCATOR: Measuring = Measuring;
+
+/// The types of lists, of hashes as zipmaps, and of streams.
+const TYPES_LIST: [u8; 4] = [1, 10, 14, 18];
+const TYPE_HASH_ZIPMAP: u8 = 9;
+const TYPES_STREAM: [u8; 3] = [15, 19, 21];
+
+const BASE_BYTES: usize = 64 << 10;
+
+/// What any payload justifies.
+fn justified(payload: &[u8]) -> usize {
+    let times = match TYPES_STREAM.contains(&payload[0]) {
+        true => 24,
+        false => 8,
+    };
+    BASE_BYTES + 88 * times * payload.len()
+}
+
+/// What a payload justifies that is a value with these strings.
+fn justified_by(payload: &[u8], held: &[Vec<u8>]) -> usize {
+    let strings: usize = held.iter().map(Vec::len).sum();
+    let per_element = match payload[0] {
+        TYPE_HASH_ZIPMAP => 1024,
+        code if TYPES_LIST.contains(&code) => 16,
+        _ => 128,
+    };
+    BASE_BYTES + 4 * payload.len() + 4 * strings + per_element * held.len()
+}
 
 /// The strings of a value, sorted where it has no order of its own.
 fn strings(value: &Value) -> Vec<Vec<u8>> {
@@ -54,14 +94,16 @@ fuzz_target!(|payload: &[u8]| {
     // The seeds are whole payloads; the footer is not what is to be found out.
     let body = &payload[..payload.len().saturating_sub(10)];
     let sealed = [body, &[12, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
-    match Rdb.restore(&sealed, false, &limits) {
+    let (restored, taken) = measured(|| Rdb.restore(&sealed, false, &limits));
+    let most = justified(&sealed);
+    assert!(taken <= most, "{taken} bytes in use, {most} are justified");
+    match restored {
         Err(RestoreError::Data(_)) => {}
         Err(RestoreError::Footer) => panic!("the version is one that is known"),
         Ok(value) => {
             let held = strings(&value);
-            // Compressed strings stand for 88 times their length at most, an element for a score.
-            let bytes: usize = held.iter().map(Vec::len).sum();
-            assert!(bytes <= 100 * sealed.len(), "{bytes} from {}", sealed.len());
+            let most = justified_by(&sealed, &held);
+            assert!(taken <= most, "{taken} bytes in use, {most} are justified");
             for compresses in [false, true] {
                 let dumped = Rdb.dump(value.as_ref(), SaveOptions { compresses });
                 let again = Rdb

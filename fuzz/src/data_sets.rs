@@ -229,12 +229,18 @@ unsafe impl GlobalAlloc for Measuring {
     }
 }
 
-/// Does something; fails if that takes more memory at once than `bytes`.
-pub fn within<R>(bytes: usize, work: impl FnOnce() -> R) -> R {
+/// Does something; and the most bytes that were in use at once meanwhile beyond those before.
+pub fn measured<R>(work: impl FnOnce() -> R) -> (R, usize) {
     let before = USED.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
     let result = work();
     let taken = PEAK.load(Ordering::Relaxed).saturating_sub(before);
+    (result, taken)
+}
+
+/// Does something; fails if that takes more memory at once than `bytes`.
+pub fn within<R>(bytes: usize, work: impl FnOnce() -> R) -> R {
+    let (result, taken) = measured(work);
     assert!(
         taken <= bytes,
         "{taken} bytes were in use, {bytes} are justified"

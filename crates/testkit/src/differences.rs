@@ -59,6 +59,17 @@ const VALKEY: &[(&str, &str, &str)] = &[
         "`NOSCRIPT No matching script. Please use EVAL.`",
     ),
     (
+        "errors of scripts that call a command wrongly",
+        "without the word Redis, and with the name of an unknown subcommand",
+        "`ERR Wrong number of args calling Redis command from script`, `ERR Unknown Redis command called from script`",
+    ),
+    ("scores and places in hexadecimal", "refused", "taken"),
+    (
+        "bounds of scores in hexadecimal, or behind a blank",
+        "refused (so does Redis 8.2)",
+        "Oxidis: taken, as by Redis 7.0",
+    ),
+    (
         "`LSET` with an index beyond 2^31",
         "takes its lower 32 bits (so does Redis)",
         "Oxidis: `ERR index out of range`",

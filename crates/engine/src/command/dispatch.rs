@@ -454,7 +454,7 @@ fn protected(
 fn needs_memory(client: &Client, registered: &Registered) -> bool {
     let denies = |registered: &Registered| registered.command.flags.contains(Flags::DENYOOM);
     let transaction = &client.transaction;
-    match registered.command.name {
+    match registered.full_name.as_str() {
         "exec" => transaction.queue.iter().any(|it| denies(it.registered)),
         "discard" | "quit" | "reset" => false,
         _ => transaction.is_open || denies(registered),
@@ -476,15 +476,16 @@ fn writes(client: &Client, registered: &Registered) -> bool {
 }
 
 fn is_queued(registered: &Registered) -> bool {
+    // The whole name: SLOWLOG RESET is not RESET.
     !matches!(
-        registered.command.name,
+        registered.full_name.as_str(),
         "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
     )
 }
 
 fn is_allowed_to_subscribers(registered: &Registered) -> bool {
     matches!(
-        registered.command.name,
+        registered.full_name.as_str(),
         "ping"
             | "subscribe"
             | "ssubscribe"

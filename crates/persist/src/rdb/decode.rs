@@ -101,14 +101,57 @@ impl Packing {
         reader: &Reader<'_>,
         bytes: &'b [u8],
         what: &'static str,
-    ) -> Result<Vec<PackedItem<'b>>, RdbError> {
+    ) -> Result<Items<'b>, RdbError> {
         let items = match self {
-            Packing::Listpack => listpack::read(bytes),
-            Packing::Ziplist => ziplist::read_ziplist(bytes),
+            Packing::Listpack => listpack::read(bytes).map(Items::Listpack),
+            Packing::Ziplist => ziplist::read_ziplist(bytes).map(Items::Ziplist),
             // No version has written one without fields.
-            Packing::Zipmap => ziplist::read_zipmap(bytes).filter(|items| !items.is_empty()),
+            Packing::Zipmap => ziplist::read_zipmap(bytes)
+                .filter(|items| items.len() > 0)
+                .map(Items::Zipmap),
         };
         items.ok_or_else(|| reader.corrupt(what))
+    }
+}
+
+/// Strings that are put together in one.
+#[derive(Clone)]
+enum Items<'b> {
+    Listpack(listpack::Items<'b>),
+    Ziplist(ziplist::ZiplistItems<'b>),
+    Zipmap(ziplist::ZipmapItems<'b>),
+}
+
+impl<'b> Iterator for Items<'b> {
+    type Item = PackedItem<'b>;
+
+    fn next(&mut self) -> Option<PackedItem<'b>> {
+        match self {
+            Items::Listpack(items) => items.next(),
+            Items::Ziplist(items) => items.next(),
+            Items::Zipmap(items) => items.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Items::Listpack(items) => items.size_hint(),
+            Items::Ziplist(items) => items.size_hint(),
+            Items::Zipmap(items) => items.size_hint(),
+        }
+    }
+}
+
+impl ExactSizeIterator for Items<'_> {}
+
+impl<'b> Items<'b> {
+    /// The next `N` of them, which stand together; `None` at the end.
+    fn next_group<const N: usize>(&mut self) -> Option<[PackedItem<'b>; N]> {
+        if self.len() < N {
+            return None;
+        }
+        let group = std::array::from_fn(|_| self.next());
+        Some(group.map(|item| item.expect("there are as many as it says")))
     }
 }
 
@@ -123,9 +166,9 @@ impl Filled for List {
     }
 }
 
-impl Filled for Vec<PackedItem<'_>> {
+impl Filled for Items<'_> {
     fn is_empty(&self) -> bool {
-        Vec::is_empty(self)
+        self.len() == 0
     }
 }
 
@@ -290,17 +333,16 @@ fn packed_hash(
             "Hash Zipmap integrity check failed: zipmap with dup elements",
         ),
     };
-    let items = filled(reader, packing.read(reader, &bytes, what)?)?;
-    let pairs = items.chunks_exact(2);
-    if !pairs.remainder().is_empty() {
+    let mut items = filled(reader, packing.read(reader, &bytes, what)?)?;
+    if !items.len().is_multiple_of(2) {
         return Err(reader.corrupt("field without a value"));
     }
     let mut hash = Hash::new();
-    expect_fields(&mut hash, pairs.len() as u64, limits);
+    expect_fields(&mut hash, items.len() as u64 / 2, limits);
     let (mut field_text, mut value_text) = (IntegerText::new(), IntegerText::new());
-    for pair in pairs {
-        let field = pair[0].as_bytes(&mut field_text);
-        let value = pair[1].as_bytes(&mut value_text);
+    while let Some([field, value]) = items.next_group() {
+        let field = field.as_bytes(&mut field_text);
+        let value = value.as_bytes(&mut value_text);
         if !hash.set(field, value, limits) {
             return Err(reader.corrupt(duplicates));
         }
@@ -371,19 +413,18 @@ fn packed_hash_with_expiries(
     }
     let bytes = reader.text()?;
     let what = "Hash listpack integrity check failed";
-    let items = filled(reader, Packing::Listpack.read(reader, &bytes, what)?)?;
-    let triples = items.chunks_exact(3);
-    if !triples.remainder().is_empty() {
+    let mut items = filled(reader, Packing::Listpack.read(reader, &bytes, what)?)?;
+    if !items.len().is_multiple_of(3) {
         return Err(reader.corrupt("field without a value"));
     }
     let mut hash = Hash::new();
     hash.make_expiring();
-    expect_fields(&mut hash, triples.len() as u64, limits);
+    expect_fields(&mut hash, items.len() as u64 / 3, limits);
     let (mut field_text, mut value_text) = (IntegerText::new(), IntegerText::new());
-    for triple in triples {
-        let field = triple[0].as_bytes(&mut field_text);
-        let value = triple[1].as_bytes(&mut value_text);
-        let PackedItem::Integer(at_ms) = triple[2] else {
+    while let Some([field, value, at]) = items.next_group() {
+        let field = field.as_bytes(&mut field_text);
+        let value = value.as_bytes(&mut value_text);
+        let PackedItem::Integer(at_ms) = at else {
             return Err(reader.corrupt("invalid expiry of a hash field"));
         };
         // A negative time is far too late.
@@ -454,22 +495,36 @@ fn packed_sorted_set(
         Packing::Listpack => "Zset listpack integrity check failed",
         _ => "Zset ziplist integrity check failed",
     };
-    let items = filled(reader, packing.read(reader, &bytes, what)?)?;
-    let chunks = items.chunks_exact(2);
-    if !chunks.remainder().is_empty() {
+    let mut items = filled(reader, packing.read(reader, &bytes, what)?)?;
+    if !items.len().is_multiple_of(2) {
         return Err(reader.corrupt("member without a score"));
     }
-    let mut pairs = Vec::with_capacity(chunks.len());
-    for pair in chunks {
-        let score = match pair[1] {
-            PackedItem::Integer(n) => Some(n as f64),
-            PackedItem::Bytes(text) if !text.is_empty() => {
-                parse_double_loosely(text).filter(|score| !score.is_nan())
-            }
-            _ => None,
-        };
-        let score = score.ok_or(reader.corrupt("invalid score"))?;
-        pairs.push((pair[0].to_vec(), score));
+    let count = items.len() / 2;
+    if count <= limits.zset_max_listpack_entries {
+        let mut pairs = Vec::with_capacity(count);
+        while let Some([member, score]) = items.next_group() {
+            pairs.push((member.to_vec(), packed_score(reader, score)?));
+        }
+        return few_members(reader, pairs, limits);
     }
-    few_members(reader, pairs, limits)
+    let mut sorted_set = SortedSet::with_hint(count, 0, limits);
+    let mut text = IntegerText::new();
+    while let Some([member, score]) = items.next_group() {
+        let score = packed_score(reader, score)?;
+        if sorted_set.insert(member.as_bytes(&mut text), score, limits) != Upsert::Added {
+            return Err(reader.corrupt(DUPLICATE_MEMBERS));
+        }
+    }
+    Ok(sorted_set)
+}
+
+fn packed_score(reader: &Reader<'_>, score: PackedItem<'_>) -> Result<f64, RdbError> {
+    let score = match score {
+        PackedItem::Integer(n) => Some(n as f64),
+        PackedItem::Bytes(text) if !text.is_empty() => {
+            parse_double_loosely(text).filter(|score| !score.is_nan())
+        }
+        _ => None,
+    };
+    score.ok_or(reader.corrupt("invalid score"))
 }

@@ -133,8 +133,33 @@ fn back_len_width(len: usize) -> usize {
     }
 }
 
-/// The entries of a listpack, every one of them checked; `None` if anything about it is wrong.
-pub(super) fn read(listpack: &[u8]) -> Option<Vec<PackedItem<'_>>> {
+/// The entries of a listpack, every one of which has been checked. They are decoded one by one: an entry of two bytes
+/// would be sixteen times as long in a vector of them.
+#[derive(Clone)]
+pub(super) struct Items<'b> {
+    rest: &'b [u8],
+    left: usize,
+}
+
+impl<'b> Iterator for Items<'b> {
+    type Item = PackedItem<'b>;
+
+    fn next(&mut self) -> Option<PackedItem<'b>> {
+        let (item, len) = read_entry(self.rest)?;
+        self.rest = &self.rest[len + back_len_width(len)..];
+        self.left -= 1;
+        Some(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Items<'_> {}
+
+/// The entries of a listpack; `None` if anything about it is wrong.
+pub(super) fn read(listpack: &[u8]) -> Option<Items<'_>> {
     let [a, b, c, d, low, high, entries @ .., END] = listpack else {
         return None;
     };
@@ -142,20 +167,22 @@ pub(super) fn read(listpack: &[u8]) -> Option<Vec<PackedItem<'_>>> {
         return None;
     }
     let count = u16::from_le_bytes([*low, *high]);
-    // An entry has two bytes at least, so that no count makes this too much.
-    let mut items = Vec::with_capacity(usize::from(count).min(entries.len() / 2));
-    let mut rest = entries;
+    let (mut rest, mut left) = (entries, 0);
     while !rest.is_empty() {
-        let (item, len) = read_entry(rest)?;
+        let (_, len) = read_entry(rest)?;
         let width = back_len_width(len);
         let back_len = rest.get(len..len + width)?;
         if read_back_len(back_len)? != len {
             return None;
         }
-        items.push(item);
+        left += 1;
         rest = &rest[len + width..];
     }
-    (count == MANY || usize::from(count) == items.len()).then_some(items)
+    let is_counted = count == MANY || usize::from(count) == left;
+    is_counted.then_some(Items {
+        rest: entries,
+        left,
+    })
 }
 
 /// The first entry, and its length without the length behind it.
@@ -216,7 +243,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn strings(listpack: &[u8]) -> Option<Vec<Vec<u8>>> {
-        Some(read(listpack)?.iter().map(PackedItem::to_vec).collect())
+        Some(read(listpack)?.map(|item| item.to_vec()).collect())
     }
 
     fn string() -> impl Strategy<Value = Vec<u8>> {
@@ -252,8 +279,9 @@ mod tests {
             listpack[at] = byte;
             if let Some(items) = read(&listpack) {
                 prop_assert!(items.len() * 2 <= listpack.len());
+                prop_assert_eq!(items.len(), items.count());
             }
-            prop_assert_eq!(read(&listpack[..at]), None);
+            prop_assert!(read(&listpack[..at]).is_none());
         }
     }
 

@@ -121,7 +121,7 @@ pub(super) fn read(reader: &mut Reader<'_>, code: u8) -> Result<Stream, RdbError
         let bytes = reader.text()?;
         let items = listpack::read(&bytes);
         let items = items.ok_or(reader.corrupt("Stream listpack integrity check failed"))?;
-        read_node(&mut builder, id_of(first), &items)
+        read_node(&mut builder, id_of(first), items)
             .ok_or(reader.corrupt("Stream listpack integrity check failed"))?
             .map_err(|error| parts_error(reader, error))?;
     }
@@ -167,46 +167,39 @@ fn parts_error(reader: &Reader<'_>, error: PartsError) -> RdbError {
 fn read_node(
     builder: &mut StreamBuilder,
     first: StreamId,
-    items: &[PackedItem<'_>],
+    mut items: listpack::Items<'_>,
 ) -> Option<Result<(), PartsError>> {
-    let [live, deleted, field_count, rest @ ..] = items else {
-        return None;
-    };
-    let (live, deleted, field_count) = (count(*live)?, count(*deleted)?, count(*field_count)?);
-    // A node has as many parts as it says, so that no number here is believed further than these go.
-    let mut rest = rest;
-    let mut take = |count: usize| {
-        let (taken, behind) = rest.split_at_checked(count)?;
-        rest = behind;
-        Some(taken)
-    };
-    let shared = take(field_count)?;
-    if take(1)? != [PackedItem::Integer(0)] {
+    let (live, deleted) = (count(items.next()?)?, count(items.next()?)?);
+    let field_count = count(items.next()?)?;
+    let shared = take(&mut items, field_count)?;
+    if items.next()? != PackedItem::Integer(0) {
         return None;
     }
-    builder.begin_block(shared.iter().copied());
+    builder.begin_block(shared.clone());
     let mut pairs = Vec::new();
     for index in 0..live.checked_add(deleted)? {
-        let [flags, ms, seq] = take(3)? else {
-            return None;
-        };
-        let (flags, ms, seq) = (number(*flags)?, number(*ms)?, number(*seq)?);
+        let flags = number(items.next()?)?;
+        let (ms, seq) = (number(items.next()?)?, number(items.next()?)?);
         let id = StreamId::new(
             first.ms.wrapping_add(ms as u64),
             first.seq.wrapping_add(seq as u64),
         );
         pairs.clear();
         let parts = if flags & SHARED_FIELDS != 0 {
-            let values = take(field_count)?.iter().copied();
-            let fields = shared.iter().copied();
+            let values = take(&mut items, field_count)?;
+            let fields = shared.clone();
+            // These are longer than what they stand for, so that there is room for no more of them.
+            pairs.reserve_exact(2 * field_count);
             pairs.extend(fields.zip(values).flat_map(|(field, value)| [field, value]));
             3 + field_count
         } else {
-            let count = count(take(1)?[0])?;
-            pairs.extend_from_slice(take(count.checked_mul(2)?)?);
+            let count = count(items.next()?)?;
+            let own = take(&mut items, count.checked_mul(2)?)?;
+            pairs.reserve_exact(own.len());
+            pairs.extend(own);
             4 + count * 2
         };
-        if count(take(1)?[0])? != parts || index == 0 && id != first {
+        if count(items.next()?)? != parts || index == 0 && id != first {
             return None;
         }
         let pushed = builder.push(id, &pairs, flags & DELETED != 0);
@@ -214,7 +207,22 @@ fn read_node(
             return Some(pushed);
         }
     }
-    rest.is_empty().then_some(Ok(()))
+    (items.len() == 0).then_some(Ok(()))
+}
+
+/// The next `count` parts of a node, if there are so many: no number in it is believed further than these go.
+fn take<'b>(
+    items: &mut listpack::Items<'b>,
+    count: usize,
+) -> Option<std::iter::Take<listpack::Items<'b>>> {
+    if count > items.len() {
+        return None;
+    }
+    let taken = items.clone().take(count);
+    if let Some(last) = count.checked_sub(1) {
+        items.nth(last);
+    }
+    Some(taken)
 }
 
 fn number(item: PackedItem<'_>) -> Option<i64> {

@@ -29,8 +29,33 @@ const LONG: u8 = 254;
 const MANY: u16 = u16::MAX;
 const HEADER_LEN: usize = 10;
 
-/// The entries of a ziplist, every one of them checked; `None` if anything about it is wrong.
-pub(super) fn read_ziplist(ziplist: &[u8]) -> Option<Vec<PackedItem<'_>>> {
+/// The entries of a ziplist, every one of which has been checked.
+#[derive(Clone)]
+pub(super) struct ZiplistItems<'b> {
+    rest: &'b [u8],
+    left: usize,
+}
+
+impl<'b> Iterator for ZiplistItems<'b> {
+    type Item = PackedItem<'b>;
+
+    fn next(&mut self) -> Option<PackedItem<'b>> {
+        let (_, width) = read_length(self.rest)?;
+        let (item, len) = read_ziplist_item(&self.rest[width..])?;
+        self.rest = &self.rest[width + len..];
+        self.left -= 1;
+        Some(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for ZiplistItems<'_> {}
+
+/// The entries of a ziplist; `None` if anything about it is wrong.
+pub(super) fn read_ziplist(ziplist: &[u8]) -> Option<ZiplistItems<'_>> {
     let (header, entries) = ziplist.split_at_checked(HEADER_LEN)?;
     let (&end, entries) = entries.split_last()?;
     let word = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
@@ -39,23 +64,26 @@ pub(super) fn read_ziplist(ziplist: &[u8]) -> Option<Vec<PackedItem<'_>>> {
     }
     let tail = word(4)? as usize;
     let count = u16::from_le_bytes([header[8], header[9]]);
-    let mut items = Vec::with_capacity(usize::from(count).min(entries.len() / 2));
-    let (mut at, mut last_at, mut last_len) = (0, 0, 0);
+    let (mut at, mut last_at, mut last_len, mut left) = (0, 0, 0, 0);
     while at < entries.len() {
         let entry = &entries[at..];
         let (previous_len, width) = read_length(entry)?;
         if previous_len != last_len {
             return None;
         }
-        let (item, len) = read_ziplist_item(&entry[width..])?;
-        items.push(item);
+        let (_, len) = read_ziplist_item(&entry[width..])?;
+        left += 1;
         (last_at, last_len) = (at, width + len);
         at += last_len;
     }
-    if !items.is_empty() && tail != HEADER_LEN + last_at {
+    if left > 0 && tail != HEADER_LEN + last_at {
         return None;
     }
-    let is_counted = count == MANY || usize::from(count) == items.len();
+    let is_counted = count == MANY || usize::from(count) == left;
+    let items = ZiplistItems {
+        rest: entries,
+        left,
+    };
     (is_counted && tail < ziplist.len()).then_some(items)
 }
 
@@ -100,35 +128,80 @@ fn read_ziplist_item(entry: &[u8]) -> Option<(PackedItem<'_>, usize)> {
     }
 }
 
-/// Fields and values of a zipmap in turn, every one of them checked; `None` if anything about it is
-/// wrong.
-pub(super) fn read_zipmap(zipmap: &[u8]) -> Option<Vec<PackedItem<'_>>> {
+/// Fields and values of a zipmap in turn, every one of which has been checked.
+#[derive(Clone)]
+pub(super) struct ZipmapItems<'b> {
+    rest: &'b [u8],
+    /// What stands behind the field that was handed out last.
+    value: Option<&'b [u8]>,
+    left: usize,
+}
+
+impl<'b> Iterator for ZipmapItems<'b> {
+    type Item = PackedItem<'b>;
+
+    fn next(&mut self) -> Option<PackedItem<'b>> {
+        let item = match self.value.take() {
+            Some(value) => value,
+            None => {
+                let (field, value, rest) = read_pair(self.rest)?;
+                (self.value, self.rest) = (Some(value), rest);
+                field
+            }
+        };
+        self.left -= 1;
+        Some(PackedItem::Bytes(item))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for ZipmapItems<'_> {}
+
+/// Fields and values of a zipmap; `None` if anything about it is wrong.
+pub(super) fn read_zipmap(zipmap: &[u8]) -> Option<ZipmapItems<'_>> {
     let [count, pairs @ .., END] = zipmap else {
         return None;
     };
-    let mut items = Vec::new();
-    let mut rest = pairs;
+    let (mut rest, mut left) = (pairs, 0);
     while !rest.is_empty() {
-        let (len, width) = read_length(rest)?;
-        let field = rest.get(width..)?.get(..len)?;
-        rest = &rest[width + len..];
-        let (len, width) = read_length(rest)?;
-        let unused = usize::from(*rest.get(width)?);
-        let value = rest.get(width + 1..)?.get(..len)?;
-        rest = rest.get(width + 1 + len + unused..)?;
-        items.extend([PackedItem::Bytes(field), PackedItem::Bytes(value)]);
+        (_, _, rest) = read_pair(rest)?;
+        left += 2;
     }
-    let is_counted = *count == LONG || usize::from(*count) * 2 == items.len();
-    is_counted.then_some(items)
+    let is_counted = *count == LONG || usize::from(*count) * 2 == left;
+    is_counted.then_some(ZipmapItems {
+        rest: pairs,
+        value: None,
+        left,
+    })
+}
+
+/// The first field, its value, and what stands behind them.
+fn read_pair(pairs: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (len, width) = read_length(pairs)?;
+    let field = pairs.get(width..)?.get(..len)?;
+    let rest = &pairs[width + len..];
+    let (len, width) = read_length(rest)?;
+    let unused = usize::from(*rest.get(width)?);
+    let value = rest.get(width + 1..)?.get(..len)?;
+    Some((field, value, rest.get(width + 1 + len + unused..)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn strings(items: Option<Vec<PackedItem<'_>>>) -> Option<Vec<String>> {
-        let text = |item: &PackedItem<'_>| String::from_utf8_lossy(&item.to_vec()).into_owned();
-        Some(items?.iter().map(text).collect())
+    fn strings<'b>(
+        items: Option<impl ExactSizeIterator<Item = PackedItem<'b>>>,
+    ) -> Option<Vec<String>> {
+        let items = items?;
+        let len = items.len();
+        let text = |item: PackedItem<'_>| String::from_utf8_lossy(&item.to_vec()).into_owned();
+        let strings: Vec<String> = items.map(text).collect();
+        assert_eq!(strings.len(), len);
+        Some(strings)
     }
 
     /// A ziplist of these entries, each without the length of the one before.
