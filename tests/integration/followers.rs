@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use oxidis_testkit::{Client, RawClient, ServerBuilder, TestServer};
+use oxidis_testkit::{Client, RawClient, Reply, ServerBuilder, TestServer};
 
 fn server_with_data() -> TestServer {
     let server = ServerBuilder::oxidis().start().expect("the server starts");
@@ -87,8 +87,16 @@ fn a_shutdown_waits_until_who_follows_has_everything() {
     client.run("CONFIG SET shutdown-timeout 300");
     client.run("SET b 1");
     let mut ending = server.raw_client();
+    ending.send("CLIENT ID\r\n").expect("sent");
+    let id = ending.read_line().expect("its number");
+    let id = String::from_utf8_lossy(&id);
     ending.send(ASKS).expect("sent");
     await_waiting(&mut client);
+    let unblocked = client.run(&format!(
+        "CLIENT UNBLOCK {}",
+        id.trim_matches([':', '\r', '\n'])
+    ));
+    assert_eq!(unblocked, Reply::Integer(0));
     let mut writing = server.raw_client();
     writing.send("SET b 2\r\n").expect("sent");
     assert_eq!(client.run("GET b").text(), "1");

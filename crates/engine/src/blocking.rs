@@ -33,8 +33,8 @@ pub struct Blocking {
     pub keys: Vec<BlockedKey>,
     /// When to give up, in milliseconds since 1970 on the engine's clock; `None` is never.
     pub deadline_ms: Option<i64>,
-    /// The reply when it gives up.
-    pub on_timeout: TimeoutReply,
+    /// The reply when it gives up; `None` if it does not, even when it is told to.
+    pub on_timeout: Option<TimeoutReply>,
     /// Whether serving the command takes other keys than the one that became ready.
     pub needs_other_keys: bool,
     /// Whether the command is executed too when a key is gone, or holds another type than the
@@ -55,10 +55,6 @@ pub struct BlockedKey {
 pub enum TimeoutReply {
     /// The null array.
     NullArray,
-    /// The null bulk string.
-    Null,
-    /// An integer.
-    Integer(i64),
     /// How many copies there are by then.
     Copies(Arc<WaitCounts>),
 }
@@ -68,8 +64,6 @@ impl TimeoutReply {
     pub fn write(&self, out: &mut Writer<'_>) {
         match self {
             TimeoutReply::NullArray => out.null_array(),
-            TimeoutReply::Null => out.null(),
-            TimeoutReply::Integer(n) => out.integer(*n),
             TimeoutReply::Copies(counts) => counts.write(out),
         }
     }
@@ -115,6 +109,13 @@ impl Blocked {
         write(&mut Writer::new(&mut reply, self.protocol));
         self.client.post(Message::Unblock(reply));
         true
+    }
+
+    /// Ends the wait because its time is over, unless it has ended already, or does not end in this way.
+    pub(crate) fn time_out(&self) {
+        if let Some(reply) = &self.blocking.on_timeout {
+            self.finish_with(|out| reply.write(out));
+        }
     }
 
     /// Whether nobody has ended the wait yet.

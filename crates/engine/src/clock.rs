@@ -285,7 +285,7 @@ impl Engine {
             }
             let blocked = client.blocked.lock().clone();
             if let Some(blocked) = blocked {
-                blocked.finish_with(|out| blocked.blocking.on_timeout.write(out));
+                blocked.time_out();
             }
         }
     }

@@ -794,7 +794,7 @@ impl Session {
     pub fn time_out(&mut self) {
         self.client.set_held_back(None);
         if let Some(blocked) = &self.client.blocked {
-            blocked.finish_with(|out| blocked.blocking.on_timeout.write(out));
+            blocked.time_out();
         }
     }
 

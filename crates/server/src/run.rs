@@ -205,7 +205,7 @@ async fn run_until_asked_to_end(mut server: RunningServer) {
                     Signal::Terminate => server.engine().config().shutdown_on_sigterm(),
                 };
                 if signal == Signal::Interrupt && server.engine().is_shutdown_waiting() {
-                    tracing::warn!("You insist... exiting now.");
+                    tracing::warn!("Interrupted again: ending at once.");
                     std::process::exit(1);
                 }
                 // Why the server goes on is in the log.
@@ -219,7 +219,7 @@ async fn run_until_asked_to_end(mut server: RunningServer) {
         tokio::select! {
             _ = &mut stopping => return,
             signal = signals.next() => if signal == Signal::Interrupt {
-                tracing::warn!("You insist... exiting now.");
+                tracing::warn!("Interrupted again: ending at once.");
                 std::process::exit(1);
             }
         }

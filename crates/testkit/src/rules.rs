@@ -155,7 +155,7 @@ pub const DOUBLES: &str = "7.0.15 prints doubles with 17 digits, Redis since 7.2
 pub const NOT_ASKED: &[(&str, &str)] = &[
     (
         "ACL SETUSER with a first argument in which there is a space",
-        "Redis takes it, and ends by an assertion when it prints the rules; Oxidis refuses it",
+        "Redis takes it (8.2.3 ends by an assertion when it then prints the rules); Oxidis refuses it",
     ),
     (
         "SORT ... ALPHA over strings that are equal up to a NUL byte",

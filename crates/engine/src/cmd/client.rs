@@ -559,11 +559,14 @@ fn client_unblock(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         .and_then(|id| cx.engine().clients.get(id));
     let blocked = target.and_then(|target| target.blocked.lock().clone());
     let is_unblocked = blocked.is_some_and(|blocked| {
+        let Some(reply) = &blocked.blocking.on_timeout else {
+            return false;
+        };
         blocked.finish_with(|out| {
             if with_error {
                 out.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
             } else {
-                blocked.blocking.on_timeout.write(out);
+                reply.write(out);
             }
         })
     });

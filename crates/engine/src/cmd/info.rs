@@ -372,10 +372,13 @@ fn clients(page: &mut Page, worker: &mut Worker) {
     };
     page.field("paused_reason", reason);
     page.field("paused_actions", actions);
-    page.field(
-        "paused_timeout_milliseconds",
-        pause.map_or(0, |(_, left_ms)| left_ms),
-    );
+    let left_ms = match pause {
+        // It has no end of its own, and this is how Redis says so.
+        _ if engine.pause.is_for_shutdown() => i64::MAX - engine.now_ms(),
+        Some((_, left_ms)) => left_ms,
+        None => 0,
+    };
+    page.field("paused_timeout_milliseconds", left_ms);
 }
 
 fn memory(page: &mut Page, worker: &mut Worker) {

@@ -109,7 +109,7 @@ fn blocking_pop(
     let blocking = Blocking {
         keys,
         deadline_ms,
-        on_timeout: TimeoutReply::NullArray,
+        on_timeout: Some(TimeoutReply::NullArray),
         needs_other_keys: false,
         wants_loss: false,
     };
@@ -143,7 +143,7 @@ fn blmpop(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let blocking = Blocking {
         keys,
         deadline_ms,
-        on_timeout: TimeoutReply::NullArray,
+        on_timeout: Some(TimeoutReply::NullArray),
         needs_other_keys: false,
         wants_loss: false,
     };
@@ -194,7 +194,7 @@ fn blocking_move(
             retry,
         }],
         deadline_ms,
-        on_timeout: TimeoutReply::NullArray,
+        on_timeout: Some(TimeoutReply::NullArray),
         needs_other_keys: true,
         wants_loss: false,
     };

@@ -1,7 +1,7 @@
 //! Commands about the server as a whole that have no room of their own: TIME, ROLE, MONITOR,
 //! SHUTDOWN, LOLWUT.
 
-use crate::blocking::{Blocking, TimeoutReply};
+use crate::blocking::Blocking;
 use crate::command::{
     Categories, Command, CommandError, CommandResult, Context, Flags, Group, Reply,
 };
@@ -177,7 +177,7 @@ fn shutdown(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             let blocking = Blocking {
                 keys: Vec::new(),
                 deadline_ms: None,
-                on_timeout: TimeoutReply::Null,
+                on_timeout: None,
                 needs_other_keys: false,
                 wants_loss: false,
             };

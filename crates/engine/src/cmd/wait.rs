@@ -104,7 +104,7 @@ fn wait_for(
     let blocking = Blocking {
         keys: Vec::new(),
         deadline_ms,
-        on_timeout: TimeoutReply::Copies(counts.clone()),
+        on_timeout: Some(TimeoutReply::Copies(counts.clone())),
         needs_other_keys: false,
         wants_loss: false,
     };

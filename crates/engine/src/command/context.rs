@@ -998,7 +998,9 @@ impl<'a> Context<'a> {
     pub fn block(&mut self, blocking: Blocking, out: &mut Reply<'_>) -> CommandResult {
         match &mut self.mode {
             Mode::Nested => {
-                blocking.on_timeout.write(out);
+                if let Some(reply) = &blocking.on_timeout {
+                    reply.write(out);
+                }
                 return Ok(());
             }
             Mode::Serving { still_blocked } => {

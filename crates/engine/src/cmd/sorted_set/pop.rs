@@ -251,7 +251,7 @@ fn wait(
     let blocking = Blocking {
         keys: keys.collect(),
         deadline_ms,
-        on_timeout: TimeoutReply::NullArray,
+        on_timeout: Some(TimeoutReply::NullArray),
         needs_other_keys: false,
         wants_loss: false,
     };

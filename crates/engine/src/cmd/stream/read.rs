@@ -212,7 +212,7 @@ impl<'a> Options<'a> {
         let blocking = Blocking {
             keys: keys.collect(),
             deadline_ms,
-            on_timeout: TimeoutReply::NullArray,
+            on_timeout: Some(TimeoutReply::NullArray),
             needs_other_keys: false,
             wants_loss: self.group.is_some(),
         };
