@@ -23,6 +23,7 @@ pub fn allocator() -> Allocator {
         resident_bytes: || stats::resident::read().ok().map(|bytes| bytes as u64),
         thread_balance: Some(jemalloc::thread_balance),
         purge: jemalloc::purge,
+        flush_thread_cache: jemalloc::flush_thread_cache,
         control: jemalloc::control,
         command: jemalloc::command,
         statistics: jemalloc::statistics,
@@ -66,6 +67,12 @@ mod jemalloc {
         // 4096 stands for all arenas (MALLCTL_ARENAS_ALL in jemalloc's header). Without that
         // control nothing is given back.
         let _ = command(b"arena.4096.purge");
+    }
+
+    /// Gives back what this thread has freed and would use again first.
+    pub(super) fn flush_thread_cache() {
+        // Without the control, or without a cache, there is nothing to give back.
+        let _ = command(b"thread.tcache.flush");
     }
 
     /// Calls a control that takes and gives no value.

@@ -133,6 +133,9 @@ fn work_with_rests(work: &mut BackgroundWork) {
 fn free_all(receiver: &Receiver<Garbage>, allocator: &Allocator) {
     while let Ok(garbage) = receiver.recv() {
         garbage.free(|| publish(allocator));
+        // This thread uses nothing of that again; what it kept would keep pages from being given back, one block of
+        // each.
+        (allocator.flush_thread_cache)();
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Allocator {
     pub thread_balance: Option<fn() -> i64>,
     /// Gives memory that holds nothing back to the system.
     pub purge: fn(),
+    /// Gives back what the calling thread has freed and would use again first.
+    pub flush_thread_cache: fn(),
     /// Reads a control that is a number, by its name.
     pub control: fn(&[u8]) -> Result<u64, String>,
     /// Does what a control without a value stands for, by its name.
@@ -39,6 +41,7 @@ impl Allocator {
         resident_bytes: || None,
         thread_balance: None,
         purge: || {},
+        flush_thread_cache: || {},
         control: |_| Err("the allocator has no controls".to_owned()),
         command: |_| Err("the allocator has no controls".to_owned()),
         statistics: || None,
