@@ -26,11 +26,21 @@ fn c_double(text: &[u8]) -> Option<f64> {
     (taken == text.len() && !value.is_nan()).then_some(value)
 }
 
+/// How far C may be off, in steps from one double to the next: glibc 2.36 forgets the bits behind the last of some
+/// hexadecimal numbers that are less than the normal ones (it reads 0x1.8000000000000cp-1023, which is three quarters of
+/// a step more than 0x1.8p-1023, as the latter).
+fn allowance(text: &[u8], theirs: f64) -> u64 {
+    let is_hexadecimal = text.iter().any(|byte| matches!(byte, b'x' | b'X'));
+    u64::from(is_hexadecimal && theirs.abs() < f64::MIN_POSITIVE)
+}
+
 fuzz_target!(|text: &[u8]| {
     let theirs = c_double(text);
     match parse_double(text) {
         Some(ours) => {
-            assert_eq!(Some(ours.to_bits()), theirs.map(f64::to_bits));
+            let theirs = theirs.expect("C takes it, too");
+            let distance = ours.to_bits().abs_diff(theirs.to_bits());
+            assert!(distance <= allowance(text, theirs), "{ours:e} {theirs:e}");
             let written = DoubleText::new(ours);
             assert_eq!(
                 parse_double(&written).map(f64::to_bits),
