@@ -27,8 +27,8 @@ fn c_double(text: &[u8]) -> Option<f64> {
 }
 
 /// How far C may be off, in steps from one double to the next: glibc 2.36 forgets the bits behind the last of some
-/// hexadecimal numbers that are less than the normal ones (it reads 0x1.8000000000000cp-1023, which is three quarters of
-/// a step more than 0x1.8p-1023, as the latter).
+/// hexadecimal numbers that are less than the normal ones (it reads 0x1.00000000000018p-1023, which is three quarters of
+/// a step more than 0x1p-1023, as the latter).
 fn allowance(text: &[u8], theirs: f64) -> u64 {
     let is_hexadecimal = text.iter().any(|byte| matches!(byte, b'x' | b'X'));
     u64::from(is_hexadecimal && theirs.abs() < f64::MIN_POSITIVE)
