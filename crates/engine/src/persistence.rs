@@ -327,19 +327,66 @@ impl Persistence {
     }
 }
 
-/// What a write gets after a save has failed, as an error reply.
-pub(crate) const MISCONF: &str = "-MISCONF Redis is configured to save RDB snapshots, but it's \
-     currently unable to persist to disk. Commands that may modify the data set are disabled, \
-     because this instance is configured to report errors during writes if RDB snapshotting fails \
-     (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB \
-     error.";
+/// Why writes are refused: what they would change could not be saved.
+#[derive(Debug)]
+pub(crate) enum Unsafe {
+    /// The last background save failed.
+    Snapshot,
+    /// The append-only file cannot be written, for this reason.
+    Log(String),
+}
 
-/// Whether writes are refused, because a save has failed.
-#[inline]
-pub(crate) fn refuses_writes(engine: &Engine) -> bool {
-    engine.persistence.has_save_failed()
-        && engine.config.stop_writes_on_bgsave_error()
-        && !engine.config.save_points().is_empty()
+impl Unsafe {
+    /// Why writes are refused now, if they are.
+    #[inline]
+    pub(crate) fn of(engine: &Engine) -> Option<Self> {
+        match engine.persistence.is_gate_shut() {
+            true => Self::found_in(engine),
+            false => None,
+        }
+    }
+
+    #[cold]
+    fn found_in(engine: &Engine) -> Option<Self> {
+        let has_save_failed = engine.persistence.has_save_failed()
+            && engine.config.stop_writes_on_bgsave_error()
+            && !engine.config.save_points().is_empty();
+        if has_save_failed {
+            return Some(Unsafe::Snapshot);
+        }
+        let has_log_failed = engine.persistence.has_log_failed();
+        has_log_failed.then(|| Unsafe::Log(engine.append_log.error().unwrap_or_default()))
+    }
+
+    /// The error that a write gets.
+    pub(crate) fn error(self) -> CommandError {
+        match self {
+            Unsafe::Snapshot => CommandError::text(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+                 Commands that may modify the data set are disabled, because this instance is configured to report \
+                 errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check \
+                 the Redis logs for details about the RDB error.",
+            ),
+            Unsafe::Log(reason) => {
+                format!("MISCONF Errors writing to the AOF file: {reason}").into()
+            }
+        }
+    }
+
+    /// The error that a script gets that does not say that it only reads, where no gate stood before it.
+    pub(crate) fn error_of_script(self) -> CommandError {
+        const END: &str = "but it's currently unable to persist to disk. Writable scripts are blocked. Use \
+             'no-writes' flag for read only scripts.";
+        match self {
+            Unsafe::Snapshot => {
+                format!("MISCONF Redis is configured to save RDB snapshots, {END}").into()
+            }
+            Unsafe::Log(reason) => format!(
+                "MISCONF Redis is configured to persist data to AOF, {END} AOF error: {reason}"
+            )
+            .into(),
+        }
+    }
 }
 
 /// Why a command is refused while the data are being loaded, if it is.

@@ -86,6 +86,16 @@ pub trait StorageFile: Send {
     fn handle(&self) -> io::Result<Box<dyn StorageFile>>;
 }
 
+/// The operating system's word for an error, as clients and logs of Redis know it: without the number that Rust puts
+/// behind it.
+pub fn reason_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    match (error.raw_os_error(), text.rfind(" (os error ")) {
+        (Some(_), Some(end)) => text[..end].to_owned(),
+        _ => text,
+    }
+}
+
 /// With incremental syncing a file is synced each time that so much was appended, as in Redis, so that the
 /// last sync finds little to do.
 const SYNC_EVERY: u64 = 4 * 1024 * 1024;
@@ -161,11 +171,11 @@ impl ReplacingFile {
 
 impl SnapshotFile for ReplacingFile {
     fn append(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.try_append(bytes).map_err(|error| error.to_string())
+        self.try_append(bytes).map_err(|error| reason_of(&error))
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), String> {
-        self.try_commit().map_err(|error| error.to_string())
+        self.try_commit().map_err(|error| reason_of(&error))
     }
 }
 
@@ -186,6 +196,6 @@ pub fn open_snapshot(storage: &dyn Storage, path: &Path) -> Result<Option<Snapsh
     match storage.read(path) {
         Ok((bytes, len)) => Ok(Some(SnapshotSource { bytes, len })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+        Err(error) => Err(format!("{}: {}", path.display(), reason_of(&error))),
     }
 }

@@ -385,6 +385,60 @@ fn a_call_that_fails_is_made_good_without_always() {
     }
 }
 
+/// The errors are those of redis-server 7.0.15 with its files on a file system that is full.
+#[test]
+fn a_full_disk_refuses_writes_in_the_words_of_redis() {
+    const LOG: &str = "-MISCONF Errors writing to the AOF file: No space left on device";
+    const SNAPSHOT: &str = "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \
+         disk. Commands that may modify the data set are disabled, because this instance is configured to report \
+         errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis \
+         logs for details about the RDB error.";
+    const CALLS: &str = "return redis.call('set', 'a', 'b')";
+    const TRIES: &str = "return redis.pcall('set', 'a', 'b')";
+    const DECLARED: &str = "#!lua\nreturn redis.call('set', 'a', 'b')";
+    const READS: &str = "#!lua flags=no-writes\nreturn redis.call('get', 'b')";
+    const LIBRARY: &str = "#!lua name=l\nredis.register_function('f', function() return 1 end)";
+    let logs = [("appendonly", "yes"), ("appendfsync", "everysec")];
+    for (directives, expected) in [(&logs[..], LOG), (&[("save", "3600 1000")], SNAPSHOT)] {
+        let storage = FaultyStorage::new();
+        let mut server = start(directives, storage.clone(), START_MS).expect("it starts");
+        storage.fail_at(Some(0));
+        // What does not wait for the disk is done, and the last that is.
+        assert_eq!(server.run("SET a 1"), "+OK");
+        if expected == SNAPSHOT {
+            server.run("BGSAVE");
+            server.finish_save();
+        }
+        let mut run = |words: &[&str]| {
+            // Whatever each of them makes the server write.
+            storage.fail_at(Some(0));
+            let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+            server.run_arguments(&words)
+        };
+        for words in [
+            &["SET", "a", "b"][..],
+            &["PING"],
+            &["DEL", "nothing"],
+            &["FLUSHALL"],
+            &["FUNCTION", "LOAD", LIBRARY],
+        ] {
+            assert_eq!(run(words), expected, "{words:?}");
+        }
+        for (script, is_raised) in [(CALLS, true), (TRIES, false), (DECLARED, false)] {
+            let reply = run(&["EVAL", script, "0"]);
+            let raised = format!("{expected} script: ");
+            assert_eq!(reply.starts_with(&raised), is_raised, "{script}: {reply}");
+            assert!(is_raised || reply == expected, "{script}: {reply}");
+        }
+        assert_eq!(run(&["EVAL", READS, "0"]), "$-1");
+        assert_eq!(run(&["GET", "a"]), "$1 1");
+        assert_eq!(run(&["PUBLISH", "channel", "message"]), ":0");
+        run(&["MULTI"]);
+        assert_eq!(run(&["SET", "a", "b"]), expected);
+        assert!(run(&["EXEC"]).starts_with("-EXECABORT "));
+    }
+}
+
 #[test]
 fn everysec_loses_no_more_than_was_not_synced() {
     let directives = [("appendonly", "yes"), ("appendfsync", "everysec")];

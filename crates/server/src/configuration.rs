@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use oxidis_engine::acl::{RuleError, Users};
 use oxidis_engine::command::CommandNames;
 use oxidis_engine::config::{CommandLine, Config, ConfigFileError, ConfigFileHost, RewriteScope};
+use oxidis_persist::storage::reason_of;
 
 /// Why a server cannot be configured. The text is that of redis-server.
 #[derive(Debug, thiserror::Error)]
@@ -201,15 +202,6 @@ pub fn resolve_directory(base: &Path, path: &[u8]) -> Result<PathBuf, String> {
     // Reading it is the portable way to find out whether it is one.
     fs::read_dir(&directory).map_err(|error| reason_of(&error))?;
     Ok(directory)
-}
-
-/// The operating system's word for an error, without the number that Rust puts behind it.
-pub fn reason_of(error: &io::Error) -> String {
-    let text = error.to_string();
-    match (error.raw_os_error(), text.rfind(" (os error ")) {
-        (Some(_), Some(end)) => text[..end].to_owned(),
-        _ => text,
-    }
 }
 
 /// A path as a configuration writes it.

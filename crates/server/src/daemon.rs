@@ -8,8 +8,9 @@ pub use unix::{detach, tell_ready};
 use std::path::PathBuf;
 
 use oxidis_engine::config::{Config, Supervised};
+use oxidis_persist::storage::reason_of;
 
-use crate::configuration::{path_of, reason_of};
+use crate::configuration::path_of;
 
 /// The file for the number of a process in the background that names no other.
 const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";

@@ -15,11 +15,11 @@ use oxidis_engine::{
 };
 use oxidis_persist::Json;
 use oxidis_persist::aof::{AppendDirectory, AppendNames};
-use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
+use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot, reason_of};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::configuration::{self, path_of, reason_of};
+use crate::configuration::{self, path_of};
 use crate::listeners::Listeners;
 use crate::migration::Migrator;
 use crate::process::{self, Allocator};
@@ -275,8 +275,9 @@ impl Host for ProcessHost {
         match file {
             Ok(file) => Ok(Box::new(file)),
             Err(error) => Err(format!(
-                "no file can be created beside {}: {error}",
-                path.display()
+                "no file can be created beside {}: {}",
+                path.display(),
+                reason_of(&error)
             )),
         }
     }

@@ -1,13 +1,15 @@
 //! What a running script asks of the engine: commands above all, with the gates that stand before a
 //! script's commands.
 
+use std::borrow::Cow;
+
 use oxidis_resp::{Protocol, Writer};
 
 use crate::acl::{self, DenialContext};
 use crate::command::context::Mode;
 use crate::command::{Args, CommandError, Context, Flags};
 use crate::config::LogLevel;
-use crate::persistence::{MISCONF, refuses_writes};
+use crate::persistence::Unsafe;
 use crate::scripting::{Interruption, ScriptCode, ScriptFlags, ScriptHost, SlowFunction};
 
 /// The session, its locks and its worker, lent to a script for the time that it runs.
@@ -63,12 +65,11 @@ impl<'c, 'a> Host<'c, 'a> {
                     "READONLY You can not run script with write flag on readonly replica.",
                 ));
             }
-            if !flags.no_writes && refuses_writes(cx.engine()) {
-                return Err(CommandError::text(
-                    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable \
-                     to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for \
-                     read only scripts.",
-                ));
+            if !flags.no_writes
+                && !cx.worker.is_obeying
+                && let Some(reason) = Unsafe::of(cx.engine())
+            {
+                return Err(reason.error_of_script());
             }
             if !flags.no_writes && cx.engine().lacks_replicas() {
                 return Err(CommandError::NoReplicas);
@@ -120,32 +121,32 @@ impl<'c, 'a> Host<'c, 'a> {
     }
 
     /// Why a command may not run from the script, which may be its first or its last.
-    fn refusal(&self, flags: Flags) -> Option<&'static str> {
+    fn refusal(&self, flags: Flags) -> Option<Cow<'static, str>> {
         let engine = &self.cx.worker.engine;
         if flags.contains(Flags::NOSCRIPT) && !engine.scripting.allows_everything() {
-            return Some("This Redis command is not allowed from script");
+            return Some("This Redis command is not allowed from script".into());
         }
         if self.is_read_only && flags.intersects(Flags::WRITE.union(Flags::MAY_REPLICATE)) {
-            return Some("Write commands are not allowed from read-only scripts.");
+            return Some("Write commands are not allowed from read-only scripts.".into());
         }
         // A script is not stopped half way: what it has begun to write it may finish.
         if flags.contains(Flags::WRITE) && engine.is_read_only() && !self.cx.worker.is_obeying {
-            return Some("-READONLY You can't write against a read only replica.");
+            return Some("-READONLY You can't write against a read only replica.".into());
         }
         if engine.is_stale() && !flags.contains(Flags::STALE) {
-            return Some("Can not execute the command on a stale replica");
+            return Some("Can not execute the command on a stale replica".into());
         }
         if flags.contains(Flags::WRITE) && !self.has_written {
-            if refuses_writes(engine) {
-                return Some(MISCONF);
+            if let Some(reason) = Unsafe::of(engine).filter(|_| !self.cx.worker.is_obeying) {
+                return Some(format!("-{}", reason.error()).into());
             }
             if engine.lacks_replicas() {
-                return Some("-NOREPLICAS Not enough good replicas to write.");
+                return Some("-NOREPLICAS Not enough good replicas to write.".into());
             }
         }
         let needs_memory = flags.contains(Flags::DENYOOM) && !self.has_written;
         if needs_memory && self.is_out_of_memory && !self.flags.allow_oom {
-            return Some("-OOM command not allowed when used memory > 'maxmemory'.");
+            return Some("-OOM command not allowed when used memory > 'maxmemory'.".into());
         }
         None
     }
@@ -202,8 +203,8 @@ fn declared_gates(cx: &Context<'_>, flags: ScriptFlags) -> Result<(), CommandErr
     if cx.worker.is_out_of_memory && !flags.allow_oom {
         return Err(CommandError::OutOfMemory);
     }
-    if refuses_writes(cx.engine()) {
-        return Err(CommandError::text(&MISCONF[1..]));
+    if let Some(reason) = Unsafe::of(cx.engine()) {
+        return Err(reason.error());
     }
     if cx.engine().lacks_replicas() {
         return Err(CommandError::NoReplicas);
@@ -227,7 +228,7 @@ impl ScriptHost for Host<'_, '_> {
         }
         let flags = registered.command.flags;
         if let Some(text) = self.refusal(flags) {
-            return Err(self.refuse(id, text));
+            return Err(self.refuse(id, &text));
         }
         let engine = self.cx.worker.engine.clone();
         let context = DenialContext::Script;

@@ -24,7 +24,7 @@ use crate::command_log::Measured;
 use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::latency::Event;
-use crate::persistence::{MISCONF, refuses_while_loading, refuses_writes};
+use crate::persistence::{Unsafe, refuses_while_loading};
 use crate::replication::{forward, is_outdated, remember_own_keys};
 use crate::tracking;
 use crate::transaction::Queued;
@@ -361,14 +361,10 @@ fn refuse_writes(worker: &Worker, client: &Client, registered: &Registered) -> C
         return Err(CommandError::text("ERR the server is shutting down"));
     }
     let is_asked = writes(client, registered) || registered.command.name == "ping";
-    if is_asked && refuses_writes(&worker.engine) {
-        return Err(CommandError::text(&MISCONF[1..]));
+    match Unsafe::of(&worker.engine).filter(|_| is_asked) {
+        Some(reason) => Err(reason.error()),
+        None => Ok(()),
     }
-    if is_asked && worker.engine.persistence.has_log_failed() {
-        let reason = worker.engine.append_log.error().unwrap_or_default();
-        return Err(format!("MISCONF Errors writing to the AOF file: {reason}").into());
-    }
-    Ok(())
 }
 
 /// Refuses what would change the data of a replica, which are its primary's.

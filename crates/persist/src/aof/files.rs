@@ -13,7 +13,7 @@ use oxidis_engine::snapshot::SnapshotFile;
 use parking_lot::Mutex;
 
 use super::manifest::{Kind, Manifest, Part};
-use crate::storage::{Storage, StorageFile};
+use crate::storage::{Storage, StorageFile, reason_of};
 
 /// The longest manifest that is read.
 const MANIFEST_MAX_BYTES: u64 = 1 << 20;
@@ -131,17 +131,16 @@ impl AppendDirectory {
                 bytes
                     .take(MANIFEST_MAX_BYTES)
                     .read_to_string(&mut text)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
+                    .map_err(|error| in_file(&path, &error))?;
                 let manifest = Manifest::parse(&text)
                     .map_err(|(line, error)| format!("{}: line {line}: {error}", path.display()))?;
-                finish_upgrade(&shared, &manifest)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
+                finish_upgrade(&shared, &manifest).map_err(|error| in_file(&path, &error))?;
                 manifest
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                upgrade(&shared).map_err(|error| format!("{}: {error}", path.display()))?
+                upgrade(&shared).map_err(|error| in_file(&path, &error))?
             }
-            Err(error) => return Err(format!("{}: {error}", path.display())),
+            Err(error) => return Err(in_file(&path, &error)),
         };
         *shared.manifest.lock() = manifest;
         Ok(AppendDirectory {
@@ -284,6 +283,11 @@ fn move_old(shared: &Shared) -> io::Result<()> {
     shared.storage.sync_directory(&shared.names.parent)
 }
 
+/// What went wrong with a file.
+fn in_file(path: &Path, error: &io::Error) -> String {
+    format!("{}: {}", path.display(), reason_of(error))
+}
+
 fn broken() -> String {
     "the state of the file is unknown after an earlier error".to_owned()
 }
@@ -295,11 +299,9 @@ impl AppendFiles for AppendDirectory {
             .live()
             .map(|part| {
                 let path = self.shared.path(&part.name);
-                let (bytes, len) = self
-                    .shared
-                    .storage
-                    .read(&path)
-                    .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+                let (bytes, len) = self.shared.storage.read(&path).map_err(|error| {
+                    format!("{} cannot be read: {}", path.display(), reason_of(&error))
+                })?;
                 let name = part.name.clone();
                 Ok(LogSource { name, bytes, len })
             })
@@ -318,11 +320,11 @@ impl AppendFiles for AppendDirectory {
             file.cut(len)?;
             file.sync()
         };
-        cut().map_err(|error| format!("{}: {error}", path.display()))
+        cut().map_err(|error| in_file(&path, &error))
     }
 
     fn open(&mut self) -> Result<u64, String> {
-        self.try_open().map_err(|error| error.to_string())
+        self.try_open().map_err(|error| reason_of(&error))
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -338,7 +340,7 @@ impl AppendFiles for AppendDirectory {
             Err(error) => {
                 // A command of which a part is there would swallow the beginning of the next one.
                 open.is_broken = open.file.cut(open.len).is_err();
-                Err(error.to_string())
+                Err(reason_of(&error))
             }
         }
     }
@@ -350,15 +352,15 @@ impl AppendFiles for AppendDirectory {
         }
         open.file.sync().map_err(|error| {
             open.is_broken = true;
-            error.to_string()
+            reason_of(&error)
         })
     }
 
     fn syncer(&mut self) -> Result<Sync, String> {
         let open = self.open.as_mut().ok_or("the file is closed")?;
-        let mut handle = open.file.handle().map_err(|error| error.to_string())?;
+        let mut handle = open.file.handle().map_err(|error| reason_of(&error))?;
         Ok(Box::new(move || {
-            handle.sync().map_err(|error| error.to_string())
+            handle.sync().map_err(|error| reason_of(&error))
         }))
     }
 
@@ -371,7 +373,7 @@ impl AppendFiles for AppendDirectory {
     fn rotate(&mut self, is_listed: bool, form: BaseForm) -> Result<Box<dyn SnapshotFile>, String> {
         match self.try_rotate(is_listed, form) {
             Ok(file) => Ok(Box::new(file)),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(reason_of(&error)),
         }
     }
 }
@@ -424,11 +426,11 @@ impl BaseFile {
 impl SnapshotFile for BaseFile {
     fn append(&mut self, bytes: &[u8]) -> Result<(), String> {
         let file = self.file.as_mut().ok_or("the file is closed")?;
-        file.append(bytes).map_err(|error| error.to_string())
+        file.append(bytes).map_err(|error| reason_of(&error))
     }
 
     fn commit(mut self: Box<Self>) -> Result<(), String> {
-        self.try_commit().map_err(|error| error.to_string())
+        self.try_commit().map_err(|error| reason_of(&error))
     }
 }
 

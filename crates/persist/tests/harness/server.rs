@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::command::Args;
 use oxidis_engine::config::Config;
-use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotSource};
+use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotFormat, SnapshotSource};
 use oxidis_engine::{Clock, Engine, EngineOptions, Host, Session, Worker};
-use oxidis_persist::Rdb;
 use oxidis_persist::aof::{AppendDirectory, AppendNames};
 use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
+use oxidis_persist::{Json, Rdb};
+use oxidis_script::Lua;
 use oxidis_testkit::storage::FaultyStorage;
 
 /// When every test begins.
@@ -38,6 +39,11 @@ pub struct StoredHost {
 impl Host for StoredHost {
     fn keeps_files(&self) -> bool {
         true
+    }
+
+    fn snapshot_format(&self, config: &Config) -> Option<Arc<dyn SnapshotFormat>> {
+        let is_json = config.dbfilename().ends_with(b".json");
+        is_json.then(|| Arc::new(Json) as _)
     }
 
     fn create_snapshot_file(&self, _: &Config) -> Result<Box<dyn SnapshotFile>, String> {
@@ -99,11 +105,11 @@ impl Server {
             work: Mutex::new(None),
         });
         let engine = Engine::new(EngineOptions {
-            config,
+            config: config.clone(),
             clock: clock.clone(),
             host: host.clone(),
             snapshot_codec: Some(Arc::new(Rdb)),
-            interpreter: None,
+            interpreter: Some(Arc::new(Lua::new(config, 5))),
             seed: 5,
             workers: 1,
         });
@@ -113,6 +119,20 @@ impl Server {
             clock,
             host,
         }
+    }
+
+    /// A server that has loaded what this one saves now, in the format of the file's name.
+    pub fn saved_and_loaded(&mut self, directives: &[(&str, &str)], name: &str) -> Server {
+        let config = self.worker.engine().config();
+        config
+            .set_default("dbfilename", name.as_bytes())
+            .expect("it is a name");
+        assert_eq!(self.run("SAVE"), "+OK");
+        let directives = [directives, &[("dbfilename", name)]].concat();
+        let now_ms = self.clock.0.load(Ordering::Relaxed);
+        let mut loaded = Server::with_storage(&directives, now_ms, self.host.storage.clone());
+        loaded.worker.load_at_start().expect("our own file");
+        loaded
     }
 
     /// Executes a command with blanks between its arguments.
