@@ -11,9 +11,30 @@ use serde::de::{
 
 use super::text::Bytes;
 
-/// A block has so many entries, and so many bytes of them, at the most: Redis's defaults.
-const BLOCK_ENTRIES: usize = 100;
-const BLOCK_BYTES: usize = 4096;
+/// Where blocks begin if nobody says so: one has so many entries, and so many bytes of them, at the most, which are
+/// Redis's defaults.
+#[derive(Default)]
+pub(super) struct BlockRule {
+    entries: usize,
+    bytes: usize,
+}
+
+impl BlockRule {
+    const ENTRIES: usize = 100;
+    const BYTES: usize = 4096;
+
+    /// Whether the next entry, whose fields and values have so many bytes, begins a block.
+    pub(super) fn begins_block(&mut self, bytes: usize) -> bool {
+        let is_full = self.entries == Self::ENTRIES || self.bytes + bytes > Self::BYTES;
+        let begins = self.entries == 0 || is_full;
+        if begins {
+            *self = Self::default();
+        }
+        self.entries += 1;
+        self.bytes += bytes;
+        begins
+    }
+}
 
 /// What stands in the place of a stream. Whoever writes one by hand needs no more than the entries.
 #[derive(serde::Deserialize)]
@@ -23,15 +44,25 @@ pub(super) struct StreamParts {
     last_id: Option<Id>,
     max_deleted_id: Option<Id>,
     entries_added: Option<u64>,
+    /// The first entry of each block.
+    blocks: Option<Vec<Id>>,
+    /// Entries that are there no more, but have their place in a block still.
+    #[serde(default)]
+    deleted: Vec<Id>,
     #[serde(default)]
     groups: Vec<NamedGroup>,
 }
 
 impl StreamParts {
     /// The stream of these parts.
-    pub(super) fn into_stream(self) -> Result<Stream, PartsError> {
+    pub(super) fn into_stream(self) -> Result<Stream, StreamError> {
         let entries_added = self.entries_added.unwrap_or(self.entries.count);
-        let mut stream = self.entries.builder.finish(
+        let mut builder = self.entries.builder;
+        if self.blocks.is_some() || !self.deleted.is_empty() {
+            let entries = builder.finish(None, 0, StreamId::MIN)?;
+            builder = lay_out(&entries, self.blocks, self.deleted)?;
+        }
+        let mut stream = builder.finish(
             self.last_id.map(|id| id.0),
             entries_added,
             self.max_deleted_id.map_or(StreamId::MIN, |id| id.0),
@@ -41,6 +72,52 @@ impl StreamParts {
             stream.add_group(&name, &parts)?;
         }
         Ok(stream)
+    }
+}
+
+/// What is wrong with the parts of a stream.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StreamError {
+    #[error(transparent)]
+    Parts(#[from] PartsError),
+    #[error("a block that begins at {0}, where no entry follows in its order")]
+    Block(StreamId),
+}
+
+/// Puts entries, and those that were deleted, into blocks that begin where it is said, or else where those of the entries
+/// do.
+fn lay_out(
+    live: &Stream,
+    starts: Option<Vec<Id>>,
+    deleted: Vec<Id>,
+) -> Result<StreamBuilder, StreamError> {
+    let starts: Vec<StreamId> = match starts {
+        Some(starts) => starts.into_iter().map(|id| id.0).collect(),
+        None => live.blocks().map(|block| block.first_id()).collect(),
+    };
+    let mut starts = starts.into_iter().peekable();
+    let mut deleted = deleted.into_iter().map(|id| id.0).peekable();
+    let mut builder = StreamBuilder::new();
+    let mut push = |id, pairs: &[PackedItem<'_>], is_deleted| {
+        if starts.next_if_eq(&id).is_some() {
+            let fields: Vec<PackedItem<'_>> = pairs.iter().step_by(2).copied().collect();
+            builder.begin_block(fields.into_iter());
+        }
+        builder.push(id, pairs, is_deleted)
+    };
+    for entry in live.blocks().flat_map(|block| block.entries()) {
+        while let Some(id) = deleted.next_if(|&id| id < entry.id) {
+            push(id, &[], true)?;
+        }
+        let items = entry.fields.flat_map(|(field, value)| [field, value]);
+        push(entry.id, &items.collect::<Vec<_>>(), false)?;
+    }
+    for id in deleted {
+        push(id, &[], true)?;
+    }
+    match starts.next() {
+        Some(start) => Err(StreamError::Block(start)),
+        None => Ok(builder),
     }
 }
 
@@ -95,7 +172,7 @@ impl<'de> Visitor<'de> for EntriesVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Entries, A::Error> {
         let mut builder = StreamBuilder::new();
         let mut count = 0;
-        let (mut in_block, mut bytes) = (0, 0);
+        let mut rule = BlockRule::default();
         let mut strings = Vec::new();
         while let Some(id) = entries.next_element_seed(Entry(&mut strings))? {
             let pairs: Vec<PackedItem<'_>> = strings
@@ -103,13 +180,10 @@ impl<'de> Visitor<'de> for EntriesVisitor {
                 .map(|string| PackedItem::from_string(string))
                 .collect();
             let len: usize = strings.iter().map(Vec::len).sum();
-            if in_block == BLOCK_ENTRIES || bytes + len > BLOCK_BYTES {
+            if rule.begins_block(len) {
                 let fields: Vec<PackedItem<'_>> = pairs.iter().step_by(2).copied().collect();
                 builder.begin_block(fields.into_iter());
-                (in_block, bytes) = (0, 0);
             }
-            in_block += 1;
-            bytes += len;
             builder.push(id, &pairs, false).map_err(A::Error::custom)?;
             count += 1;
         }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use oxidis_engine::snapshot::{
     LoadOptions, Loaded, SaveOptions, SnapshotEncoder, SnapshotEntry, SnapshotFormat,
 };
-use oxidis_engine::value::{EncodingLimits, SortedSet, Stream, Value, ValueRef};
+use oxidis_engine::value::{EncodingLimits, Hash, SortedSet, Stream, Value, ValueRef};
 use proptest::prelude::*;
 
 use super::Json;
@@ -66,14 +66,16 @@ fn save(entries: &Entries, code: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What of a stream a client can see, in any number of blocks.
-fn visible(stream: &Stream) -> Vec<String> {
-    let entries = stream.blocks().flat_map(|block| block.entries());
-    let live = entries.filter(|entry| !entry.is_deleted).map(|entry| {
-        let fields: Vec<_> = entry.fields.collect();
-        format!("{} {fields:?}", entry.id)
-    });
-    let mut visible: Vec<String> = live.collect();
+/// What of a stream is kept: everything but what stood in entries that were deleted.
+fn kept(stream: &Stream) -> Vec<String> {
+    let mut visible = Vec::new();
+    for block in stream.blocks() {
+        visible.push(format!("block {}", block.first_id()));
+        visible.extend(block.entries().map(|entry| {
+            let fields: Option<Vec<_>> = (!entry.is_deleted).then(|| entry.fields.collect());
+            format!("{} {fields:?}", entry.id)
+        }));
+    }
     let (last, deleted) = (stream.last_id(), stream.max_deleted_id());
     visible.push(format!("{last} {deleted} {}", stream.entries_added()));
     for (name, group) in stream.groups() {
@@ -94,7 +96,10 @@ fn visible(stream: &Stream) -> Vec<String> {
 
 fn same(one: &Value, other: &Value) -> bool {
     match (one.as_ref(), other.as_ref()) {
-        (ValueRef::Stream(one), ValueRef::Stream(other)) => visible(one) == visible(other),
+        (ValueRef::Stream(one), ValueRef::Stream(other)) => kept(one) == kept(other),
+        (ValueRef::Hash(one_hash), ValueRef::Hash(other_hash)) => {
+            contents(one) == contents(other) && one_hash.encoding() == other_hash.encoding()
+        }
         _ => contents(one) == contents(other),
     }
 }
@@ -205,6 +210,82 @@ fn what_people_write_is_understood() {
 }
 
 #[test]
+fn streams_lie_in_the_blocks_that_are_named() {
+    let stream = |members: &str| {
+        let record = format!(
+            r#"{{"key": "s", "stream": {{"entries": [["1-1", "a", "b"], ["3-1", "a", "b"]]{members}}}}}"#
+        );
+        let held = load_record(&record)?;
+        match held.entries[0].value.as_ref() {
+            ValueRef::Stream(stream) => Ok(kept(stream)),
+            _ => Err("a stream was written".to_owned()),
+        }
+    };
+    let entry = |id: &str| format!("{id} Some([(Bytes([97]), Bytes([98]))])");
+    let of = |parts: &[&str]| {
+        Ok::<_, String>(parts.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>())
+    };
+    let (one, three) = (entry("1-1"), entry("3-1"));
+    let end = "3-1 0-0 2";
+    assert_eq!(stream(""), of(&["block 1-1", &one, &three, end]));
+    assert_eq!(
+        stream(r#", "blocks": ["1-1", "3-1"]"#),
+        of(&["block 1-1", &one, "block 3-1", &three, end])
+    );
+    assert_eq!(
+        stream(r#", "deleted": ["2-1", "3-0"], "blocks": ["1-1", "2-1"]"#),
+        of(&[
+            "block 1-1",
+            &one,
+            "block 2-1",
+            "2-1 None",
+            "3-0 None",
+            &three,
+            end
+        ])
+    );
+    assert_eq!(
+        stream(r#", "deleted": ["2-1"]"#),
+        of(&["block 1-1", &one, "2-1 None", &three, end])
+    );
+    for (members, words) in [
+        (r#", "blocks": ["2-1"]"#, "a block that begins at 2-1"),
+        (
+            r#", "blocks": ["3-1", "1-1"]"#,
+            "a block that begins at 1-1",
+        ),
+        (r#", "deleted": ["3-1"]"#, "do not ascend"),
+        (
+            r#", "deleted": ["4-1"], "last_id": "3-1""#,
+            "last ID is smaller",
+        ),
+    ] {
+        let error = stream(members).expect_err("it is wrong");
+        assert!(error.contains(words), "{members}: {error}");
+    }
+}
+
+/// A hash that has no field any more that expires, but is of the form of those that do.
+#[test]
+fn a_hash_shows_that_its_fields_may_expire() {
+    let limits = EncodingLimits::default();
+    let mut hash = Hash::new();
+    hash.set(b"a", b"1", &limits);
+    hash.set(b"b", b"2", &limits);
+    hash.make_expiring();
+    let value = Value::Hash(hash);
+    let bytes = save(&vec![(0, b"key".to_vec(), None, value)], b"code");
+    let text = String::from_utf8(bytes.clone()).expect("it is text");
+    let expected = r#""hash": {"a": {"value": "1", "expires_ms": null}, "b": "2"}"#;
+    assert!(text.contains(expected), "{text}");
+    let held = load(&bytes).expect("our own bytes");
+    match held.entries[0].value.as_ref() {
+        ValueRef::Hash(hash) => assert_eq!(hash.encoding(), "listpackex"),
+        _ => panic!("a hash was written"),
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_with_line_and_column() {
     for (record, words) in [
         ("", "trailing comma at line 2 column 1"),
@@ -244,6 +325,10 @@ fn what_is_wrong_is_said_with_line_and_column() {
         (
             "{\"key\": \"a\", \"hash\": {\"x\": {\"value\": \"\", \"expires_ms\": 0}}}",
             "expires at 0",
+        ),
+        (
+            "{\"key\": \"a\", \"hash\": {\"x\": {\"value\": \"\"}}}",
+            "missing field `expires_ms`",
         ),
         (
             "{\"key\": \"a\", \"sorted_set\": {\"x\": \"nan\"}}",

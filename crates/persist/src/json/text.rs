@@ -30,6 +30,11 @@ pub(super) fn write_item(item: PackedItem<'_>, out: &mut Vec<u8>) {
     write(item.as_bytes(&mut IntegerText::new()), out);
 }
 
+/// How many bytes an element of a collection has.
+pub(super) fn item_len(item: PackedItem<'_>) -> usize {
+    item.as_bytes(&mut IntegerText::new()).len()
+}
+
 /// Bytes as they are read: a string, or an integer, which is its decimal form.
 pub(super) struct Bytes(pub(super) Vec<u8>);
 

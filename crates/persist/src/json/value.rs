@@ -84,7 +84,14 @@ impl<'de> Visitor<'de> for HashSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
         let mut hash = Hash::new();
         while let Some(Bytes(field)) = fields.next_key()? {
-            let FieldValue { value, expires_ms } = fields.next_value()?;
+            let FieldValue {
+                value,
+                expires_ms,
+                is_timed,
+            } = fields.next_value()?;
+            if is_timed {
+                hash.make_expiring();
+            }
             if !hash.load_timed(&field, &value, expires_ms, self.0) {
                 return Err(twice("field", &field));
             }
@@ -100,6 +107,8 @@ const FIELD_EXPIRY_MAX_MS: i64 = (1 << 48) - 1;
 struct FieldValue {
     value: Vec<u8>,
     expires_ms: Option<i64>,
+    /// Whether it is said when it expires, be it never.
+    is_timed: bool,
 }
 
 impl<'de> Deserialize<'de> for FieldValue {
@@ -115,7 +124,9 @@ struct FieldVisitor;
 #[serde(deny_unknown_fields)]
 struct TimedField {
     value: Bytes,
-    expires_ms: i64,
+    /// `null` if it does not. That it must be there takes the call: what is left out would be `null`.
+    #[serde(deserialize_with = "Option::deserialize")]
+    expires_ms: Option<i64>,
 }
 
 impl<'de> Visitor<'de> for FieldVisitor {
@@ -141,12 +152,13 @@ impl<'de> Visitor<'de> for FieldVisitor {
         let members = serde::de::value::MapAccessDeserializer::new(members);
         let TimedField { value, expires_ms } = TimedField::deserialize(members)?;
         match expires_ms {
-            1..=FIELD_EXPIRY_MAX_MS => Ok(FieldValue {
+            None | Some(1..=FIELD_EXPIRY_MAX_MS) => Ok(FieldValue {
                 value: value.0,
-                expires_ms: Some(expires_ms),
+                expires_ms,
+                is_timed: true,
             }),
-            _ => Err(A::Error::custom(format_args!(
-                "a field that expires at {expires_ms} ms, which must be 1 to {FIELD_EXPIRY_MAX_MS}"
+            Some(at_ms) => Err(A::Error::custom(format_args!(
+                "a field that expires at {at_ms} ms, which must be 1 to {FIELD_EXPIRY_MAX_MS}"
             ))),
         }
     }
@@ -156,6 +168,7 @@ fn plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FieldValue, D::Er
     Ok(FieldValue {
         value: Bytes::deserialize(deserializer)?.0,
         expires_ms: None,
+        is_timed: false,
     })
 }
 

@@ -7,6 +7,7 @@ use oxidis_engine::value::packed::PackedItem;
 use oxidis_engine::value::stream::Group;
 use oxidis_engine::value::{HashRef, ListItem, Stream, StreamId, StringRef, ValueRef};
 
+use super::stream::BlockRule;
 use super::text;
 
 /// What the first record calls the format.
@@ -158,7 +159,8 @@ fn value(value: ValueRef<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// A field has its value, or with a time to live an object of both.
+/// A field has its value, or with a time to live an object of both. In the compact form of hashes whose fields expire the
+/// first has such an object anyway, so that the hash is of that form again though none of its fields may expire.
 fn fields(hash: HashRef<'_>, out: &mut Vec<u8>) {
     let field = |(field, value): (PackedItem<'_>, PackedItem<'_>), out: &mut Vec<u8>| {
         text::write_item(field, out);
@@ -168,18 +170,28 @@ fn fields(hash: HashRef<'_>, out: &mut Vec<u8>) {
     let HashRef::Expiring(expiring) = hash else {
         return object(hash.iter(), out, field);
     };
+    let mut shows_form = expiring.is_packed();
     object(expiring.timed(), out, |(name, value, at_ms), out| {
-        let Some(at_ms) = at_ms else {
+        if at_ms.is_none() && !std::mem::take(&mut shows_form) {
             return field((name, value), out);
-        };
+        }
+        shows_form = false;
         text::write_item(name, out);
         out.extend_from_slice(b": {");
         member("value", out);
         text::write_item(value, out);
         next_member("expires_ms", out);
-        signed(at_ms, out);
+        time(at_ms, out);
         out.push(b'}');
     });
+}
+
+/// A time in milliseconds since 1970, if it is known.
+fn time(at_ms: Option<i64>, out: &mut Vec<u8>) {
+    match at_ms {
+        Some(at_ms) => signed(at_ms, out),
+        None => out.extend_from_slice(b"null"),
+    }
 }
 
 fn id(id: StreamId, out: &mut Vec<u8>) {
@@ -211,6 +223,7 @@ fn stream(stream: &Stream, out: &mut Vec<u8>) {
     id(stream.max_deleted_id(), out);
     next_member("entries_added", out);
     integer(stream.entries_added(), out);
+    write_layout(stream, out);
     if stream.group_len() > 0 {
         next_member("groups", out);
         array(stream.groups(), out, |(name, group), out| {
@@ -218,6 +231,34 @@ fn stream(stream: &Stream, out: &mut Vec<u8>) {
         });
     }
     out.push(b'}');
+}
+
+/// Where the blocks of a stream begin, and what was deleted of them but has its place still, where a reader does not make
+/// the same of the entries alone.
+fn write_layout(stream: &Stream, out: &mut Vec<u8>) {
+    let entries = || stream.blocks().flat_map(|block| block.entries());
+    let has_deleted = stream.blocks().any(|block| block.deleted_len() > 0);
+    let mut rule = BlockRule::default();
+    let mut starts = stream.blocks().map(|block| block.first_id());
+    let mut start = starts.next();
+    let is_by_rule = entries().all(|entry| {
+        let is_start = start == Some(entry.id);
+        if is_start {
+            start = starts.next();
+        }
+        let items = entry.fields.flat_map(|(field, value)| [field, value]);
+        rule.begins_block(items.map(text::item_len).sum()) == is_start
+    });
+    if has_deleted || !is_by_rule {
+        next_member("blocks", out);
+        let starts = stream.blocks().map(|block| block.first_id());
+        array(starts, out, id);
+    }
+    if has_deleted {
+        next_member("deleted", out);
+        let deleted = entries().filter(|entry| entry.is_deleted);
+        array(deleted, out, |entry, out| id(entry.id, out));
+    }
 }
 
 fn write_group(name: &[u8], group: &Group, out: &mut Vec<u8>) {
@@ -239,10 +280,7 @@ fn write_group(name: &[u8], group: &Group, out: &mut Vec<u8>) {
         next_member("seen_ms", out);
         signed(consumer.seen_ms, out);
         next_member("active_ms", out);
-        match consumer.active_ms {
-            Some(at_ms) => signed(at_ms, out),
-            None => out.extend_from_slice(b"null"),
-        }
+        time(consumer.active_ms, out);
         next_member("pending", out);
         let pending = consumer
             .pending_ids()
