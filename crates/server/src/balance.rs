@@ -23,7 +23,7 @@ const QUIET_RATE: f64 = 20_000.0;
 const QUIET_LOOKS: u32 = 5;
 
 /// Fewer commands each time that a worker wakes up are few.
-const FEW_COMMANDS: f64 = 64.0;
+const FEW_COMMANDS: f64 = 256.0;
 
 /// The share of its time from which on a worker is busy all the time.
 const SATURATED: f64 = 0.9;
@@ -43,6 +43,9 @@ const GAIN: f64 = 1.1;
 /// What must be left of the rate where something else was gained.
 const NO_LOSS: f64 = 0.97;
 
+/// What a command may cost, of what it cost before, for that to be a gain.
+const CHEAPER: f64 = 0.85;
+
 /// For so many looks what did not pay is not tried again; twice as many each time.
 const WAIT_MIN: u32 = 40;
 const WAIT_MAX: u32 = 640;
@@ -59,6 +62,8 @@ pub(crate) struct Look {
     pub(crate) commands_per_wake: f64,
     /// The share of the time in which the busiest of the workers with connections was busy.
     pub(crate) busiest: f64,
+    /// The same of all workers with connections, added up.
+    pub(crate) busy: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,10 +88,36 @@ struct Trial {
     direction: Direction,
     /// How many had connections before.
     from: usize,
-    rate_before: f64,
+    before: Sum,
+    looks: u32,
+    sum: Sum,
+    busiest: f64,
+}
+
+/// Looks added up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
     looks: u32,
     rates: f64,
-    busiest: f64,
+    busy: f64,
+}
+
+impl Sum {
+    fn add(&mut self, look: Look) {
+        self.looks += 1;
+        self.rates += look.rate;
+        self.busy += look.busy;
+    }
+
+    /// Commands a second.
+    fn rate(&self) -> f64 {
+        self.rates / f64::from(self.looks.max(1))
+    }
+
+    /// Seconds that workers were busy for a command.
+    fn cost(&self) -> f64 {
+        self.busy / self.rates
+    }
 }
 
 /// How many workers have connections, and what is known about other numbers of them.
@@ -95,8 +126,8 @@ pub(crate) struct Balance {
     all: usize,
     active: usize,
     trial: Option<Trial>,
-    /// What speaks for a trial, in so many looks in a row with these rates in all.
-    reason: Option<(Direction, u32, f64)>,
+    /// What speaks for a trial, and the looks in a row that say so.
+    reason: Option<(Direction, Sum)>,
     quiet_looks: u32,
     more_failed: Option<Failure>,
     fewer_failed: Option<Failure>,
@@ -160,22 +191,22 @@ impl Balance {
             self.reason = None;
             return;
         };
-        let (looks, rates) = match self.reason {
-            Some((same, looks, rates)) if same == direction => (looks + 1, rates + look.rate),
-            _ => (1, look.rate),
+        let mut before = match self.reason {
+            Some((same, sum)) if same == direction => sum,
+            _ => Sum::default(),
         };
-        self.reason = Some((direction, looks, rates));
-        let rate = rates / f64::from(looks);
-        if looks < LOOKS_BEFORE || self.is_known_to_fail(direction, rate) {
+        before.add(look);
+        self.reason = Some((direction, before));
+        if before.looks < LOOKS_BEFORE || self.is_known_to_fail(direction, before.rate()) {
             return;
         }
         self.reason = None;
         self.trial = Some(Trial {
             direction,
             from: self.active,
-            rate_before: rate,
+            before,
             looks: 0,
-            rates: 0.0,
+            sum: Sum::default(),
             busiest: 0.0,
         });
         self.active = match direction {
@@ -195,21 +226,24 @@ impl Balance {
     fn consider_trial(&mut self, mut trial: Trial, look: Look) {
         trial.looks += 1;
         if trial.looks > 1 {
-            trial.rates += look.rate;
+            trial.sum.add(look);
             trial.busiest = trial.busiest.max(look.busiest);
         }
         if trial.looks < LOOKS_OF_TRIAL {
             self.trial = Some(trial);
             return;
         }
-        let rate = trial.rates / f64::from(LOOKS_OF_TRIAL - 1);
-        let gain = rate / trial.rate_before;
-        let pays = match trial.direction {
-            // More requests, or as many with time left.
-            Direction::More => gain >= GAIN || gain >= NO_LOSS && trial.busiest < AT_EASE,
-            // As many requests, if that does not leave the workers without a pause.
-            Direction::Fewer => gain >= GAIN || gain >= NO_LOSS && trial.busiest < SATURATED,
-        };
+        let rate = trial.sum.rate();
+        let gain = rate / trial.before.rate();
+        let (cost, cost_before) = (trial.sum.cost(), trial.before.cost());
+        let pays = gain >= GAIN
+            || gain >= NO_LOSS
+                && match trial.direction {
+                    // As many requests with time left, if they do not cost much more.
+                    Direction::More => trial.busiest < AT_EASE && cost_before > cost * CHEAPER,
+                    // As many requests, if that leaves the workers a pause, or takes much less of their time.
+                    Direction::Fewer => trial.busiest < SATURATED || cost <= cost_before * CHEAPER,
+                };
         let (tried, other) = match trial.direction {
             Direction::More => (&mut self.more_failed, &mut self.fewer_failed),
             Direction::Fewer => (&mut self.fewer_failed, &mut self.more_failed),
@@ -224,10 +258,10 @@ impl Balance {
             });
         } else {
             let same_load =
-                tried.filter(|it| (trial.rate_before / it.rate - 1.0).abs() < OTHER_LOAD);
+                tried.filter(|it| (trial.before.rate() / it.rate - 1.0).abs() < OTHER_LOAD);
             let wait = same_load.map_or(WAIT_MIN, |it| (it.waited * 2).min(WAIT_MAX));
             *tried = Some(Failure {
-                rate: trial.rate_before,
+                rate: trial.before.rate(),
                 wait,
                 waited: wait,
             });
@@ -250,34 +284,36 @@ mod tests {
             .collect()
     }
 
-    fn look(rate: f64, commands_per_wake: f64, busiest: f64) -> Look {
+    /// What so many workers do that are equally busy.
+    fn look(active: usize, rate: f64, commands_per_wake: f64, busiest: f64) -> Look {
         Look {
             rate,
             commands_per_wake,
             busiest,
+            busy: busiest * active as f64,
         }
     }
 
     /// Fifty clients without pipelines, on two cores.
     fn one_request_at_a_time(active: usize) -> Look {
         match active {
-            1 => look(154_000.0, 25.0, 0.99),
-            _ => look(104_000.0, 3.5, 0.7),
+            1 => look(1, 154_000.0, 25.0, 0.99),
+            _ => look(active, 104_000.0, 3.5, 0.7),
         }
     }
 
     /// As the above with 64 requests at a time.
     fn pipelines(active: usize) -> Look {
         match active {
-            1 => look(2_500_000.0, 1600.0, 0.99),
-            _ => look(3_600_000.0, 800.0, 0.95),
+            1 => look(1, 2_500_000.0, 1600.0, 0.99),
+            _ => look(active, 3_600_000.0, 800.0, 0.95),
         }
     }
 
     #[test]
     fn all_serve_when_there_is_little_to_do() {
         let mut balance = Balance::new(8);
-        let seen = run(&mut balance, 50, |_| look(5_000.0, 1.0, 0.1));
+        let seen = run(&mut balance, 50, |active| look(active, 5_000.0, 1.0, 0.1));
         assert!(seen.iter().all(|&active| active == 8));
     }
 
@@ -286,6 +322,18 @@ mod tests {
         let mut balance = Balance::new(2);
         let seen = run(&mut balance, 1000, one_request_at_a_time);
         assert_eq!(seen[LOOKS_BEFORE as usize], 1);
+        let looks_with_two = seen.iter().filter(|&&active| active == 2).count();
+        assert!(looks_with_two < 30, "{looks_with_two} of 1000");
+    }
+
+    #[test]
+    fn one_serves_where_two_answer_as_many_for_more() {
+        // Sixteen requests at a time, on two cores that the clients share.
+        let mut balance = Balance::new(2);
+        let seen = run(&mut balance, 1000, |active| match active {
+            1 => look(1, 1_500_000.0, 400.0, 0.95),
+            _ => look(active, 1_450_000.0, 120.0, 0.7),
+        });
         let looks_with_two = seen.iter().filter(|&&active| active == 2).count();
         assert!(looks_with_two < 30, "{looks_with_two} of 1000");
     }
@@ -318,7 +366,7 @@ mod tests {
         let load = |active: usize| {
             let busiest = (2.0 / active as f64).min(1.0);
             let served = 200_000.0 * (active as f64 / 2.0).min(1.0);
-            look(served, 4.0, busiest)
+            look(active, served, 4.0, busiest)
         };
         let mut balance = Balance::new(16);
         let seen = run(&mut balance, 1000, load);
@@ -329,11 +377,13 @@ mod tests {
     fn when_the_load_ends_all_serve_again() {
         let mut balance = Balance::new(4);
         run(&mut balance, 100, |active| match active {
-            1 => look(154_000.0, 25.0, 0.99),
-            _ => look(104_000.0, 3.5, 0.7),
+            1 => look(1, 154_000.0, 25.0, 0.99),
+            _ => look(active, 104_000.0, 3.5, 0.7),
         });
         assert!(balance.active < 4);
-        let seen = run(&mut balance, QUIET_LOOKS, |_| look(0.0, 0.0, 0.0));
+        let seen = run(&mut balance, QUIET_LOOKS, |active| {
+            look(active, 0.0, 0.0, 0.0)
+        });
         assert_eq!(seen.last(), Some(&4));
     }
 }

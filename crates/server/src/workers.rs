@@ -113,11 +113,13 @@ impl Workers {
         let commands = now.commands.saturating_sub(before.commands) as f64;
         let active = self.active.load(Ordering::Relaxed);
         let busy = now.busy.iter().zip(&before.busy).take(active);
-        let busiest = busy.map(|(now, before)| now.saturating_sub(*before)).max();
+        let busy = busy.map(|(now, before)| now.saturating_sub(*before));
+        let busiest = busy.clone().max().unwrap_or_default();
         Look {
             rate: commands / seconds,
             commands_per_wake: commands / (now.wakes - before.wakes).max(1) as f64,
-            busiest: busiest.unwrap_or_default().as_secs_f64() / seconds,
+            busiest: busiest.as_secs_f64() / seconds,
+            busy: busy.sum::<Duration>().as_secs_f64() / seconds,
         }
     }
 
