@@ -90,6 +90,11 @@ impl Checkpoint {
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
+
+    /// Where the clock stood, if it stood still, in microseconds since 1970.
+    pub(crate) fn now_us(&self) -> Option<i64> {
+        self.now_us
+    }
 }
 
 impl Worker {

@@ -18,6 +18,7 @@ use crate::config::{Config, ConfigError, LogLevel, RewriteScope, Setter};
 use crate::eviction::EvictionTimes;
 use crate::expire::ExpiredShare;
 use crate::faults::{ActiveFault, Fault, Faults};
+use crate::fork::Fork;
 use crate::gate::Gate;
 use crate::keyspace::{Keyspace, Meters};
 use crate::latency::LatencyMonitor;
@@ -85,6 +86,20 @@ pub trait Host: Send + Sync {
     /// What the allocator says of itself (MEMORY MALLOC-STATS), if it does.
     fn allocator_report(&self) -> Option<String> {
         None
+    }
+
+    /// Starts a server as another one that is like this one now; answers its port. It ends with this one, or when it is
+    /// told to: by SHUTDOWN, or [`Self::end_fork`].
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn fork(&self, _fork: Fork) -> Result<u16, String> {
+        Err("there is no server around this engine".to_owned())
+    }
+
+    /// Ends a server that [`Self::fork`] has started; answers whether there was one on this port.
+    fn end_fork(&self, _port: u16) -> bool {
+        false
     }
 
     /// Facts for INFO that only the process knows: section, field, value.
@@ -320,6 +335,8 @@ pub struct Engine {
     /// Held by who moves the clock.
     pub(crate) moving: Mutex<()>,
     random: Mutex<Random>,
+    /// What it was opened with, or was given since.
+    pub(crate) seed: AtomicU64,
     /// How often the seed was changed.
     pub(crate) reseeds: AtomicU64,
     /// Whether passwords follow from the seed.
@@ -434,6 +451,7 @@ impl Engine {
             startup_memory_bytes,
             moving: Mutex::default(),
             random: Mutex::new(random),
+            seed: AtomicU64::new(options.seed),
             reseeds: AtomicU64::new(0),
             draws_secrets: AtomicBool::new(false),
             worker_count: AtomicU64::new(0),
@@ -574,6 +592,7 @@ impl Engine {
     pub fn reseed(&self, seed: u64) {
         let mut random = self.random.lock();
         *random = Random::new(seed);
+        self.seed.store(seed, Ordering::Relaxed);
         self.draws_secrets.store(true, Ordering::Relaxed);
         self.reseeds.fetch_add(1, Ordering::Release);
         self.config.note_change();

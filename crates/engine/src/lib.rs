@@ -22,6 +22,7 @@ mod engine;
 mod eviction;
 mod expire;
 mod faults;
+mod fork;
 mod functions;
 mod gate;
 mod keyspace;
@@ -57,6 +58,7 @@ pub use clock::{Clock, ClockError};
 pub use direct::DirectCommand;
 pub use engine::{Crash, Engine, EngineOptions, EventLoops, Host, NoHost, ShutdownOptions};
 pub use faults::{ActiveFault, Fault, FaultEffect};
+pub use fork::Fork;
 pub use lazy_free::Garbage;
 pub use migration::{
     Credentials, MigratedKey, Migration, MigrationError, MigrationOutcome, MigrationRequest,

@@ -10,7 +10,7 @@ use oxidis_engine::{Differences, DirectCommand, RecordedCommand, Worker};
 use oxidis_resp::Value;
 use parking_lot::Mutex;
 
-use crate::options::{CommonOptions, common_options, microseconds, repeat_changes};
+use crate::options::{CommonOptions, common_options, microseconds};
 use crate::typed::{Hashes, Keys, Lists, Sets, SortedSets, Streams, Strings};
 use crate::{Connection, Error, Fault, FaultGuard, FromValue, Snapshot};
 
@@ -242,6 +242,11 @@ impl Engine {
         T::from_value(self.execute(command)?)
     }
 
+    /// What another engine needs to be as this one is now.
+    pub(crate) fn begin_fork(&self) -> Result<oxidis_engine::Fork, Error> {
+        Ok(self.0.control.lock().fork()?)
+    }
+
     /// The engine as drivers have it, for doors that this crate has not.
     #[doc(hidden)]
     pub fn shared(&self) -> &Arc<oxidis_engine::Engine> {
@@ -381,20 +386,17 @@ impl Engine {
         Ok(self.0.control.lock().differences(&since.0)?)
     }
 
-    /// Another engine, opened with the same options, with the same directives as they are now, the same data and the
-    /// same time. Users (ACL) are not taken over, but for the password of CONFIG SET requirepass.
+    /// Another engine with the directives and users of this one as they are now, the same data and the same time.
     ///
     /// # Errors
     /// A script is busy, or the system gives no thread.
     pub fn fork(&self) -> Result<Engine, Error> {
-        let snapshot = self.snapshot()?;
-        let forked = EngineBuilder {
-            common: self.0.options.clone(),
-        };
-        let forked = forked.open()?;
-        repeat_changes(&self.0.engine, &forked.0.engine)?;
-        forked.restore(&snapshot)?;
-        Ok(forked)
+        let fork = self.begin_fork()?;
+        let options = self.0.options.clone();
+        let config = fork.config().clone();
+        let owned = EmbeddedEngine::open_with_clock(config, options.clock(), fork.seed())?;
+        fork.settle(owned.engine())?;
+        Ok(Engine::new(owned.engine().clone(), Some(owned), options))
     }
 
     /// Keeps what clients send from now on, the last `count_max` commands of it; with 0 nothing more is kept.

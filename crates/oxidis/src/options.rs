@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use oxidis_embedded::{SystemClock, VirtualClock};
-use oxidis_engine::config::{Config, Setter};
+use oxidis_engine::config::Config;
 
 use crate::Error;
 
@@ -85,38 +85,6 @@ impl CommonOptions {
         }
         Ok(Arc::new(config))
     }
-}
-
-/// What belongs to one server among others: where it listens, whom it follows, where its files are. A fork has its own.
-const PLACES: &[&str] = &[
-    "appendonly",
-    "bind",
-    "dbfilename",
-    "dir",
-    "logfile",
-    "port",
-    "replicaof",
-    "save",
-    "tls-port",
-];
-
-/// Does with a new instance what was done with another one by CONFIG SET since it was opened.
-pub(crate) fn repeat_changes(
-    from: &oxidis_engine::Engine,
-    to: &oxidis_engine::Engine,
-) -> Result<(), Error> {
-    let changes = from.config().changes();
-    let pairs: Vec<(&[u8], &[u8])> = changes
-        .iter()
-        .filter(|(name, _)| !PLACES.contains(name))
-        .map(|(name, value)| (name.as_bytes(), value.as_slice()))
-        .collect();
-    let setter = Setter {
-        is_local: true,
-        is_loading: false,
-    };
-    to.set_config(&pairs, setter)
-        .map_err(|error| Error::option("CONFIG SET", error))
 }
 
 /// Microseconds since 1970; 0 for what was before.

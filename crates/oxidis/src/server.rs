@@ -2,19 +2,21 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use oxidis_engine::ShutdownOptions;
+use oxidis_engine::config::Config;
 use oxidis_server::{Allocator, RunningServer, ServerOptions};
 
-use crate::options::{CommonOptions, common_options, repeat_changes};
+use crate::options::{CommonOptions, common_options};
 use crate::{Differences, Engine, Error, Fault, FaultGuard, RecordedCommand, Snapshot};
 
 /// A server that runs in threads of this process, and stops when it is dropped. There may be many.
 pub struct Server {
     engine: Engine,
     /// What it was started with; the seed is there in any case.
-    builder: ServerBuilder,
+    options: CommonOptions,
     running: Option<RunningServer>,
     address: SocketAddr,
     keeps_data: bool,
@@ -107,28 +109,16 @@ impl ServerBuilder {
         let options = self.common.with_seed();
         let seed = options.seed();
         let config = options.configure(seed, self.own_directives()?)?;
-        let running = oxidis_server::start(ServerOptions {
-            config,
-            clock: options.clock(),
-            seed,
-            any_port: self.port == 0,
-            allocator: Allocator::UNKNOWN,
-        })?;
+        let any_port = self.port == 0;
+        let server = Server::run(config, seed, options, any_port, self.keeps_data())?;
         if self.common.seed.is_some() {
-            running.engine().draw_secrets_from_seed();
+            server.engine.shared().draw_secrets_from_seed();
         }
-        let address = running.addresses().first().copied();
-        let address = address.ok_or_else(|| Error::option("bind", "there is no address"))?;
-        Ok(Server {
-            engine: Engine::new(running.engine().clone(), None, options.clone()),
-            builder: ServerBuilder {
-                common: options,
-                ..self.clone()
-            },
-            running: Some(running),
-            address,
-            keeps_data: self.path.is_some() || self.is_appending,
-        })
+        Ok(server)
+    }
+
+    fn keeps_data(&self) -> bool {
+        self.path.is_some() || self.is_appending
     }
 
     /// What the options are as directives.
@@ -185,6 +175,31 @@ impl Server {
         Self::builder().start()
     }
 
+    fn run(
+        config: Arc<Config>,
+        seed: u64,
+        options: CommonOptions,
+        any_port: bool,
+        keeps_data: bool,
+    ) -> Result<Self, Error> {
+        let running = oxidis_server::start(ServerOptions {
+            config,
+            clock: options.clock(),
+            seed,
+            any_port,
+            allocator: Allocator::UNKNOWN,
+        })?;
+        let address = running.addresses().first().copied();
+        let address = address.ok_or_else(|| Error::option("bind", "there is no address"))?;
+        Ok(Server {
+            engine: Engine::new(running.engine().clone(), None, options.clone()),
+            options,
+            running: Some(running),
+            address,
+            keeps_data,
+        })
+    }
+
     /// What a server can be started with.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::default()
@@ -232,9 +247,8 @@ impl Server {
         self.engine.set_time(time)
     }
 
-    /// Another server, started with the same options but for its port and its files, of which it has none, with the
-    /// same data, scripts and time. Directives are as they are now; users (ACL) are not taken over, but for the password
-    /// of CONFIG SET requirepass.
+    /// Another server on a port of its own, with the same data, scripts and time, and with the directives and users as
+    /// they are now, but with no files.
     ///
     /// ```
     /// let server = oxidis::Server::start()?;
@@ -248,16 +262,10 @@ impl Server {
     /// # Errors
     /// As [`ServerBuilder::start`]; or a script is busy.
     pub fn fork(&self) -> Result<Server, Error> {
-        let snapshot = self.engine.snapshot()?;
-        let builder = ServerBuilder {
-            port: 0,
-            path: None,
-            is_appending: false,
-            ..self.builder.clone()
-        };
-        let forked = builder.start()?;
-        repeat_changes(self.engine.shared(), forked.engine.shared())?;
-        forked.engine.restore(&snapshot)?;
+        let fork = self.engine.begin_fork()?;
+        let config = fork.config().clone();
+        let forked = Server::run(config, fork.seed(), self.options.clone(), true, false)?;
+        fork.settle(forked.engine.shared())?;
         Ok(forked)
     }
 

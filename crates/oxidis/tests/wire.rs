@@ -257,3 +257,71 @@ fn the_seed_of_a_builder_is_for_everything() {
         assert_ne!(one[index], other[index], "{index}");
     }
 }
+
+#[test]
+fn a_server_is_forked_over_the_wire() {
+    let server = server();
+    let mut first = client(&server);
+    for command in [
+        "SET k v EX 100",
+        "CONFIG SET maxmemory-policy allkeys-lfu",
+        "ACL SETUSER anna on >secret ~k +@all",
+        "SCRIPT LOAD return(7)",
+        "OXIDIS ADVANCE 40",
+    ] {
+        assert!(!is_error(&first.run(command)), "{command}");
+    }
+    let fork = |client: &mut Client| match client.run("OXIDIS FORK") {
+        Reply::Integer(port) => u16::try_from(port).expect("a port"),
+        other => panic!("{other:?}"),
+    };
+    let port = fork(&mut first);
+    assert_ne!(port, server.port());
+    let connect = |port: u16| Client::connect(([127, 0, 0, 1], port).into());
+    let mut second = connect(port).expect("a connection");
+    assert_eq!(second.run("TTL k"), Reply::Integer(60));
+    assert_eq!(second.run("OXIDIS ADVANCE 60"), ok());
+    assert_eq!(second.run("GET k"), Reply::NullBulk);
+    assert_eq!(first.run("GET k"), text("v"));
+    let policy = second.run("CONFIG GET maxmemory-policy");
+    assert_eq!(policy, first.run("CONFIG GET maxmemory-policy"));
+    let evaluated = second.run("EVALSHA bc70ae583496ef68242126e5f723b4224435af02 0");
+    assert_eq!(evaluated, Reply::Integer(7));
+    assert_eq!(second.run("AUTH anna secret"), ok());
+    drop(second);
+
+    // A fork of a fork ends with it.
+    let mut second = connect(port).expect("a connection");
+    let third_port = fork(&mut second);
+    assert!(connect(third_port).is_ok());
+    assert!(is_error(
+        &first.run(&format!("OXIDIS FORK END {third_port}"))
+    ));
+    assert_eq!(first.run(&format!("OXIDIS FORK END {port}")), ok());
+    assert!(connect(port).is_err());
+    assert!(connect(third_port).is_err());
+    assert!(is_error(&first.run(&format!("OXIDIS FORK END {port}"))));
+    assert!(is_error(&first.run("OXIDIS FORK END")));
+
+    // SHUTDOWN ends it as well, and nobody else.
+    let port = fork(&mut first);
+    let mut other = connect(port).expect("a connection");
+    other.send(&["SHUTDOWN", "NOSAVE"]).expect("sent");
+    while connect(port).is_ok() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(first.run("PING"), Reply::Simple(b"PONG".to_vec()));
+
+    // What is left ends with the server.
+    let port = fork(&mut first);
+    drop(server);
+    assert!(connect(port).is_err());
+}
+
+#[test]
+fn an_engine_without_a_server_is_not_forked_over_the_wire() {
+    let engine = Engine::builder().clock(Clock::Manual).open();
+    let refused = engine.expect("an engine").execute(["OXIDIS", "FORK"]);
+    let reason = refused.expect_err("an error").to_string();
+    assert!(reason.contains("no server"), "{reason}");
+}

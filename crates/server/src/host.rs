@@ -10,7 +10,7 @@ use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotFormat, SnapshotSource};
 use oxidis_engine::{
-    Crash, Engine, EventLoops, Garbage, Host, Migration, MigrationOutcome, MigrationRequest,
+    Crash, Engine, EventLoops, Fork, Garbage, Host, Migration, MigrationOutcome, MigrationRequest,
     ShutdownOptions,
 };
 use oxidis_persist::Json;
@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::configuration::{self, path_of};
+use crate::forks::Forks;
 use crate::listeners::Listeners;
 use crate::migration::Migrator;
 use crate::process::{self, Allocator};
@@ -39,6 +40,7 @@ pub struct ProcessHost {
     saving: Mutex<Option<JoinHandle<()>>>,
     migrator: Arc<Migrator>,
     follower: Follower,
+    forks: Forks,
     config: Arc<Config>,
     /// The runtimes of the threads that serve connections.
     runtimes: Mutex<Vec<tokio::runtime::Handle>>,
@@ -66,6 +68,7 @@ impl ProcessHost {
             saving: Mutex::new(None),
             migrator: Arc::default(),
             follower: Follower::default(),
+            forks: Forks::default(),
             config,
             runtimes: Mutex::default(),
         })
@@ -98,8 +101,9 @@ impl ProcessHost {
         lines
     }
 
-    /// Ends the thread that follows a primary, and waits for the one that saves.
+    /// Ends the forks and the thread that follows a primary, and waits for the one that saves.
     pub(crate) fn end(&self) {
+        self.forks.end_all();
         self.follower.stop();
         self.join();
     }
@@ -203,6 +207,14 @@ impl Host for ProcessHost {
 
     fn allocator_report(&self) -> Option<String> {
         (self.allocator.statistics)()
+    }
+
+    fn fork(&self, fork: Fork) -> Result<u16, String> {
+        self.forks.start(fork, self.allocator)
+    }
+
+    fn end_fork(&self, port: u16) -> bool {
+        self.forks.end(port)
     }
 
     fn information(&self) -> Vec<(&'static str, &'static str, String)> {

@@ -7,6 +7,7 @@
 //! * `connection`: one client connection, from readiness to replies.
 //! * `tls`: settings and sockets of TLS, or, in a build without it, that there is none.
 //! * `listeners`: the addresses that are listened on. `observer`: what CONFIG SET changes outside the engine.
+//! * `forks`: servers that were started as another one was at some moment.
 //! * `host`: what the engine asks of the process around it: memory, files, facts for INFO, freeing. `storage`: the
 //!   file system.
 //! * [`program`]: what the binary does. [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
@@ -27,6 +28,7 @@ mod daemon;
 pub mod descriptors;
 pub mod diagnosis;
 pub mod files;
+mod forks;
 mod host;
 mod listeners;
 mod log;

@@ -1,5 +1,5 @@
-//! OXIDIS: what tests do with an instance beside using it: its clock, faults, snapshots, the record of commands, the
-//! seed. Refused unless `enable-test-commands` says otherwise.
+//! OXIDIS: what tests do with an instance beside using it: its clock, faults, snapshots, forks, the record of commands,
+//! the seed. Refused unless `enable-test-commands` says otherwise.
 
 use std::time::Duration;
 
@@ -89,6 +89,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
                [KEY <pattern>] [CLIENT <id-or-pattern>] [SKIP <n>] [COUNT <n>]|LIST|REMOVE <id>|CLEAR",
         explanation: "Has requests fail, wait, or lose their connection. Answers the fault's number.",
         handler: fault,
+    },
+    Subcommand {
+        name: "fork",
+        arguments: (2, 4),
+        form: "FORK [END <port>]",
+        explanation: "Starts another server in this process with the same data, users and time, or ends it. Answers its port.",
+        handler: fork,
     },
     Subcommand {
         name: "restore",
@@ -352,6 +359,26 @@ fn diff(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     keys("added", &differences.added);
     keys("removed", &differences.removed);
     keys("changed", &differences.changed);
+    Ok(())
+}
+
+// Forks.
+
+fn fork(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.argc() == 2 {
+        let fork = cx.worker.fork().map_err(failed)?;
+        let port = cx.engine().host().fork(fork).map_err(failed)?;
+        out.integer(i64::from(port));
+        return Ok(());
+    }
+    if cx.argc() != 4 || !cx.arg_is(2, "END") {
+        return Err(CommandError::Syntax);
+    }
+    let port = u16::try_from(cx.integer(3)?).ok();
+    if !port.is_some_and(|port| cx.engine().host().end_fork(port)) {
+        return Err(CommandError::text("ERR there is no such fork"));
+    }
+    out.ok();
     Ok(())
 }
 

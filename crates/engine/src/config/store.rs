@@ -84,6 +84,17 @@ pub struct Setter {
     pub is_loading: bool,
 }
 
+/// What belongs to one server among others, where it listens and where its files are, as a fork has it.
+const PLACES: [(&str, &[u8]); 7] = [
+    ("aclfile", b""),
+    ("appendonly", b"no"),
+    ("pidfile", b""),
+    ("port", b"0"),
+    ("save", b""),
+    ("tls-port", b"0"),
+    ("unixsocket", b""),
+];
+
 impl Config {
     /// The defaults of the table. `hash_seed` goes into [`EncodingLimits`], which carries it to the
     /// tables inside values.
@@ -109,6 +120,25 @@ impl Config {
         };
         config.commit(values);
         config
+    }
+
+    /// The values as they are, for another server beside this one: it has no files, follows nobody, and listens where
+    /// nobody else does.
+    pub(crate) fn fork(&self, hash_seed: u64) -> Config {
+        let forked = Config::new(hash_seed);
+        let mut state = self.state.read().clone();
+        state.file = None;
+        // They are in the list of users, as they are now.
+        state.file_only.users.clear();
+        let values = state.values.clone();
+        *forked.state.write() = state;
+        forked.commit(values);
+        for (name, value) in PLACES {
+            let set = forked.set_default(name, value);
+            set.expect("a directive of the table, and a value that it takes");
+        }
+        forked.set_replica_of(b"no one");
+        forked
     }
 
     /// Changes the default of a directive for this server, and with it its value: one worker a
@@ -189,21 +219,6 @@ impl Config {
             (name, state.values[id.index()].show(id.directive()))
         };
         found.into_iter().map(show).collect()
-    }
-
-    /// The directives that CONFIG SET can change and that have been changed since the start, by name, with their values
-    /// as CONFIG GET shows them.
-    pub fn changes(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let state = self.state.read();
-        let changed = DirectiveId::all().filter(|id| {
-            let is_fixed = id.directive().flags.contains(Flags::IMMUTABLE);
-            !is_fixed && state.values[id.index()] != state.defaults[id.index()]
-        });
-        let show = |id: DirectiveId| {
-            let directive = id.directive();
-            (directive.name, state.values[id.index()].show(directive))
-        };
-        changed.map(show).collect()
     }
 
     /// CONFIG SET: sets all of the pairs, or none.
