@@ -17,13 +17,19 @@ pytest_plugins = ["pytester"]
 REDIS_SERVER = shutil.which("redis-server")
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @pytest.fixture(scope="session")
 def redis_server_port() -> Iterator[int]:
     """The port of a redis-server."""
     assert REDIS_SERVER is not None, "it is asked only where it is installed"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ["--port", str(port), "--save", "", "--appendonly", "no", "--loglevel", "warning"]
     process = subprocess.Popen([REDIS_SERVER, *options], stdout=subprocess.DEVNULL)
     try:

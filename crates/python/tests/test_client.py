@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import pathlib
 import threading
 
 import oxidis
 import pytest
-from conftest import Place, until
+import redis
+import trustme
+from conftest import Place, free_port, until
 
 
 def test_words_and_lines(place: Place) -> None:
@@ -394,3 +397,39 @@ async def test_asyncio_who_does_not_read_messages_gets_them_later() -> None:
             for number in range(25_000):
                 message = await subscription.get(20)
                 assert message is not None and message.payload == str(number).encode()
+
+
+async def test_addresses_with_tls(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    stranger.cert_pem.write_to_path(tmp_path / "stranger.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    for pem in certificate.cert_chain_pems:
+        pem.write_to_path(tmp_path / "certificate.pem", append=True)
+    options = {
+        "tls_port": free_port(),
+        "tls_cert_file": str(tmp_path / "certificate.pem"),
+        "tls_key_file": str(tmp_path / "key.pem"),
+        "tls_ca_cert_file": str(tmp_path / "ca.pem"),
+        "tls_auth_clients": "no",
+    }
+    with oxidis.Server(password="secret", **options):
+        url = f"rediss://:secret@localhost:{options['tls_port']}"
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        big = b"x" * 300_000
+        with oxidis.Client(url) as client:
+            assert client.set("k", big) == "OK" and client.get("k") == big
+            with client.subscribe("news") as subscription:
+                client.publish("news", "hello")
+                assert subscription.get(30) == oxidis.Message(b"news", b"hello")
+        async with oxidis.AsyncClient(url) as client:
+            assert await client.get("k") == big
+        with redis.Redis.from_url(url, ssl_ca_certs=str(tmp_path / "ca.pem")) as other:
+            assert other.get("k") == big
+        # A server that nobody trusts.
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "stranger.pem"))
+        with pytest.raises(oxidis.ConnectionError, match="(?i)certificate"):
+            oxidis.Client(url).connect()
+        with pytest.raises(oxidis.ConnectionError, match="(?i)certificate"):
+            await oxidis.AsyncClient(url).connect()
