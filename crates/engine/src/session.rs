@@ -19,16 +19,13 @@ use crate::command::{Args, CommandError, Registered};
 use crate::command_log::{Measured, request_bytes};
 use crate::engine::Engine;
 use crate::faults::FaultEffect;
-use crate::keyspace::{Key, PrefetchStep};
+use crate::keyspace::{Key, PREFETCH_MIN, PrefetchStep};
 use crate::latency::Event;
 use crate::mailbox::Message;
 use crate::worker::Worker;
 
 /// Requests that are parsed, and whose keys are prefetched, before the first of them is executed.
 const BATCH_MAX: usize = 64;
-
-/// With fewer requests in a batch prefetching costs more than it saves.
-const PREFETCH_MIN: usize = 4;
 
 /// Places of arguments that a worker keeps room for from batch to batch.
 const SPANS_KEEP_MAX: usize = 4096;

@@ -18,7 +18,7 @@ const KEYS: u64 = 1_000_000;
 const PERIOD: Duration = Duration::from_millis(500);
 const PERIODS: usize = 7;
 
-/// Calls between two looks at the clock.
+/// Keys between two looks at the clock.
 const ROUND: u64 = 10_000;
 
 /// What is kept under each key.
@@ -68,22 +68,27 @@ fn starts(is_chosen: &dyn Fn(&str) -> bool) -> Result<(), Error> {
 
 fn rates(is_chosen: &dyn Fn(&str) -> bool) -> Result<(), Error> {
     let engine = Engine::builder().seed(1).open()?;
-    let calls: [(&str, Call<'_>); 4] = [
-        ("GET", &|_, n| {
+    let calls: [(&str, u64, Call<'_>); 5] = [
+        ("GET", 1, &|_, n| {
             let value = engine.string().get(key(n))?;
             Ok(value.map_or(0, |value| value.len() as u64))
         }),
-        ("GET into a buffer", &|buffer, n| {
+        ("GET into a buffer", 1, &|buffer, n| {
             engine.string().get_into(key(n), buffer)?;
             Ok(buffer.len() as u64)
         }),
-        ("GET in place", &|_, n| {
+        ("GET in place", 1, &|_, n| {
             let len = engine
                 .string()
                 .get_with(key(n), |value| value.len() as u64)?;
             Ok(len.unwrap_or_default())
         }),
-        ("SET", &|_, n| {
+        ("GET of 100 keys at once", 100, &|_, n| {
+            let keys = (0..100).map(|nth| key((n + nth * 7919) % KEYS));
+            let values = engine.string().get_many(keys)?;
+            Ok(values.iter().flatten().map(|it| it.len() as u64).sum())
+        }),
+        ("SET", 1, &|_, n| {
             engine.string().set(key(n), VALUE)?;
             Ok(VALUE.len() as u64)
         }),
@@ -91,11 +96,11 @@ fn rates(is_chosen: &dyn Fn(&str) -> bool) -> Result<(), Error> {
     for n in 0..KEYS {
         engine.string().set(key(n), VALUE)?;
     }
-    for (name, call) in calls {
+    for (name, keys, call) in calls {
         for threads in [1, 2] {
             let name = format!("{name} from {threads} threads");
             if is_chosen(&name) {
-                println!("{name}\t{:.2}\tmillion/s", best_rate(threads, call)?);
+                println!("{name}\t{:.2}\tmillion/s", best_rate(threads, keys, call)?);
             }
         }
     }
@@ -125,31 +130,31 @@ fn key(number: u64) -> [u8; 16] {
     key
 }
 
-/// Millions of calls a second, of all threads together, in the best of several periods.
-fn best_rate(threads: u64, call: Call<'_>) -> Result<f64, Error> {
-    let rates = (0..PERIODS).map(|_| rate(threads, call));
+/// Millions of keys a second, of all threads together, in the best of several periods.
+fn best_rate(threads: u64, keys: u64, call: Call<'_>) -> Result<f64, Error> {
+    let rates = (0..PERIODS).map(|_| rate(threads, keys, call));
     let rates = rates.collect::<Result<Vec<f64>, Error>>()?;
     Ok(rates.into_iter().fold(0.0, f64::max))
 }
 
-/// Millions of calls a second, of all threads together, on random keys.
-fn rate(threads: u64, call: Call<'_>) -> Result<f64, Error> {
+/// Millions of keys a second, of all threads together, on random keys, so many a call.
+fn rate(threads: u64, keys: u64, call: Call<'_>) -> Result<f64, Error> {
     let one = |thread: u64| -> Result<f64, Error> {
         let mut random = thread.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut buffer = Vec::new();
-        let (started, mut calls, mut bytes) = (Instant::now(), 0, 0);
+        let (started, mut read, mut bytes) = (Instant::now(), 0, 0);
         while started.elapsed() < PERIOD {
-            for _ in 0..ROUND {
+            for _ in 0..ROUND / keys {
                 // Marsaglia's xorshift: cheap, and good enough to be in no order.
                 random ^= random << 13;
                 random ^= random >> 7;
                 random ^= random << 17;
                 bytes += call(&mut buffer, random % KEYS)?;
             }
-            calls += ROUND;
+            read += ROUND;
         }
-        assert_eq!(black_box(bytes), calls * VALUE.len() as u64);
-        Ok(calls as f64 / started.elapsed().as_secs_f64())
+        assert_eq!(black_box(bytes), read * VALUE.len() as u64);
+        Ok(read as f64 / started.elapsed().as_secs_f64())
     };
     let rates = thread::scope(|scope| {
         let threads: Vec<_> = (1..=threads)

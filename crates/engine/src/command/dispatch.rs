@@ -581,7 +581,8 @@ fn lock(
         Locks::Keys if command.keys.is_empty() => return Ok(()),
         Locks::Keys => {
             let hashes = key_hashes(worker, registered, args);
-            worker.lock_some(hashes.into_iter())?;
+            worker.lock_some(hashes.iter().copied())?;
+            worker.view.prefetch_locked(client.database, &hashes);
         }
         Locks::Transaction => lock_transaction(worker, client)?,
         Locks::All => worker.lock_all()?,
@@ -626,7 +627,8 @@ fn lock_transaction(worker: &mut Worker, client: &Client) -> Result<(), Busy> {
             Args::owned(&queued.arguments),
         ));
     }
-    worker.lock_some(hashes.into_iter())?;
+    worker.lock_some(hashes.iter().copied())?;
+    worker.view.prefetch_locked(client.database, &hashes);
     if worker.view.has_transfer_waiters() {
         worker.view.unlock();
         worker.lock_all()?;

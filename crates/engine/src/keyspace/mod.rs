@@ -30,4 +30,4 @@ pub(crate) use stored::{
     to_value, value_of,
 };
 pub use stripe::Key;
-pub(crate) use stripe::{Keyspace, View};
+pub(crate) use stripe::{Keyspace, PREFETCH_MIN, View};

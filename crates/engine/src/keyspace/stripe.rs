@@ -24,6 +24,12 @@ use crate::table::hash_bytes;
 use crate::tracking::TrackedKeys;
 use crate::transaction::Watchers;
 
+/// With fewer keys prefetching costs more than it saves.
+pub(crate) const PREFETCH_MIN: usize = 4;
+
+/// What is prefetched of more keys than this, of a command or transaction, is gone from the cache before it is used.
+const PREFETCH_MAX: usize = 4096;
+
 /// A key and its hash under the engine's seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key<'a> {
@@ -450,6 +456,22 @@ impl View {
         let is_worth_more = entry.is_some_and(|it| prefetch_elements(it, elements, step));
         self.unlock();
         is_worth_more
+    }
+
+    /// Asks the processor for the entries of all these keys, whose stripes the view holds, so that their cache misses
+    /// overlap.
+    pub(crate) fn prefetch_locked(&self, database: usize, hashes: &[u64]) {
+        if hashes.len() < PREFETCH_MIN {
+            return;
+        }
+        let hashes = &hashes[..hashes.len().min(PREFETCH_MAX)];
+        let found = |&hash: &u64| Some((self.stripe(hash).database(database)?, hash));
+        for (database, hash) in hashes.iter().filter_map(found) {
+            database.prefetch_bucket(hash);
+        }
+        for (database, hash) in hashes.iter().filter_map(found) {
+            database.prefetch_element(hash);
+        }
     }
 
     /// Asks the processor for the entry of a key, under a short lock. The view must hold nothing.
