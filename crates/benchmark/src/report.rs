@@ -258,6 +258,7 @@ mod tests {
         latencies.record(100, 1500);
         latencies.record(300, 500);
         Outcome {
+            longest_own_delay: Duration::ZERO,
             requests: 2000,
             elapsed: Duration::from_millis(2500),
             latencies,

@@ -4,6 +4,9 @@
 /// How many digits stand in a changing place.
 pub const NUMBER_DIGITS: usize = 12;
 
+/// More than what can be written with so many digits.
+const SCATTERING_PRIME: u64 = 1_000_000_000_039;
+
 /// A piece of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part<'a> {
@@ -116,8 +119,23 @@ impl Batch {
     /// Numbers the changing places one after the other, as if all requests before the one of this
     /// index had been numbered from 0.
     pub fn count_from(&mut self, request_index: u64) {
+        self.number_from(request_index, |_, number| number);
+    }
+
+    /// As [`Self::count_from`], but puts in each number's place another one below the bound, in no order: no two
+    /// numbers below the bound are put in one place.
+    pub fn scatter_from(&mut self, request_index: u64) {
+        // No bound is a multiple of this prime.
+        self.number_from(request_index, |below, number| {
+            let product = u128::from(number) * u128::from(SCATTERING_PRIME);
+            (product % u128::from(below.max(1))) as u64
+        });
+    }
+
+    fn number_from(&mut self, request_index: u64, placed: impl Fn(u64, u64) -> u64) {
         let first = request_index * self.slots_per_request as u64;
         for (slot, number) in self.slots.iter().zip(first..) {
+            let number = placed(slot.below, number);
             write_digits(&mut self.bytes[slot.offset..][..NUMBER_DIGITS], number);
         }
     }
@@ -153,6 +171,21 @@ mod tests {
         batch.count_from(5);
         let text = String::from_utf8(batch.bytes().to_vec()).unwrap();
         assert!(text.contains("key:000000000005") && text.contains("key:000000000006"));
+    }
+
+    #[test]
+    fn scattered_numbers_are_all_that_there_are() {
+        let mut batch = numbered_set().batch(1);
+        let mut seen = Vec::new();
+        for index in 0..1000 {
+            batch.scatter_from(index);
+            let text = std::str::from_utf8(batch.bytes()).unwrap();
+            let digits = text.split("key:").nth(1).unwrap();
+            seen.push(digits[..12].parse::<u64>().unwrap());
+        }
+        assert!(!seen.is_sorted());
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..1000));
     }
 
     #[test]

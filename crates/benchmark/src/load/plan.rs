@@ -15,6 +15,8 @@ pub enum Numbers {
     Random(u64),
     /// One after the other.
     Counting,
+    /// In no order, but each only once while there are more below the bound than are taken.
+    Scattered,
 }
 
 /// Requests that each connection sends before all others. Their replies are awaited, and must be no

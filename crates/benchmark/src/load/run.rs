@@ -34,6 +34,9 @@ pub struct Outcome {
     /// How long the requests took, each as long as the batch that it came in: from the moment that
     /// the batch is sent to the moment that its first reply is there.
     pub latencies: Latencies,
+    /// The longest that a request left late, at a rate, though a connection was free: what the generator itself and
+    /// the machine below it have added to latencies.
+    pub longest_own_delay: Duration,
 }
 
 impl Outcome {
@@ -93,10 +96,13 @@ pub fn run(plan: &Plan<'_>, mut tell_progress: impl FnMut(Progress)) -> Result<O
         return Err(error);
     }
     let mut latencies = Latencies::new(plan.latency_digits);
+    let mut longest_own_delay = Duration::ZERO;
     for worker in &workers {
         latencies.add(worker.latencies());
+        longest_own_delay = longest_own_delay.max(worker.longest_own_delay());
     }
     Ok(Outcome {
+        longest_own_delay,
         requests: supply.answered(),
         elapsed,
         latencies,

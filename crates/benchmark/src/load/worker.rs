@@ -39,6 +39,8 @@ pub(super) struct Worker<'a> {
     free: Vec<usize>,
     /// The next batch of this thread, and when it is due.
     next_due: Option<(u64, Instant)>,
+    /// The longest that this thread woke up later than a batch was due that could have been sent.
+    longest_own_delay: Duration,
 }
 
 impl<'a> Worker<'a> {
@@ -47,7 +49,7 @@ impl<'a> Worker<'a> {
     pub fn open(plan: &'a Plan<'a>, clients: usize, index: usize) -> Result<Self, LoadError> {
         let seed = match plan.numbers {
             Numbers::Random(seed) => seed.wrapping_add(index as u64),
-            Numbers::Counting => 0,
+            Numbers::Counting | Numbers::Scattered => 0,
         };
         let mut worker = Self {
             plan,
@@ -59,6 +61,7 @@ impl<'a> Worker<'a> {
             buffer: vec![0; READ_BYTES],
             free: Vec::new(),
             next_due: None,
+            longest_own_delay: Duration::ZERO,
         };
         while worker.connections.len() < clients {
             let more = (clients - worker.connections.len()).min(OPENED_AT_ONCE);
@@ -182,6 +185,7 @@ impl<'a> Worker<'a> {
         match self.plan.numbers {
             Numbers::Random(_) => connection.batch_mut().draw(&mut self.random),
             Numbers::Counting => connection.batch_mut().count_from(request_index),
+            Numbers::Scattered => connection.batch_mut().scatter_from(request_index),
         }
         self.busy += 1;
         connection.start_batch(self.plan, start)
@@ -200,11 +204,14 @@ impl<'a> Worker<'a> {
             return self.wait(events, Some(STOP_CHECK_INTERVAL));
         };
         let left = due.saturating_duration_since(Instant::now());
-        if left < SHORTEST_POLL {
+        let waited = if left < SHORTEST_POLL {
             thread::sleep(left);
-            return self.wait(events, Some(Duration::ZERO));
-        }
-        self.wait(events, Some(SHORTEST_POLL))
+            self.wait(events, Some(Duration::ZERO))
+        } else {
+            self.wait(events, Some(SHORTEST_POLL))
+        };
+        self.longest_own_delay = self.longest_own_delay.max(due.elapsed());
+        waited
     }
 
     fn end_batch(
@@ -240,6 +247,11 @@ impl<'a> Worker<'a> {
     /// How long the requests took.
     pub fn latencies(&self) -> &Latencies {
         &self.latencies
+    }
+
+    /// The longest that this thread woke up later than a batch was due that could have been sent.
+    pub fn longest_own_delay(&self) -> Duration {
+        self.longest_own_delay
     }
 
     fn wait(&mut self, events: &mut Events, limit: Option<Duration>) -> io::Result<()> {

@@ -54,8 +54,7 @@ mod platform {
     /// The kernel divides a page's size by how many processes have it.
     pub fn memory_of_tree(pid: u32) -> Option<u64> {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-        let own = line.split_whitespace().next()?.parse::<u64>().ok()? * 1024;
+        let own = bytes_of(&text, "Pss:")?;
         let children =
             fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         // A child that has just ended has nothing.
@@ -73,10 +72,20 @@ mod platform {
         Some(TICK * ticks)
     }
 
+    /// Counted page by page where the kernel does that; what it says at once may be half a megabyte beside it.
     pub fn resident_bytes(pid: u32) -> Option<u64> {
-        let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+        let of = |file: &str, field: &str| {
+            let text = fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
+            bytes_of(&text, field)
+        };
+        of("smaps_rollup", "Rss:").or_else(|| of("status", "VmRSS:"))
+    }
+
+    /// A field of one of the kernel's tables, which count in kilobytes.
+    pub(super) fn bytes_of(table: &str, field: &str) -> Option<u64> {
+        let line = table.lines().find_map(|line| line.strip_prefix(field))?;
+        let (number, unit) = line.trim().split_once(' ')?;
+        (unit == "kB").then_some(number.parse::<u64>().ok()? * 1024)
     }
 }
 
@@ -119,6 +128,17 @@ mod platform {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn fields_are_found_by_their_whole_name() {
+        let table = "55d-7ffc ---p 00000000 00:00 0    [rollup]\nRss:                1884 kB\n\
+                     Pss:                 340 kB\nPss_Anon:            188 kB\nTHPeligible:    0\n";
+        assert_eq!(platform::bytes_of(table, "Rss:"), Some(1884 * 1024));
+        assert_eq!(platform::bytes_of(table, "Pss:"), Some(340 * 1024));
+        assert_eq!(platform::bytes_of(table, "Swap:"), None);
+        assert_eq!(platform::bytes_of(table, "THPeligible:"), None);
+    }
 
     #[test]
     fn this_process_has_used_some() {

@@ -1,14 +1,11 @@
 //! What a bench run found, as a table in Markdown and as data in JSON.
 
 use std::fmt::Write as _;
-use std::fs;
 
-use anyhow::Result;
 use serde::Serialize;
-use time::OffsetDateTime;
 
-use super::run::REFERENCE;
-use crate::workspace;
+use super::contenders::REFERENCE;
+use super::keep;
 
 /// What was measured: a command at a depth on a server.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -38,15 +35,10 @@ pub struct Cell {
 impl Cell {
     /// The medians over the rounds of `(CPU microseconds, requests per second)`.
     pub fn median(name: CellName, rounds: &[(f64, f64)]) -> Self {
-        let median_of = |figure: fn(&(f64, f64)) -> f64| {
-            let mut sorted: Vec<f64> = rounds.iter().map(figure).collect();
-            sorted.sort_by(f64::total_cmp);
-            sorted[sorted.len() / 2]
-        };
         Self {
             name,
-            cpu_us_per_request: median_of(|round| round.0),
-            requests_per_second: median_of(|round| round.1),
+            cpu_us_per_request: keep::median(rounds.iter().map(|round| round.0)),
+            requests_per_second: keep::median(rounds.iter().map(|round| round.1)),
             cpu_us_rounds: rounds.iter().map(|round| round.0).collect(),
         }
     }
@@ -62,7 +54,7 @@ pub struct Resident {
 /// A whole run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    date: String,
+    pub date: String,
     keys: u64,
     clients: usize,
     rounds: usize,
@@ -80,14 +72,12 @@ impl Report {
         resident: Vec<Resident>,
         cells: Vec<Cell>,
     ) -> Self {
-        let date = OffsetDateTime::now_utc().date().to_string();
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
         Self {
-            date,
+            date: keep::today(),
             keys,
             clients,
             rounds,
-            cores,
+            cores: keep::cores(),
             resident,
             cells,
         }
@@ -205,23 +195,6 @@ impl Report {
                 name.workers,
             ) == (command, depth, server, workers)
         })
-    }
-
-    /// Writes `bench/NAME.md` and `bench/NAME.json`; the name is the date where none is given.
-    ///
-    /// # Errors
-    /// When the files cannot be written.
-    pub fn write(&self, name: Option<&str>) -> Result<()> {
-        let folder = workspace::root().join("bench");
-        fs::create_dir_all(&folder)?;
-        let name = name.unwrap_or(&self.date);
-        fs::write(folder.join(format!("{name}.md")), self.to_markdown())?;
-        fs::write(
-            folder.join(format!("{name}.json")),
-            serde_json::to_string_pretty(self)? + "\n",
-        )?;
-        println!("kept as bench/{name}.md and bench/{name}.json");
-        Ok(())
     }
 }
 

@@ -1,16 +1,17 @@
-//! Who is measured, in what order, and how the measurements of several rounds become one.
+//! What is measured in what order, and how the measurements of several rounds become one.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use oxidis_benchmark::load::{self, Endpoint, LoadError, Numbers, Outcome, Plan};
-use oxidis_testkit::{ServerBuilder, TestServer};
+use oxidis_benchmark::request::Template;
+use oxidis_testkit::TestServer;
 
+use super::contenders::{self, Contender};
 use super::report::{self, Cell, Report, Resident};
-use super::{cpu, embedding, instructions, persistence, workload};
-use crate::workspace;
+use super::{cpu, embedding, instructions, keep, latency, memory, persistence, workload};
 
 /// How many connections send requests.
 pub(super) const CLIENTS: usize = 50;
@@ -27,44 +28,50 @@ const WARM_UP_SHARE: f64 = 0.1;
 /// How long a server may keep every connection waiting.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
-/// The name of the reference in the tables.
-pub const REFERENCE: &str = "redis-server";
-
-/// The name of the server that does nothing.
-const FLOOR: &str = "floor (answers +OK)";
-
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Another server: NAME=COMMAND, where {port} and {workers} stand for numbers and {dir} for a folder;
     /// measured with several numbers of workers if it has {workers}.
     #[arg(long = "peer", value_name = "NAME=COMMAND")]
-    peers: Vec<String>,
+    pub(super) peers: Vec<String>,
+    /// Measure the memory that keys and elements take instead, by shape of data set; of the options, those for peers, keys,
+    /// rounds, the server and the name count.
+    #[arg(long, group = "subject")]
+    memory: bool,
+    /// Measure latency at a fixed rate of requests instead, with and without work in the background; of the options, those
+    /// for peers, keys, rounds, the rate, the server, the name and what goes on meanwhile count.
+    #[arg(long, group = "subject")]
+    latency: bool,
+    /// With --latency: only these kinds of background work (the first words of their rows).
+    #[arg(long, value_delimiter = ',', requires = "latency")]
+    pub(super) during: Vec<String>,
     /// Measure what saving, loading and logging cost instead; of the options, those for keys, rounds, the rate, the
     /// server and the name count.
-    #[arg(long)]
+    #[arg(long, group = "subject")]
     persistence: bool,
     /// Count the instructions of requests by callgrind instead, and fail where they are a tenth more than what is kept
     /// in bench/instructions.json; of the options, those for the server and for keeping count.
-    #[arg(long, conflicts_with = "persistence")]
+    #[arg(long, group = "subject")]
     instructions: bool,
     /// With --instructions: keep the figures.
     #[arg(long, requires = "instructions")]
     pub(super) keep: bool,
     /// Measure Oxidis inside programs instead, beside what else is put there; of the options, the one for rounds counts.
-    #[arg(long)]
+    #[arg(long, group = "subject")]
     embedding: bool,
-    /// How many keys are loaded before measuring: 3,000,000, with --persistence 5,000,000.
+    /// How many keys are loaded before measuring: 3,000,000, with --persistence 5,000,000, with --memory (elements, too)
+    /// and --latency 1,000,000.
     #[arg(long)]
     pub(super) keys: Option<u64>,
     /// How many rounds are measured; the tables show medians.
     #[arg(long, default_value_t = 3)]
     pub(super) rounds: usize,
-    /// With --persistence: how many requests a second are offered.
+    /// With --persistence and --latency: how many requests a second are offered.
     #[arg(long, default_value_t = 20_000.0)]
     pub(super) rate: f64,
     /// The numbers of workers.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
-    workers: Vec<u32>,
+    pub(super) workers: Vec<u32>,
     /// The depths of pipelining.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     depths: Vec<usize>,
@@ -83,18 +90,17 @@ pub struct Arguments {
     pub(super) quick: bool,
 }
 
-/// A server with a number of workers.
-struct Contender {
-    name: String,
-    workers: u32,
-    builder: ServerBuilder,
-}
-
 /// Runs the tool.
 ///
 /// # Errors
 /// When a server does not start or answers errors; never because of a time.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if arguments.memory {
+        return memory::run(arguments);
+    }
+    if arguments.latency {
+        return latency::run(arguments);
+    }
     if arguments.persistence {
         return persistence::run(arguments);
     }
@@ -104,7 +110,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.embedding {
         return embedding::run(arguments);
     }
-    let contenders = contenders(arguments)?;
+    let contenders = contenders::by_workers(arguments)?;
     let keys = arguments.keys.unwrap_or(KEYS);
     let keys = if arguments.quick {
         keys.min(300_000)
@@ -168,72 +174,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         cells,
     );
     println!("\n{}", report.to_markdown());
-    match (&arguments.name, arguments.quick) {
-        (None, true) => Ok(()),
-        (name, _) => report.write(name.as_deref()),
-    }
-}
-
-fn contenders(arguments: &Arguments) -> Result<Vec<Contender>> {
-    let ours = match &arguments.server {
-        Some(path) => std::path::absolute(path)?,
-        None => workspace::server_binary()?,
-    };
-    let mut contenders = Vec::new();
-    for &workers in &arguments.workers {
-        let builder = ServerBuilder::new(&ours).arguments(["--appendonly", "no"]);
-        let builder = builder.arguments(["--io-threads", &workers.to_string()]);
-        contenders.push(Contender {
-            name: "oxidis".to_owned(),
-            workers,
-            builder,
-        });
-    }
-    match workspace::redis_server() {
-        Ok(path) => {
-            let builder = ServerBuilder::new(path).arguments(["--appendonly", "no"]);
-            contenders.push(Contender {
-                name: REFERENCE.to_owned(),
-                workers: 1,
-                builder,
-            });
-        }
-        Err(error) => println!("{error:#}: there is nothing to compare with"),
-    }
-    contenders.push(Contender {
-        name: FLOOR.to_owned(),
-        workers: 1,
-        builder: ServerBuilder::foreign(std::env::current_exe()?).arguments([
-            "bench-floor",
-            "--port",
-            "{port}",
-        ]),
-    });
-    for peer in &arguments.peers {
-        let (name, command) = peer
-            .split_once('=')
-            .context("a peer is given as NAME=COMMAND")?;
-        if !command.contains("{port}") {
-            bail!("the command of {name} does not say {{port}}");
-        }
-        let workers = if command.contains("{workers}") {
-            arguments.workers.clone()
-        } else {
-            vec![1]
-        };
-        for workers in workers {
-            let command = command.replace("{workers}", &workers.to_string());
-            let mut words = command.split_whitespace();
-            let program = words.next().context("a peer's command is empty")?;
-            let builder = ServerBuilder::foreign(program).arguments(words);
-            contenders.push(Contender {
-                name: name.to_owned(),
-                workers,
-                builder,
-            });
-        }
-    }
-    Ok(contenders)
+    keep::keep(arguments, &report.date, &report.to_markdown(), &report)
 }
 
 /// Sends the requests of a plan, to a server that is not to fall silent.
@@ -246,15 +187,26 @@ pub(super) fn send(plan: Plan<'_>) -> Result<Outcome, LoadError> {
 }
 
 pub(super) fn load_keys(server: &TestServer, keys: u64) -> Result<()> {
-    let endpoint = Endpoint::Tcp(server.address());
     for (template, requests) in workload::loads(keys) {
-        send(Plan {
-            numbers: Numbers::Counting,
-            clients: 4,
-            depth: 100,
-            ..Plan::new(&endpoint, &template, requests)
-        })?;
+        load(server, &template, requests, Numbers::Counting)?;
     }
+    Ok(())
+}
+
+/// Sends so many requests as fast as they are answered, to put in place what is measured then.
+pub(super) fn load(
+    server: &TestServer,
+    template: &Template,
+    requests: u64,
+    numbers: Numbers,
+) -> Result<()> {
+    let endpoint = Endpoint::Tcp(server.address());
+    send(Plan {
+        numbers,
+        clients: 4,
+        depth: 100,
+        ..Plan::new(&endpoint, template, requests)
+    })?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ const RANGE_LISTS: u64 = 1_000;
 const RANGE_LENGTH: usize = 100;
 
 /// A request of words separated by spaces; `{N}` in a word stands for digits of a number below N.
-fn template(text: &str) -> Template {
+pub fn template(text: &str) -> Template {
     let arguments: Vec<Vec<Part<'_>>> = text.split(' ').map(parts).collect();
     Template::command(&arguments)
 }

@@ -1,15 +1,15 @@
 //! The measurements, each of one server that holds the keys.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use oxidis_benchmark::load::{self, Endpoint, Numbers, Outcome, Plan};
+use oxidis_benchmark::load::{self, Endpoint, Numbers, Plan};
 use oxidis_testkit::{Client, Reply, ServerBuilder, TestServer};
 
-use super::super::run::CLIENTS;
+use super::super::offered::{Latency, OfferedLoad};
+use super::super::run::{self, CLIENTS};
 use super::super::{cpu, workload};
 
 /// How often is looked whether a save is over, and how much memory is used.
@@ -21,105 +21,41 @@ const SAVE_LIMIT: Duration = Duration::from_secs(300);
 /// How long the server is left alone after the keys were loaded, and under load before memory is looked at.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// How long requests took, in milliseconds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Latency {
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
-    pub(super) p999_ms: f64,
-    pub(super) longest_ms: f64,
+/// Latency from BGSAVE to its end, and how many seconds that took.
+pub(super) fn latency_while_saving(
+    load: OfferedLoad,
+    server: &TestServer,
+) -> Result<(Latency, f64)> {
+    let mut client = server.client();
+    let (latency, elapsed) = load.during(server, || save_in_background(&mut client, || {}))?;
+    Ok((latency, elapsed.as_secs_f64()))
 }
 
-impl Latency {
-    fn of(outcome: &Outcome) -> Self {
-        let latencies = &outcome.latencies;
-        Latency {
-            p50_ms: latencies.percentile_ms(50.0),
-            p99_ms: latencies.percentile_ms(99.0),
-            p999_ms: latencies.percentile_ms(99.9),
-            longest_ms: latencies.longest_ms(),
-        }
-    }
-}
-
-/// Writes that are offered at a fixed rate, to keys that are there.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct WriteLoad {
-    pub(super) keys: u64,
-    /// Requests a second.
-    pub(super) rate: f64,
-}
-
-impl WriteLoad {
-    /// Offers the load until `meanwhile` is over.
-    fn during<R>(
-        self,
-        server: &TestServer,
-        meanwhile: impl FnOnce() -> Result<R>,
-    ) -> Result<(Outcome, R)> {
-        let endpoint = Endpoint::Tcp(server.address());
-        let template = workload::set(self.keys);
-        let stop = AtomicBool::new(false);
-        let plan = Plan {
-            numbers: Numbers::Random(1),
-            clients: CLIENTS,
-            rate: Some(self.rate),
-            stop: Some(&stop),
-            ..Plan::new(&endpoint, &template, u64::MAX)
-        };
-        thread::scope(|scope| {
-            let load = scope.spawn(|| load::run(&plan, |_| {}));
-            let found = meanwhile();
-            stop.store(true, Ordering::Relaxed);
-            let outcome = load.join().expect("the load generator does not panic")?;
-            Ok((outcome, found?))
-        })
-    }
-
-    /// Latency while nothing is saved.
-    pub(super) fn latency_undisturbed(
-        self,
-        server: &TestServer,
-        duration: Duration,
-    ) -> Result<Latency> {
-        let wait = || {
-            thread::sleep(duration);
-            Ok(())
-        };
-        let (outcome, ()) = self.during(server, wait)?;
-        Ok(Latency::of(&outcome))
-    }
-
-    /// Latency from BGSAVE to its end, and how many seconds that took.
-    pub(super) fn latency_while_saving(self, server: &TestServer) -> Result<(Latency, f64)> {
-        let mut client = server.client();
-        let (outcome, elapsed) = self.during(server, || save_in_background(&mut client, || {}))?;
-        Ok((Latency::of(&outcome), elapsed.as_secs_f64()))
-    }
-
-    /// The memory before BGSAVE and the most while it goes on, in bytes.
-    pub(super) fn memory_while_saving(self, server: &TestServer) -> Result<(u64, u64)> {
-        let mut client = server.client();
-        let used = || cpu::memory_of_tree(server.pid()).context("the platform tells no memory");
-        let (_, (before, peak)) = self.during(server, || {
-            thread::sleep(SETTLING);
-            let before = used()?;
-            let mut peak = before;
-            save_in_background(&mut client, || peak = peak.max(used().unwrap_or(0)))?;
-            Ok((before, peak))
-        })?;
+/// The memory before BGSAVE and the most while it goes on, in bytes.
+pub(super) fn memory_while_saving(load: OfferedLoad, server: &TestServer) -> Result<(u64, u64)> {
+    let mut client = server.client();
+    let used = || cpu::memory_of_tree(server.pid()).context("the platform tells no memory");
+    let (_, (before, peak)) = load.during(server, || {
+        thread::sleep(SETTLING);
+        let before = used()?;
+        let mut peak = before;
+        save_in_background(&mut client, || peak = peak.max(used().unwrap_or(0)))?;
         Ok((before, peak))
-    }
+    })?;
+    Ok((before, peak))
 }
 
 /// Saves in the background; answers how long it took. Calls `look` now and then.
-fn save_in_background(client: &mut Client, mut look: impl FnMut()) -> Result<Duration> {
+pub(in super::super) fn save_in_background(
+    client: &mut Client,
+    mut look: impl FnMut(),
+) -> Result<Duration> {
     let start = Instant::now();
     client.command(&["BGSAVE"])?;
     loop {
         thread::sleep(LOOK_INTERVAL);
         look();
-        let report = info(client)?;
+        let report = info(client, "persistence")?;
         if report.contains("rdb_bgsave_in_progress:0") {
             if !report.contains("rdb_last_bgsave_status:ok") {
                 bail!("BGSAVE failed");
@@ -132,25 +68,18 @@ fn save_in_background(client: &mut Client, mut look: impl FnMut()) -> Result<Dur
     }
 }
 
-fn info(client: &mut Client) -> Result<String> {
-    match client.command(&["INFO", "persistence"])? {
+/// A section of INFO.
+pub(in super::super) fn info(client: &mut Client, section: &str) -> Result<String> {
+    match client.command(&["INFO", section])? {
         Reply::Bulk(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         other => bail!("INFO answers {other:?}"),
     }
 }
 
 /// Starts a server with so many keys.
-pub(super) fn start_with_keys(builder: &ServerBuilder, keys: u64) -> Result<TestServer> {
+pub(in super::super) fn start_with_keys(builder: &ServerBuilder, keys: u64) -> Result<TestServer> {
     let server = builder.start()?;
-    let endpoint = Endpoint::Tcp(server.address());
-    let template = workload::set(keys);
-    let plan = Plan {
-        numbers: Numbers::Counting,
-        clients: 4,
-        depth: 100,
-        ..Plan::new(&endpoint, &template, keys)
-    };
-    load::run(&plan, |_| {})?;
+    run::load(&server, &workload::set(keys), keys, Numbers::Counting)?;
     thread::sleep(SETTLING);
     Ok(server)
 }

@@ -8,4 +8,5 @@ mod measure;
 mod report;
 mod run;
 
+pub(super) use measure::{info, save_in_background, start_with_keys};
 pub(super) use run::run;

@@ -1,14 +1,11 @@
 //! What was found, as a table with the goals and as data.
 
 use std::fmt::Write as _;
-use std::fs;
 
-use anyhow::Result;
 use serde::Serialize;
-use time::OffsetDateTime;
 
+use super::super::keep;
 use super::run::depths;
-use crate::workspace;
 
 /// What was measured of a server: in one round, or the medians over all.
 #[derive(Debug, Clone, Serialize)]
@@ -33,11 +30,7 @@ pub(super) struct Figures {
 impl Figures {
     /// The median of each figure.
     pub(super) fn median(rounds: &[Figures]) -> Figures {
-        let of = |figure: &dyn Fn(&Figures) -> f64| {
-            let mut sorted: Vec<f64> = rounds.iter().map(figure).collect();
-            sorted.sort_by(f64::total_cmp);
-            sorted[sorted.len() / 2]
-        };
+        let of = |figure: &dyn Fn(&Figures) -> f64| keep::median(rounds.iter().map(figure));
         Figures {
             undisturbed_p50_ms: of(&|it| it.undisturbed_p50_ms),
             undisturbed_p999_ms: of(&|it| it.undisturbed_p999_ms),
@@ -66,7 +59,7 @@ impl Figures {
 /// A whole run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    date: String,
+    pub(super) date: String,
     keys: u64,
     requests_per_second: f64,
     rounds: usize,
@@ -85,11 +78,11 @@ impl Report {
         redis_server: Figures,
     ) -> Self {
         Report {
-            date: OffsetDateTime::now_utc().date().to_string(),
+            date: keep::today(),
             keys,
             requests_per_second,
             rounds,
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            cores: keep::cores(),
             oxidis,
             redis_server,
         }
@@ -163,20 +156,6 @@ impl Report {
             );
         }
         text
-    }
-
-    /// Writes `bench/NAME.md` and `bench/NAME.json`; the name is `persistence-DATE` where none is given.
-    ///
-    /// # Errors
-    /// When the files cannot be written.
-    pub(super) fn write(&self, name: Option<&str>) -> Result<()> {
-        let folder = workspace::root().join("bench");
-        let name = name.map_or_else(|| format!("persistence-{}", self.date), str::to_owned);
-        fs::write(folder.join(format!("{name}.md")), self.to_markdown())?;
-        let data = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(folder.join(format!("{name}.json")), data)?;
-        println!("kept as bench/{name}.md and bench/{name}.json");
-        Ok(())
     }
 }
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use oxidis_testkit::ServerBuilder;
 
-use super::super::run::{Arguments, REFERENCE};
-use super::measure::{self, WriteLoad};
+use super::super::contenders::REFERENCE;
+use super::super::keep;
+use super::super::offered::OfferedLoad;
+use super::super::run::Arguments;
+use super::measure;
 use super::report::{Figures, Report};
 use crate::workspace;
 
@@ -35,7 +38,7 @@ pub(in super::super) fn run(arguments: &Arguments) -> Result<()> {
     let quick_keys = if arguments.quick { KEYS / 10 } else { KEYS };
     let keys = arguments.keys.unwrap_or(quick_keys);
     let rounds = if arguments.quick { 1 } else { arguments.rounds };
-    let load = WriteLoad {
+    let load = OfferedLoad {
         keys,
         rate: arguments.rate,
     };
@@ -54,20 +57,18 @@ pub(in super::super) fn run(arguments: &Arguments) -> Result<()> {
     let [ours, reference] = [0, 1].map(|index| Figures::median(&figures[index]));
     let report = Report::new(load.keys, load.rate, rounds, ours, reference);
     println!("\n{}", report.to_markdown());
-    match (&arguments.name, arguments.quick) {
-        (None, true) => Ok(()),
-        (name, _) => report.write(name.as_deref()),
-    }
+    let name = format!("persistence-{}", report.date);
+    keep::keep(arguments, &name, &report.to_markdown(), &report)
 }
 
-fn measure_all(builder: &ServerBuilder, load: WriteLoad) -> Result<Figures> {
+fn measure_all(builder: &ServerBuilder, load: OfferedLoad) -> Result<Figures> {
     let with_log = ["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0"];
     let builder_with_log = builder.clone().arguments(with_log);
     let builder = builder.clone().arguments(["--appendonly", "no"]);
     let server = measure::start_with_keys(&builder, load.keys)?;
-    let undisturbed = load.latency_undisturbed(&server, UNDISTURBED)?;
-    let (saving, save_seconds) = load.latency_while_saving(&server)?;
-    let (memory_before, memory_peak) = load.memory_while_saving(&server)?;
+    let undisturbed = load.latency_for(&server, UNDISTURBED)?;
+    let (saving, save_seconds) = measure::latency_while_saving(load, &server)?;
+    let (memory_before, memory_peak) = measure::memory_while_saving(load, &server)?;
     let loading = measure::loading(&builder, server.dir(), load.keys)?;
     let server_with_log = measure::start_with_keys(&builder_with_log, load.keys)?;
     let mut cpu_us = [0.0; DEPTHS.len()];
