@@ -12,6 +12,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use oxidis_testkit::Reply;
 use oxidis_testkit::server::binary_under_test;
 use oxidis_testkit::{Client, ServerBuilder, TestServer};
 
@@ -308,6 +310,20 @@ fn clients_and_threads_are_told_as_they_are() {
         "used_memory_peak_time:",
     ] {
         assert!(info.contains(line), "{line}: {info}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_allocator_gives_memory_back_by_itself_unless_it_is_told_not_to() {
+    let server = server(&["--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    let mut has_threads = || client.run("DEBUG MALLCTL background_thread");
+    assert_eq!(has_threads(), Reply::Integer(1));
+    for (wanted, told) in [("no", 0), ("yes", 1)] {
+        let set = format!("CONFIG SET jemalloc-bg-thread {wanted}");
+        server.client().run(&set);
+        assert_eq!(has_threads(), Reply::Integer(told), "{wanted}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! Eviction: deletes keys while more memory is in use than `maxmemory` allows.
 //!
 //! Room is made before a request is executed, by the worker that executes it and without locks of
-//! its own; what it cannot make within a bounded time (`maxmemory-eviction-tenacity`) is left to the
-//! requests that follow and to what is done regularly. The key to go is found by looking at a few
+//! its own; what it cannot make within a bounded time (`maxmemory-eviction-tenacity`) is left to
+//! what is done regularly, between whose slices requests are served. Until that is done each request only sees
+//! to it that what is too much becomes less: if each took the whole time that it may, a hundred clients
+//! would wait for a hundred times as long whenever `maxmemory` is lowered. The key to go is found by looking at a few
 //! keys and taking the best of them, as Redis does:
 //!
 //! * A look takes whole buckets of the hash table, of a random stripe: where a key lies says nothing
@@ -18,7 +20,7 @@
 //! that finds none in random buckets walks on from where the last walk of that stripe ended, so that
 //! rare ones are found too.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::command::context::delete_evicted;
 use crate::config::{Config, MaxmemoryPolicy};
@@ -72,6 +74,15 @@ fn time_limit_us(tenacity: u32) -> Option<i64> {
     }
 }
 
+/// Why room is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// A request waits.
+    Request,
+    /// It is done regularly.
+    Regular,
+}
+
 /// How an attempt to make room ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -89,6 +100,8 @@ pub(crate) struct EvictionTimes {
     /// Since when there is too little room; 0 while there is enough.
     since_us: AtomicI64,
     total_us: AtomicI64,
+    /// How much was too much in use when the time of an attempt was over; 0 when there was enough room since.
+    backlog_bytes: AtomicU64,
 }
 
 impl EvictionTimes {
@@ -98,11 +111,18 @@ impl EvictionTimes {
         if !has_enough && since_us == 0 {
             self.since_us.store(now_us, Ordering::Relaxed);
         }
+        if has_enough && self.backlog_bytes.load(Ordering::Relaxed) != 0 {
+            self.backlog_bytes.store(0, Ordering::Relaxed);
+        }
         // Of several workers that see the end of it at once, one counts it.
         if has_enough && since_us != 0 && self.since_us.swap(0, Ordering::Relaxed) != 0 {
             let elapsed_us = (now_us - since_us).max(0);
             self.total_us.fetch_add(elapsed_us, Ordering::Relaxed);
         }
+    }
+
+    fn backlog_bytes(&self) -> u64 {
+        self.backlog_bytes.load(Ordering::Relaxed)
     }
 
     /// Milliseconds in all, and of the time that goes on now.
@@ -224,7 +244,7 @@ impl Worker {
     #[inline]
     pub(crate) fn make_room(&mut self) {
         if self.memory_rules.maxmemory_bytes > 0 {
-            let outcome = self.evict_if_needed();
+            let outcome = self.evict_if_needed(Occasion::Request);
             self.is_out_of_memory = outcome == Outcome::Nothing;
         } else {
             self.is_out_of_memory = false;
@@ -242,10 +262,11 @@ impl Worker {
 
     /// As [`Self::make_room`], where no request waits; answers whether there is more to do.
     pub(crate) fn make_room_regularly(&mut self) -> bool {
-        self.memory_rules.maxmemory_bytes > 0 && self.evict_if_needed() == Outcome::Unfinished
+        self.memory_rules.maxmemory_bytes > 0
+            && self.evict_if_needed(Occasion::Regular) == Outcome::Unfinished
     }
 
-    fn evict_if_needed(&mut self) -> Outcome {
+    fn evict_if_needed(&mut self, occasion: Occasion) -> Outcome {
         let outcome = if !self.has_too_much() {
             Outcome::Enough
         } else if self.engine.is_script_busy()
@@ -256,7 +277,7 @@ impl Worker {
             return Outcome::Enough;
         } else {
             let started_us = self.engine.clock.now_us();
-            let outcome = self.evict();
+            let outcome = self.evict(occasion);
             self.note_latency(Event::EvictionCycle, started_us);
             outcome
         };
@@ -268,16 +289,25 @@ impl Worker {
     /// messages are gone when they are sent; if they counted, to evict one key that many clients track would make
     /// it necessary to evict others. Redis does not count them either.
     fn has_too_much(&self) -> bool {
+        self.excess_bytes() > 0
+    }
+
+    fn excess_bytes(&self) -> u64 {
         let used_bytes = self.engine.evictable_memory_bytes();
-        used_bytes.saturating_add_signed(-self.told_bytes) > self.memory_rules.maxmemory_bytes
+        let used_bytes = used_bytes.saturating_add_signed(-self.told_bytes);
+        used_bytes.saturating_sub(self.memory_rules.maxmemory_bytes)
     }
 
     #[cold]
-    fn evict(&mut self) -> Outcome {
+    fn evict(&mut self, occasion: Occasion) -> Outcome {
         if self.memory_rules.policy == MaxmemoryPolicy::NoEviction {
             return Outcome::Nothing;
         }
         let started_us = self.engine.clock.now_us();
+        let backlog_bytes = match occasion {
+            Occasion::Request => self.engine.eviction_times.backlog_bytes(),
+            Occasion::Regular => 0,
+        };
         let mut rounds = 0;
         while self.has_too_much() {
             let has_found = self.evict_one();
@@ -289,10 +319,15 @@ impl Worker {
                 return Outcome::Nothing;
             }
             rounds += 1;
-            if rounds % KEYS_PER_LOOK_AT_THE_CLOCK == 0
-                && let Some(limit_us) = self.memory_rules.time_limit_us
-                && self.engine.clock.now_us() - started_us > limit_us
+            let Some(limit_us) = self.memory_rules.time_limit_us else {
+                continue;
+            };
+            let excess_bytes = self.excess_bytes();
+            let is_late = || self.engine.clock.now_us() - started_us > limit_us;
+            if excess_bytes < backlog_bytes || rounds % KEYS_PER_LOOK_AT_THE_CLOCK == 0 && is_late()
             {
+                let backlog = &self.engine.eviction_times.backlog_bytes;
+                backlog.store(excess_bytes, Ordering::Relaxed);
                 return Outcome::Unfinished;
             }
         }

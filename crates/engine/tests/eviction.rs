@@ -107,6 +107,34 @@ fn a_volatile_policy_spares_keys_without_an_expiry() {
 }
 
 #[test]
+fn what_a_lowered_limit_leaves_to_do_is_done_regularly_and_little_of_it_by_each_request() {
+    let mut server = server("allkeys-random", &[]);
+    fill(&mut server, "a", 2000, "");
+    let half = field(&mut server, "used_memory") / 2;
+    limit(&mut server, half);
+    server.let_looks_take_us(100);
+    // The first request takes the time that it may.
+    let first = field(&mut server, "evicted_keys");
+    assert!((32..1000).contains(&first), "{first}");
+    let mut session = server.connect();
+    for _ in 0..50 {
+        server.run(&mut session, "ping");
+    }
+    session.close(&mut server.worker);
+    let later = field(&mut server, "evicted_keys");
+    assert!(
+        (50..150).contains(&(later - first)),
+        "{first}, then {later}"
+    );
+    while server.worker.run_cron() {}
+    assert!(field(&mut server, "evicted_keys") > 900);
+    // What is too much anew is made room for as ever.
+    assert_eq!(fill(&mut server, "b", 100, ""), 0);
+    let now = field(&mut server, "used_memory");
+    assert!(now <= half + 300, "{now} of {half}");
+}
+
+#[test]
 fn without_eviction_commands_that_need_memory_are_refused_and_others_run() {
     let mut server = server("noeviction", &[]);
     fill(&mut server, "a", 10, "");

@@ -24,6 +24,7 @@ pub fn allocator() -> Allocator {
         thread_balance: Some(jemalloc::thread_balance),
         purge: jemalloc::purge,
         flush_thread_cache: jemalloc::flush_thread_cache,
+        purge_in_background: jemalloc::purge_in_background,
         control: jemalloc::control,
         command: jemalloc::command,
         statistics: jemalloc::statistics,
@@ -40,7 +41,7 @@ pub fn allocator() -> Allocator {
 mod jemalloc {
     use std::ffi::CString;
 
-    use tikv_jemalloc_ctl::{stats_print, thread};
+    use tikv_jemalloc_ctl::{background_thread, stats_print, thread};
 
     /// What this thread has ever allocated less what it has ever freed, in bytes.
     pub(super) fn thread_balance() -> i64 {
@@ -73,6 +74,13 @@ mod jemalloc {
     pub(super) fn flush_thread_cache() {
         // Without the control, or without a cache, there is nothing to give back.
         let _ = command(b"thread.tcache.flush");
+    }
+
+    /// Starts jemalloc's own threads, or ends them. Without them it gives pages back only when somebody allocates or
+    /// frees: a server that has nothing more to do would keep them.
+    pub(super) fn purge_in_background(is_on: bool) {
+        // Where jemalloc has no such threads it goes on as it is.
+        let _ = background_thread::write(is_on);
     }
 
     /// Calls a control that takes and gives no value.

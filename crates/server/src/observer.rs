@@ -1,4 +1,4 @@
-//! What CONFIG SET changes outside the engine: listeners, limits of the process.
+//! What CONFIG SET changes outside the engine: listeners, limits of the process, its allocator.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use crate::configuration;
 use crate::descriptors;
 use crate::listeners::Listeners;
 use crate::oom_score::OomScore;
+use crate::process::Allocator;
 use crate::title;
 use crate::tls::TlsSettings;
 
@@ -19,14 +20,20 @@ pub(crate) struct ServerObserver {
     listeners: Arc<Listeners>,
     tls: Arc<TlsSettings>,
     oom_score: OomScore,
+    allocator: Allocator,
 }
 
 impl ServerObserver {
-    pub(crate) fn new(listeners: Arc<Listeners>, tls: Arc<TlsSettings>) -> Self {
+    pub(crate) fn new(
+        listeners: Arc<Listeners>,
+        tls: Arc<TlsSettings>,
+        allocator: Allocator,
+    ) -> Self {
         Self {
             listeners,
             tls,
             oom_score: OomScore::default(),
+            allocator,
         }
     }
 
@@ -36,6 +43,11 @@ impl ServerObserver {
             tracing::warn!("Unable to set oom_score_adj: {error}");
             "Failed to apply new oom_score_adj configuration, check server logs.".to_owned()
         })
+    }
+
+    /// Lets the allocator give memory back by itself, or not, as the configuration says.
+    pub(crate) fn set_background_purging(&self, config: &Config) {
+        (self.allocator.purge_in_background)(config.jemalloc_bg_thread());
     }
 
     fn reload_tls(&self, config: &Config) -> Result<(), String> {
@@ -64,6 +76,10 @@ impl ServerObserver {
             }
             name if name.starts_with("tls-") && config.tls_port() != 0 => self.reload_tls(config),
             "oom-score-adj" | "oom-score-adj-values" => self.set_oom_score(config),
+            "jemalloc-bg-thread" => {
+                self.set_background_purging(config);
+                Ok(())
+            }
             "maxclients" => match descriptors::make_room_for(config.maxclients()) {
                 possible if possible < config.maxclients() => Err(format!(
                     "The operating system is not able to handle the specified number of clients, \

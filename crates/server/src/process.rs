@@ -24,6 +24,9 @@ pub struct Allocator {
     pub purge: fn(),
     /// Gives back what the calling thread has freed and would use again first.
     pub flush_thread_cache: fn(),
+    /// Whether memory that holds nothing goes back to the system by itself, in a thread of the allocator's, even while
+    /// nobody allocates or frees.
+    pub purge_in_background: fn(bool),
     /// Reads a control that is a number, by its name.
     pub control: fn(&[u8]) -> Result<u64, String>,
     /// Does what a control without a value stands for, by its name.
@@ -42,6 +45,7 @@ impl Allocator {
         thread_balance: None,
         purge: || {},
         flush_thread_cache: || {},
+        purge_in_background: |_| {},
         control: |_| Err("the allocator has no controls".to_owned()),
         command: |_| Err("the allocator has no controls".to_owned()),
         statistics: || None,

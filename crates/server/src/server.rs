@@ -137,9 +137,10 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
             .set_default("port", address.port().to_string().as_bytes())
             .expect("a port is a port to the configuration");
     }
-    let observer = ServerObserver::new(listeners.clone(), tls.clone());
+    let observer = ServerObserver::new(listeners.clone(), tls.clone(), options.allocator);
     // Why it cannot be set is in the log; the server works without.
     let _ = observer.set_oom_score(&config);
+    observer.set_background_purging(&config);
     config.observe(Box::new(observer));
     let engine = Engine::new(EngineOptions {
         config: config.clone(),

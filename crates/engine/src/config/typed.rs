@@ -132,6 +132,7 @@ switches! {
     daemonize = "daemonize";
     dynamic_hz = "dynamic-hz";
     activerehashing = "activerehashing";
+    jemalloc_bg_thread = "jemalloc-bg-thread";
     appendonly = "appendonly";
     aof_load_truncated = "aof-load-truncated";
     aof_disable_auto_gc = "aof-disable-auto-gc";

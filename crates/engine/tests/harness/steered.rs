@@ -13,11 +13,16 @@ use oxidis_engine::{Clock, Engine, EngineOptions, NoHost, Session, Worker};
 /// When every test begins, in milliseconds since 1970.
 pub const START_MS: i64 = 1_700_000_000_000;
 
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now_us: AtomicI64,
+    /// So much time passes whenever somebody looks at the clock.
+    look_us: AtomicI64,
+}
 
 impl Clock for ManualClock {
     fn now_us(&self) -> i64 {
-        self.0.load(Ordering::Relaxed) * 1000
+        let look_us = self.look_us.load(Ordering::Relaxed);
+        self.now_us.fetch_add(look_us, Ordering::Relaxed)
     }
 }
 
@@ -35,7 +40,10 @@ impl Server {
                 .set(&[(name.as_bytes(), value.as_bytes())], Setter::default())
                 .unwrap_or_else(|error| panic!("{name} {value}: {error}"));
         }
-        let clock = Arc::new(ManualClock(AtomicI64::new(START_MS)));
+        let clock = Arc::new(ManualClock {
+            now_us: AtomicI64::new(START_MS * 1000),
+            look_us: AtomicI64::new(0),
+        });
         let engine = Engine::new(EngineOptions {
             config,
             clock: clock.clone(),
@@ -57,7 +65,14 @@ impl Server {
     }
 
     pub fn advance_ms(&self, milliseconds: i64) {
-        self.clock.0.fetch_add(milliseconds, Ordering::Relaxed);
+        self.clock
+            .now_us
+            .fetch_add(milliseconds * 1000, Ordering::Relaxed);
+    }
+
+    /// Lets so much time pass from now on whenever the engine looks at the clock.
+    pub fn let_looks_take_us(&self, microseconds: i64) {
+        self.clock.look_us.store(microseconds, Ordering::Relaxed);
     }
 
     /// Sends inline requests, `;` between them, and answers the replies with blanks in the place of

@@ -1,16 +1,16 @@
-//! How much CPU time and memory another process has used. Linux tells it under `/proc`; elsewhere
+//! How much CPU time and memory another process has used. Linux tells it by clocks and under `/proc`; elsewhere
 //! `ps` does, to a hundredth of a second.
 
 use std::time::Duration;
 
-/// The CPU time (user and system, all threads) of a process so far.
+/// The CPU time (user and system, all threads, those that have ended too) of a process so far.
 pub fn time_used(pid: u32) -> Option<Duration> {
     platform::time_used(pid)
 }
 
-/// The same to a hundredth of a second, with threads that have ended.
-pub fn time_used_with_ended_threads(pid: u32) -> Option<Duration> {
-    platform::time_used_with_ended_threads(pid)
+/// For how long this thread has had to wait for a core so far, if that is told.
+pub fn own_time_in_queue() -> Option<Duration> {
+    platform::own_time_in_queue()
 }
 
 /// The memory that a process and its children take together, in bytes: what they share counts once.
@@ -28,27 +28,20 @@ mod platform {
     use std::fs;
     use std::time::Duration;
 
-    /// The unit of `/proc/PID/stat`: USER_HZ, which is 100 on every Linux since 2.6.
-    const TICK: Duration = Duration::from_millis(10);
+    use nix::time::ClockId;
+    use nix::unistd::Pid;
 
+    /// To the nanosecond, with what a thread that runs now has used of its time slice.
     pub fn time_used(pid: u32) -> Option<Duration> {
-        by_thread(pid).or_else(|| by_ticks(pid))
+        let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid.try_into().ok()?)).ok()?;
+        clock.now().ok().map(Duration::from)
     }
 
-    /// The scheduler counts nanoseconds for each thread, where the kernel was built to say so. A
-    /// server whose threads end between two readings would be flattered; the servers measured
-    /// here keep theirs.
-    fn by_thread(pid: u32) -> Option<Duration> {
-        let mut sum_ns = 0;
-        for entry in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
-            let text = fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
-            sum_ns += text.split_whitespace().next()?.parse::<u64>().ok()?;
-        }
-        (sum_ns > 0).then(|| Duration::from_nanos(sum_ns))
-    }
-
-    pub fn time_used_with_ended_threads(pid: u32) -> Option<Duration> {
-        by_ticks(pid)
+    /// The second number is the time on a queue for a core, in nanoseconds.
+    pub fn own_time_in_queue() -> Option<Duration> {
+        let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        let waited_ns = text.split_whitespace().nth(1)?.parse().ok()?;
+        Some(Duration::from_nanos(waited_ns))
     }
 
     /// The kernel divides a page's size by how many processes have it.
@@ -62,14 +55,6 @@ mod platform {
             .split_whitespace()
             .filter_map(|child| memory_of_tree(child.parse().ok()?));
         Some(own + of_children.sum::<u64>())
-    }
-
-    fn by_ticks(pid: u32) -> Option<Duration> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name in parentheses may hold spaces: the fields are counted from behind it.
-        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = fields.get(11)?.parse::<u32>().ok()? + fields.get(12)?.parse::<u32>().ok()?;
-        Some(TICK * ticks)
     }
 
     /// Counted page by page where the kernel does that; what it says at once may be half a megabyte beside it.
@@ -103,8 +88,8 @@ mod platform {
         Some(Duration::from_secs_f64(seconds))
     }
 
-    pub fn time_used_with_ended_threads(pid: u32) -> Option<Duration> {
-        time_used(pid)
+    pub fn own_time_in_queue() -> Option<Duration> {
+        None
     }
 
     /// Without children: what they share with their parent cannot be told.

@@ -1,7 +1,7 @@
 //! The requests that are measured: for each command a preformatted request in which only digits
 //! change, so that making the next one costs the client next to nothing.
 
-use oxidis_benchmark::request::{Part, Template};
+use oxidis_benchmark::request::{NUMBER_DIGITS, Part, Template};
 
 /// How long values are.
 pub const VALUE: &str = "0123456789abcdef";
@@ -42,6 +42,13 @@ fn parts(word: &str) -> Vec<Part<'_>> {
         }
         None => vec![Part::Text(word.as_bytes())],
     }
+}
+
+/// A request as [`set`] makes them, as words: it sets the key of this number.
+pub fn set_one(number: u64) -> [String; 3] {
+    let digits = NUMBER_DIGITS;
+    let key = format!("{STRING_PREFIX}{number:0digits$}");
+    ["SET".to_owned(), key, VALUE.to_owned()]
 }
 
 /// Sets one of so many keys.
@@ -119,6 +126,18 @@ pub fn loads(keys: u64) -> Vec<(Template, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_and_templates_name_the_same_keys() {
+        let mut batch = set(100).batch(1);
+        batch.count_from(42);
+        let [command, key, value] = set_one(42);
+        let expected = format!("*3\r\n$3\r\n{command}\r\n$16\r\n{key}\r\n$16\r\n{value}\r\n");
+        assert_eq!(
+            batch.bytes().escape_ascii().to_string(),
+            expected.escape_default().to_string()
+        );
+    }
 
     #[test]
     fn a_bound_in_braces_stands_for_digits() {

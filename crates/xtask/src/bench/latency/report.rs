@@ -1,6 +1,7 @@
 //! What was found, as a table with the bound on stalls and as data.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -21,6 +22,8 @@ pub(super) struct Cell {
     is_bounded: bool,
     server: String,
     rounds: Vec<Latency>,
+    /// The worst stall of each round, in milliseconds.
+    stalls_ms: Vec<f64>,
     /// What the server found slow, in the round with the least stall.
     said: String,
 }
@@ -33,29 +36,28 @@ impl Cell {
             is_bounded: activity.is_bounded(KEYS),
             server: server.to_owned(),
             rounds: Vec::new(),
+            stalls_ms: Vec::new(),
             said: String::new(),
         }
     }
 
-    /// Adds a round, and what the server said of it.
-    pub(super) fn push(&mut self, latency: Latency, said: String) {
-        if self
-            .stall_ms()
-            .is_none_or(|least| latency.longest_ms < least)
-        {
+    /// Adds a round, with its worst stall and what the server said of it.
+    pub(super) fn push(&mut self, latency: Latency, stall: Duration, said: String) {
+        let stall_ms = stall.as_secs_f64() * 1000.0;
+        if self.stall_ms().is_none_or(|least| stall_ms < least) {
             self.said = said;
         }
         self.rounds.push(latency);
+        self.stalls_ms.push(stall_ms);
     }
 
     fn median(&self, figure: impl Fn(&Latency) -> f64) -> f64 {
         keep::median(self.rounds.iter().map(figure))
     }
 
-    /// The least of what requests had to wait at most: noise only adds to it.
+    /// The worst stall of the round in which it was least: noise only adds to it.
     fn stall_ms(&self) -> Option<f64> {
-        let longest = self.rounds.iter().map(|round| round.longest_ms);
-        longest.min_by(f64::total_cmp)
+        self.stalls_ms.iter().copied().min_by(f64::total_cmp)
     }
 }
 
@@ -89,9 +91,10 @@ impl Report {
             "# Latency, {}\n\nSETs of {} keys, random, of 16 bytes with values of 16 bytes, offered at {} a second over {CLIENTS} \
              connections, while in the server something else goes on. Milliseconds from when a request was due to its reply; \
              three seconds and more count as three. Medians of {} rounds, {} cores.\n\n\
-             The worst stall is the longest request of the round in which it was shortest: what the server does is there in \
-             each round, what the machine adds is not. It is to be at most {STALL_MAX_MS} ms; what is longer, and no longer than with \
-             nothing going on, is called noise. \"Generator late\" is how late requests left by the generator's own fault or \
+             The worst stall is the longest that a request of one client more waited while the server computed: at most the CPU time \
+             that the server used from the request to its reply, less what that client itself waited for a core. The round counts \
+             in which it was least: what the server does is there in each. It is to be at most {STALL_MAX_MS} ms; what is longer, \
+             and no longer than with nothing going on, is called noise. \"Generator late\" is how late requests left by the generator's own fault or \
              the machine's; the last column is what the server itself found slow (its slow log, its latency events).\n\n\
              | meanwhile | server | p50 | p99 | p99.9 | longest | generator late | worst stall | | the server says |\n\
              |---|---|---|---|---|---|---|---|---|---|\n",
@@ -154,10 +157,15 @@ mod tests {
         }
     }
 
-    fn cell(activity: Activity, server: &str, longest_ms: &[f64]) -> Cell {
+    fn cell(activity: Activity, server: &str, stalls_ms: &[f64]) -> Cell {
         let mut cell = Cell::new(activity, server);
-        for &longest_ms in longest_ms {
-            cell.push(latency(longest_ms), format!("SET {longest_ms} ms"));
+        for &stall_ms in stalls_ms {
+            let stall = Duration::from_secs_f64(stall_ms / 1000.0);
+            cell.push(
+                latency(stall_ms * 10.0),
+                stall,
+                format!("SET {stall_ms} ms"),
+            );
         }
         cell
     }
@@ -183,11 +191,11 @@ mod tests {
         let table = text.split("|---|\n").nth(1).unwrap();
         assert_eq!(
             table,
-            "| nothing | oxidis | 0.10 | 0.20 | 0.30 | 2.50 | 0.05 | 1.50 |  | SET 1.5 ms |\n\
-             | BGSAVE of 10 keys | oxidis | 0.10 | 0.20 | 0.30 | 7.00 | 0.05 | 0.90 | holds | SET 0.9 ms |\n\
-             | BGSAVE of 10 keys | redis-server | 0.10 | 0.20 | 0.30 | 30.00 | 0.05 | 30.00 |  | SET 30 ms |\n\
-             | growth to 50 keys | oxidis | 0.10 | 0.20 | 0.30 | 1.40 | 0.05 | 1.40 | noise | SET 1.4 ms |\n\
-             | FLUSHALL ASYNC of 10 keys | oxidis | 0.10 | 0.20 | 0.30 | 1.60 | 0.05 | 1.60 | **missed** | SET 1.6 ms |\n\
+            "| nothing | oxidis | 0.10 | 0.20 | 0.30 | 25.00 | 0.05 | 1.50 |  | SET 1.5 ms |\n\
+             | BGSAVE of 10 keys | oxidis | 0.10 | 0.20 | 0.30 | 70.00 | 0.05 | 0.90 | holds | SET 0.9 ms |\n\
+             | BGSAVE of 10 keys | redis-server | 0.10 | 0.20 | 0.30 | 300.00 | 0.05 | 30.00 |  | SET 30 ms |\n\
+             | growth to 50 keys | oxidis | 0.10 | 0.20 | 0.30 | 14.00 | 0.05 | 1.40 | noise | SET 1.4 ms |\n\
+             | FLUSHALL ASYNC of 10 keys | oxidis | 0.10 | 0.20 | 0.30 | 16.00 | 0.05 | 1.60 | **missed** | SET 1.6 ms |\n\
              | FLUSHALL ASYNC of 10 keys | other | | | | | | | | |\n"
         );
     }

@@ -11,7 +11,7 @@ use super::super::run::Arguments;
 use super::super::{keep, persistence};
 use super::activity::{Activity, activities};
 use super::report::{Cell, Report};
-use super::testimony;
+use super::{probe, testimony};
 
 /// How many keys there are, where nothing else is asked for; also how many elements there may be for the bound on stalls
 /// to hold.
@@ -47,7 +47,7 @@ pub(in super::super) fn run(arguments: &Arguments) -> Result<()> {
             let mut cell = Cell::new(activity, &contender.name);
             for _ in 0..rounds {
                 match measure(contender, activity, load) {
-                    Ok((latency, said)) => cell.push(latency, said),
+                    Ok((latency, stall, said)) => cell.push(latency, stall, said),
                     // A peer need not have every command.
                     Err(error) if contender.name != OXIDIS => {
                         println!("{}, {activity}: {error:#}", contender.name);
@@ -73,12 +73,12 @@ pub(in super::super) fn run(arguments: &Arguments) -> Result<()> {
     keep::keep(arguments, &name, &report.to_markdown(), &report)
 }
 
-/// One round in a process of its own; with what the server itself found slow.
+/// One round in a process of its own: latency, the worst stall, and what the server itself found slow.
 fn measure(
     contender: &Contender,
     activity: Activity,
     load: OfferedLoad,
-) -> Result<(Latency, String)> {
+) -> Result<(Latency, Duration, String)> {
     let server = persistence::start_with_keys(&contender.builder, load.keys)
         .with_context(|| contender.name.clone())?;
     let is_control = activity == Activity::Nothing;
@@ -91,18 +91,20 @@ fn measure(
     if !is_control {
         testimony::begin(&mut client)?;
     }
-    let (latency, ()) = load.during(&server, || {
-        let start = Instant::now();
-        if let Some(prepared) = prepared {
-            prepared.act(&server)?;
-        }
-        thread::sleep(WINDOW_MIN.saturating_sub(start.elapsed()));
-        Ok(())
+    let (latency, stall) = load.during(&server, || {
+        probe::during(&server, load.keys, || {
+            let start = Instant::now();
+            if let Some(prepared) = prepared {
+                prepared.act(&server)?;
+            }
+            thread::sleep(WINDOW_MIN.saturating_sub(start.elapsed()));
+            Ok(())
+        })
     })?;
     let said = if is_control {
         String::new()
     } else {
         testimony::end(&mut client)?
     };
-    Ok((latency, said))
+    Ok((latency, stall, said))
 }

@@ -14,9 +14,11 @@ use super::shapes::{Shape, shapes};
 /// How many keys or elements there are, where nothing else is asked for.
 const UNITS: u64 = 1_000_000;
 
-/// How long a server is left alone before its memory is read: what its start or the loading took besides is given
-/// back by then.
+/// How long a server is left alone before its memory is read.
 const SETTLING: Duration = Duration::from_secs(2);
+
+/// The same after loading. jemalloc, which most servers have, gives pages that hold nothing back within ten seconds.
+const SETTLING_LOADED: Duration = Duration::from_secs(12);
 
 /// Runs the tool.
 ///
@@ -57,13 +59,13 @@ fn bytes_per_unit(contender: &Contender, shape: &Shape, units: u64) -> Result<f6
         .builder
         .start()
         .with_context(|| contender.name.clone())?;
-    let resident = || {
-        thread::sleep(SETTLING);
+    let resident_after = |settling| {
+        thread::sleep(settling);
         cpu::resident_bytes(server.pid()).context("the platform tells no memory")
     };
-    let before = resident()?;
+    let before = resident_after(SETTLING)?;
     let requests = units / shape.units_per_request;
     run::load(&server, &shape.template, requests, shape.numbers)?;
-    let taken = resident()?.saturating_sub(before);
+    let taken = resident_after(SETTLING_LOADED)?.saturating_sub(before);
     Ok(taken as f64 / (requests * shape.units_per_request) as f64)
 }

@@ -97,8 +97,7 @@ pub(super) fn loading(builder: &ServerBuilder, folder: &Path, keys: u64) -> Resu
     let start = Instant::now();
     let server = builder.start()?;
     let seconds = start.elapsed().as_secs_f64();
-    // Threads that only loaded have ended by now.
-    let cpu = cpu::time_used_with_ended_threads(server.pid());
+    let cpu = cpu::time_used(server.pid());
     let cpu_seconds = cpu
         .context("the platform tells no CPU times")?
         .as_secs_f64();
@@ -127,9 +126,7 @@ pub(super) fn cpu_us_per_set(
         depth,
         ..Plan::new(&endpoint, &template, requests)
     };
-    let used = || {
-        cpu::time_used_with_ended_threads(server.pid()).context("the platform tells no CPU times")
-    };
+    let used = || cpu::time_used(server.pid()).context("the platform tells no CPU times");
     load::run(&plan(requests / 10), |_| {})?;
     let before = used()?;
     let done = load::run(&plan(requests), |_| {})?;
