@@ -4,6 +4,7 @@ mod acl;
 mod append_only;
 mod benchmark;
 mod busy_scripts;
+mod clients;
 mod command_table;
 mod concurrency;
 mod configuration;

@@ -282,6 +282,8 @@ pub struct ClientShared {
     pub(crate) pattern_count: AtomicUsize,
     pub(crate) shard_channel_count: AtomicUsize,
     pub(crate) watched_count: AtomicUsize,
+    /// Whether a key was changed that the session watches, as its transaction has it; `None` while it watches none.
+    pub(crate) is_dirty: Mutex<Option<Arc<AtomicBool>>>,
     /// Commands queued by MULTI, or -1.
     pub(crate) queued_count: AtomicI64,
     pub(crate) no_evict: AtomicBool,
@@ -347,6 +349,7 @@ impl ClientShared {
             pattern_count: AtomicUsize::new(0),
             shard_channel_count: AtomicUsize::new(0),
             watched_count: AtomicUsize::new(0),
+            is_dirty: Mutex::new(None),
             queued_count: AtomicI64::new(-1),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
@@ -369,6 +372,34 @@ impl ClientShared {
             output_buffer_bytes: AtomicUsize::new(0),
             soft_limit_since_ms: AtomicI64::new(0),
         }
+    }
+
+    /// Whether it only follows what others do: a replica, or one that monitors.
+    #[inline]
+    pub(crate) fn is_follower(&self) -> bool {
+        self.is_monitor.load(Ordering::Relaxed) || self.is_replica.load(Ordering::Relaxed)
+    }
+
+    /// Whether EXEC would answer that a watched key was changed.
+    pub(crate) fn is_dirty(&self) -> bool {
+        let is_dirty = self.is_dirty.lock();
+        (is_dirty.as_ref()).is_some_and(|is_dirty| is_dirty.load(Ordering::Relaxed))
+    }
+
+    /// How many keys it watches that may still be as they were: once one has changed, none.
+    pub(crate) fn watched_count(&self) -> usize {
+        match self.watched_count.load(Ordering::Relaxed) {
+            0 => 0,
+            _ if self.is_dirty() => 0,
+            count => count,
+        }
+    }
+
+    /// Counts a command that the session, which nobody else counts for, has executed.
+    #[inline]
+    pub(crate) fn count_command(&self) {
+        let count = &self.command_count;
+        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Whether the session comes from this machine.

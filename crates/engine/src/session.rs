@@ -108,6 +108,7 @@ struct Lookup<'a> {
 fn note_end_of_wait(worker: &Worker, blocked: &Blocked, reply: &[u8]) {
     let counters = &worker.counters.commands[blocked.registered.id];
     counters.calls.add(1);
+    blocked.client.count_command();
     if *blocked.state.lock() != BlockedState::GivenUp {
         return;
     }

@@ -102,6 +102,9 @@ impl AccessLog {
         client: Vec<u8>,
     ) {
         let mut state = self.0.lock();
+        if len_max == 0 {
+            return state.entries.clear();
+        }
         let is_same = |entry: &AccessLogEntry| {
             entry.denial == denial
                 && entry.context == context

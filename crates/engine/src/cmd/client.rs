@@ -435,7 +435,7 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
         load(&shared.pattern_count),
         load(&shared.shard_channel_count),
         shared.queued_count.load(Ordering::Relaxed),
-        load(&shared.watched_count),
+        shared.watched_count(),
         usize::from(output > 0),
         if output > 0 { "rw" } else { "r" },
     );
@@ -479,6 +479,7 @@ pub(super) fn flags(shared: &ClientShared) -> String {
         ('t', tracking.contains(TrackingFlags::ON)),
         ('R', tracking.contains(TrackingFlags::BROKEN_REDIRECT)),
         ('B', tracking.contains(TrackingFlags::BCAST)),
+        ('d', shared.is_dirty()),
         ('A', shared.is_killed()),
         ('U', shared.is_unix_socket),
         ('e', shared.no_evict.load(Ordering::Relaxed)),

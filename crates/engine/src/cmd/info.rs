@@ -351,14 +351,14 @@ fn clients(page: &mut Page, worker: &mut Worker) {
     );
     page.field(
         "watching_clients",
-        count(&|client| load(&client.watched_count) > 0),
+        count(&|client| client.watched_count() > 0),
     );
     page.field("clients_in_timeout_table", with_deadline);
     page.field(
         "total_watched_keys",
         sessions
             .iter()
-            .map(|client| load(&client.watched_count))
+            .map(|client| client.watched_count())
             .sum::<usize>(),
     );
     page.field("total_blocking_keys", blocked_keys.len());

@@ -401,7 +401,7 @@ fn set(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         Condition::IfMissing => !cx.exists(key),
         Condition::IfPresent => cx.exists(key),
         Condition::IfEqual(expected) => cx
-            .string(key)?
+            .string_to_write(key)?
             .is_some_and(|string| string.with_bytes(|bytes| bytes == expected)),
     };
     if !is_met {
@@ -495,7 +495,7 @@ fn delifeq(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
     let expected = cx.arg(2);
     let is_equal = cx
-        .string(key)?
+        .string_to_write(key)?
         .is_some_and(|string| string.with_bytes(|bytes| bytes == expected));
     if is_equal && cx.delete(key) {
         cx.rewrite(&[b"DEL", key.bytes]);

@@ -146,6 +146,7 @@ fn watch(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         .shared
         .watched_count
         .store(count, Ordering::Relaxed);
+    *cx.client.shared.is_dirty.lock() = Some(cx.client.transaction.is_dirty.clone());
     out.ok();
     Ok(())
 }
@@ -169,6 +170,10 @@ fn exec(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let queue = std::mem::take(&mut cx.client.transaction.queue);
     // Watched keys are forgotten first: the transaction's own changes are nobody's business.
     discard_transaction(cx.worker, cx.client);
+    // Others, and the transaction itself, see it as one until it is over.
+    let queued_count = queue.len() as i64;
+    let shared = cx.client.shared.clone();
+    shared.queued_count.store(queued_count, Ordering::Relaxed);
     out.array(queue.len());
     for queued in queue {
         out.set_protocol(cx.client.protocol);
@@ -181,6 +186,7 @@ fn exec(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         }
         cx.nested(queued.registered, Args::owned(&queued.arguments), out);
     }
+    shared.queued_count.store(-1, Ordering::Relaxed);
     out.set_protocol(cx.client.protocol);
     Ok(())
 }

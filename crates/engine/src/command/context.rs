@@ -4,7 +4,6 @@
 //! waiters meet the bare key space; a handler thinks of none of them.
 
 use std::ops::RangeInclusive;
-use std::sync::atomic::Ordering;
 
 use oxidis_resp::Span;
 
@@ -1189,13 +1188,4 @@ pub(crate) fn fail_transaction(client: &mut Client) {
     if client.transaction.is_open {
         client.transaction.has_failed = true;
     }
-}
-
-/// Notes which command the session ran last, for CLIENT LIST.
-#[inline]
-pub(crate) fn note_command(client: &Client, registered: &Registered) {
-    client
-        .shared
-        .last_command
-        .store(registered.id as u32 + 1, Ordering::Relaxed);
 }

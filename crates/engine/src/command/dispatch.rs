@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use oxidis_resp::Writer;
 use smallvec::SmallVec;
 
-use super::context::{Mode, delete_expired, fail_transaction, note_command};
+use super::context::{Mode, delete_expired, fail_transaction};
 use super::table::Registered;
 use super::{
     Args, BeginSearch, Command, CommandError, CommandResult, Context, FindKeys, Flags, Group,
@@ -90,6 +90,7 @@ pub(crate) fn execute(
     prepared: Result<Prepared, CommandError>,
     out: &mut Reply<'_>,
 ) {
+    note_command(client, &prepared);
     let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(_) if is_web_request(args.get(0)) => return worker.engine.close_web_client(client),
@@ -100,15 +101,7 @@ pub(crate) fn execute(
         return reject(worker, client, Some(registered), &error, out);
     }
     if client.transaction.is_open && is_queued(registered) {
-        let queued = Queued {
-            registered,
-            arguments: args.to_owned(),
-        };
-        let queued_bytes = &client.shared.memory.queued_bytes;
-        queued_bytes.fetch_add(queued.memory_bytes(), Ordering::Relaxed);
-        client.transaction.queue.push(queued);
-        let count = client.transaction.queue.len() as i64;
-        client.shared.queued_count.store(count, Ordering::Relaxed);
+        enqueue(client, registered, args);
         out.simple("QUEUED");
         return;
     }
@@ -136,6 +129,34 @@ pub(crate) fn execute(
     if worker.written_offset != 0 {
         client.written_offset = std::mem::take(&mut worker.written_offset);
     }
+}
+
+/// Keeps a command for EXEC, unless that is bound to fail.
+fn enqueue(client: &mut Client, registered: &'static Registered, args: Args<'_>) {
+    let transaction = &mut client.transaction;
+    if transaction.has_failed || transaction.is_dirty.load(Ordering::Relaxed) {
+        return;
+    }
+    let queued = Queued {
+        registered,
+        arguments: args.to_owned(),
+    };
+    let queued_bytes = &client.shared.memory.queued_bytes;
+    queued_bytes.fetch_add(queued.memory_bytes(), Ordering::Relaxed);
+    transaction.queue.push(queued);
+    let count = transaction.queue.len() as i64;
+    client.shared.queued_count.store(count, Ordering::Relaxed);
+}
+
+/// Notes which command the session sent last, for CLIENT LIST, be it executed or not.
+#[inline]
+fn note_command(client: &Client, prepared: &Result<Prepared, CommandError>) {
+    let number = match prepared {
+        Ok(prepared) => prepared.registered.id as u32 + 1,
+        Err(_) => 0,
+    };
+    let last_command = &client.shared.last_command;
+    last_command.store(number, Ordering::Relaxed);
 }
 
 /// Whether a command whose locks are held has to wait for a key that is on its way to another server; if
@@ -203,6 +224,9 @@ pub(crate) fn hold_back(
     args: Args<'_>,
     prepared: &Result<Prepared, CommandError>,
 ) -> Option<i64> {
+    if client.shared.is_follower() {
+        return None;
+    }
     let registered = prepared.as_ref().ok()?.registered;
     identity_gates(worker, client, registered, args).ok()?;
     if !acl::is_permitted(&worker.engine, client, registered, args) {
@@ -212,7 +236,11 @@ pub(crate) fn hold_back(
     let engine = &worker.engine;
     let writes = may_write(engine, client, registered, args);
     let pause = &engine.pause;
-    pause.hold_back(&engine.gate, client, writes, worker.now_ms())
+    let until_ms = pause.hold_back(&engine.gate, client, writes, worker.now_ms());
+    if until_ms.is_some() {
+        note_command(client, prepared);
+    }
+    until_ms
 }
 
 /// Whether a pause holds a command of the primary back. Nobody refuses it.
@@ -350,7 +378,30 @@ fn state_gates(
     if worker.engine.is_script_busy() && !registered.command.flags.contains(Flags::ALLOW_BUSY) {
         return Err(worker.engine.busy_error());
     }
+    if client.shared.is_follower() && uses_keys(client, registered) {
+        return Err(CommandError::text(
+            "ERR Replica can't interact with the keyspace",
+        ));
+    }
     Ok(())
+}
+
+/// Whether a command looks at the key space or changes what replicas have: itself, or as EXEC with such a command in
+/// its queue. Those who follow what others do may not: pauses do not stop them.
+#[cold]
+fn uses_keys(client: &Client, registered: &Registered) -> bool {
+    const USING: Flags = Flags::READONLY
+        .union(Flags::WRITE)
+        .union(Flags::MAY_REPLICATE);
+    let uses = |registered: &Registered| registered.command.flags.intersects(USING);
+    match registered.command.name {
+        "exec" => client
+            .transaction
+            .queue
+            .iter()
+            .any(|it| uses(it.registered)),
+        _ => uses(registered),
+    }
 }
 
 /// Refuses what changes data, alone or in a transaction, when data cannot be saved; and PING, by which some
@@ -563,7 +614,9 @@ pub(crate) fn unwatch(worker: &mut Worker, client: &mut Client) {
     watched_bytes.store(0, Ordering::Relaxed);
     // A new flag: whoever still holds the old one marks nothing.
     transaction.is_dirty = Default::default();
-    client.shared.watched_count.store(0, Ordering::Relaxed);
+    if client.shared.watched_count.swap(0, Ordering::Relaxed) > 0 {
+        *client.shared.is_dirty.lock() = None;
+    }
 }
 
 /// Locks what the command needs.
@@ -663,7 +716,6 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     let dirty_before = cx.worker.dirty;
     let is_heard = cx.worker.engine.propagation.is_heard();
     cx.worker.is_tracking = cx.worker.engine.tracking.is_on();
-    note_command(cx.client, registered);
     let mut result = (registered.command.handler)(cx, out);
     if std::mem::take(&mut cx.worker.gave_up) {
         result = Err(cx.worker.engine.busy_error());
@@ -683,6 +735,7 @@ fn call(cx: &mut Context<'_>, out: &mut Reply<'_>) {
     // A command that waits is counted once, when its session has the reply.
     if cx.client.blocked.is_none() && !matches!(cx.mode, Mode::Serving { .. }) {
         cx.worker.counters.commands[registered.id].calls.add(1);
+        cx.client.shared.count_command();
     }
     cx.worker.counters.commands_processed.add(1);
     if may_be_brief {

@@ -571,6 +571,7 @@ fn hsetex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let limits = cx.limits();
     let now_ms = cx.now_ms();
     let pairs = options.pairs;
+    let is_new = !cx.exists(key);
     let mut hash = cx.hash_or_create(key)?;
     hash.expect_fields(pairs.len() / 2, &limits);
     if let Some(Change::SetMs(_)) = options.change {
@@ -590,6 +591,10 @@ fn hsetex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     }
     let is_gone = hash.as_ref().is_empty();
     drop(hash);
+    if is_new && is_gone {
+        // It was there for a moment.
+        cx.notify(key.bytes, EventClass::NEW, "new");
+    }
     cx.changed(key, EventClass::HASH, "hset");
     cx.count_changes(pairs.len() as u64 / 2 - 1);
     if let Some(Change::SetMs(at_ms)) = options.change {

@@ -1,0 +1,121 @@
+//! What CLIENT LIST says of a session, and what a session that monitors may do. What is expected is what
+//! redis-server 7.0.15 answers, and of `watch` 8.0.6, of `tot-cmds` valkey-server 9.1.2.
+
+use oxidis_testkit::{Client, ServerBuilder, TestServer};
+
+fn server() -> TestServer {
+    ServerBuilder::oxidis().start().expect("the server starts")
+}
+
+/// A session's line in CLIENT LIST.
+fn line(observer: &mut Client, id: i64) -> String {
+    let found = observer.run(&format!("CLIENT LIST ID {id}")).text();
+    assert_eq!(found.lines().count(), 1, "{found}");
+    found
+}
+
+/// What stands behind a field's name in a line.
+fn field<'a>(line: &'a str, name: &str) -> &'a str {
+    let values = line.split_whitespace().filter_map(|it| it.split_once('='));
+    let mut values = values.filter(|(found, _)| *found == name);
+    values.next().unwrap_or_else(|| panic!("{name}: {line}")).1
+}
+
+/// Flags, length of the queue, watched keys and the last command.
+fn fields(line: &str) -> [&str; 4] {
+    ["flags", "multi", "watch", "cmd"].map(|name| field(line, name))
+}
+
+#[test]
+fn the_last_command_is_the_one_that_was_sent_last() {
+    let server = server();
+    let (mut session, mut observer) = (server.client(), server.client());
+    let id: i64 = session.run("CLIENT ID").text().parse().expect("a number");
+    let script = "EVAL \"return redis.call('ping')\" 0";
+    for (command, expected) in [
+        ("GET k", "get"),
+        ("SET", "set"),
+        ("NOSUCH", "NULL"),
+        (script, "eval"),
+        ("CONFIG NOSUCH", "NULL"),
+        ("ACL WHOAMI", "acl|whoami"),
+    ] {
+        session.run(command);
+        let line = line(&mut observer, id);
+        assert_eq!(
+            fields(&line),
+            ["N", "-1", "0", expected],
+            "{command}: {line}"
+        );
+    }
+}
+
+#[test]
+fn a_transaction_shows_what_is_queued_and_whether_it_is_lost() {
+    let server = server();
+    let (mut session, mut observer) = (server.client(), server.client());
+    let id: i64 = session.run("CLIENT ID").text().parse().expect("a number");
+    let mut check = |session: &mut Client, command: &str, expected: [&str; 4]| {
+        session.run(command);
+        let line = line(&mut observer, id);
+        assert_eq!(fields(&line), expected, "{command}: {line}");
+        observer.run("INCR k");
+    };
+    check(&mut session, "MULTI", ["x", "0", "0", "multi"]);
+    check(&mut session, "GET a", ["x", "1", "0", "get"]);
+    check(&mut session, "GET", ["x", "1", "0", "get"]);
+    // It will not be executed, so it is not kept.
+    check(&mut session, "SET a 1", ["x", "1", "0", "set"]);
+    check(&mut session, "EXEC", ["N", "-1", "0", "exec"]);
+    check(&mut session, "WATCH j l", ["N", "-1", "2", "watch"]);
+    check(&mut session, "UNWATCH", ["N", "-1", "0", "unwatch"]);
+    check(&mut session, "WATCH k l", ["N", "-1", "2", "watch"]);
+    check(&mut session, "PING", ["d", "-1", "0", "ping"]);
+    check(&mut session, "MULTI", ["xd", "0", "0", "multi"]);
+    check(&mut session, "SET a 1", ["xd", "0", "0", "set"]);
+    check(&mut session, "EXEC", ["N", "-1", "0", "exec"]);
+    session.run("MULTI");
+    session.run("CLIENT INFO");
+    session.run("PING");
+    let replies = session.run("EXEC");
+    let info = replies.elements().expect("an array")[0].text();
+    assert_eq!(fields(&info), ["x", "2", "0", "exec"], "{info}");
+}
+
+#[test]
+fn commands_are_counted_that_were_executed() {
+    let server = server();
+    let (mut session, mut observer) = (server.client(), server.client());
+    let id: i64 = session.run("CLIENT ID").text().parse().expect("a number");
+    let mut count = || field(&line(&mut observer, id), "tot-cmds").to_owned();
+    assert_eq!(count(), "1");
+    session.run("NOSUCH");
+    session.run("GET");
+    assert_eq!(count(), "1");
+    session.run("MULTI");
+    session.run("GET a");
+    session.run("GET b");
+    assert_eq!(count(), "2");
+    session.run("EXEC");
+    assert_eq!(count(), "5");
+    session.run("EVAL \"redis.call('get','a') return redis.call('get','a')\" 0");
+    assert_eq!(count(), "8");
+}
+
+/// The commands of pauses do not hold them back, so they may not use that to get at the data.
+#[test]
+fn a_session_that_monitors_keeps_away_from_the_data_and_is_not_paused() {
+    let server = server();
+    let mut monitor = server.raw_client();
+    monitor.expect("MONITOR\r\n", "+OK\r\n");
+    let refusal = "-ERR Replica can't interact with the keyspace\r\n";
+    for command in ["GET k", "SET k v", "PUBLISH c m", "EVAL 'return 1' 0"] {
+        monitor.expect(&format!("{command}\r\n"), refusal);
+    }
+    let mut client = server.client();
+    client.run("CLIENT PAUSE 600000");
+    monitor.expect("GET k\r\n", refusal);
+    monitor.expect("CLIENT UNPAUSE\r\n", "+OK\r\n");
+    monitor.expect("RESET\r\n", "+RESET\r\n");
+    monitor.expect("GET k\r\n", "$-1\r\n");
+}
