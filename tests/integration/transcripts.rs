@@ -165,6 +165,7 @@ transcripts! {
         transaction
         pubsub
         keyspace_events
+        keyspace_events_8
         cluster
         standalone
         hyperloglog
