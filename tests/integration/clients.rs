@@ -110,7 +110,7 @@ fn a_session_that_monitors_keeps_away_from_the_data_and_is_not_paused() {
     monitor.expect("MONITOR\r\n", "+OK\r\n");
     let refusal = "-ERR Replica can't interact with the keyspace\r\n";
     for command in ["GET k", "SET k v", "PUBLISH c m", "EVAL 'return 1' 0"] {
-        monitor.expect(&format!("{command}\r\n"), refusal);
+        monitor.expect(format!("{command}\r\n"), refusal);
     }
     let mut client = server.client();
     client.run("CLIENT PAUSE 600000");
