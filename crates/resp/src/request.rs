@@ -395,6 +395,46 @@ pub fn write_request<A: AsRef<[u8]>>(arguments: &[A], out: &mut Vec<u8>) {
     }
 }
 
+/// The request whose arguments are these places in `buffer`, if it stands there byte for byte as [`write_request`] would
+/// write it and no argument is longer than 99 bytes. The parser has found most requests so; others are lines, or end
+/// their lines otherwise, which the parser lets pass.
+#[inline]
+pub fn plain_request<'b>(buffer: &'b [u8], arguments: &[Span]) -> Option<&'b [u8]> {
+    let first = arguments.first()?;
+    let headers_len = short_header_len(arguments.len()) + short_header_len(first.len());
+    let start = first.start.checked_sub(headers_len)?;
+    let mut at = plain_header_end(buffer, start, b'*', arguments.len())?;
+    for argument in arguments {
+        if plain_header_end(buffer, at, b'$', argument.len())? != argument.start {
+            return None;
+        }
+        if buffer.get(argument.end..)?.first_chunk() != Some(b"\r\n") {
+            return None;
+        }
+        at = argument.end + 2;
+    }
+    buffer.get(start..at)
+}
+
+/// How long a header is whose number has one or two digits.
+#[inline]
+fn short_header_len(number: usize) -> usize {
+    4 + usize::from(number >= 10)
+}
+
+/// Where the header ends that stands at `at`, if it is just this one, of one or two digits. Something must follow it.
+#[inline]
+fn plain_header_end(buffer: &[u8], at: usize, kind: u8, number: usize) -> Option<usize> {
+    let found: &[u8; 5] = buffer.get(at..)?.first_chunk()?;
+    let [tens, ones] = [number / 10, number % 10].map(|digit| b'0'.wrapping_add(digit as u8));
+    let is_plain = match number {
+        0..10 => found[..4] == [kind, ones, b'\r', b'\n'],
+        10..100 => *found == [kind, tens, ones, b'\r', b'\n'],
+        _ => false,
+    };
+    is_plain.then(|| at + short_header_len(number))
+}
+
 /// No buffer can hold more than `isize::MAX` bytes; half of it leaves room to add offsets
 /// without a thought of overflow.
 const ADDRESSABLE_MAX_BYTES: u64 = isize::MAX as u64 / 2;
@@ -463,6 +503,58 @@ mod tests {
 
     /// What a stream of requests comes to: its requests, and the mistake that ended it.
     type Outcome = (Vec<Vec<Vec<u8>>>, Option<ProtocolError>);
+
+    proptest! {
+        /// What is taken as it stands is what would be written, and what was written is taken.
+        #[test]
+        fn plain_requests_are_what_would_be_written(
+            arguments in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..130), 1..13),
+            before in prop::sample::select(vec!["", "*0\r\n", "\r\n", "*-1\r\n\n"]),
+            change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let mut written = Vec::new();
+            write_request(&arguments, &mut written);
+            let is_short = arguments.iter().all(|argument| argument.len() < 100);
+            let mut input = [before.as_bytes(), &written].concat();
+            if let Some((at, byte)) = change {
+                let at = at.index(input.len());
+                input[at] = byte;
+            }
+            let mut parser = RequestParser::new();
+            let mut spans = Vec::new();
+            let parsed = parser.parse(&input, &mut spans);
+            if let Ok(Parsed::Request { source: Source::Input, .. }) = parsed {
+                let mut again = Vec::new();
+                let found: Vec<&[u8]> = spans.iter().map(|span| span.of(&input)).collect();
+                write_request(&found, &mut again);
+                let plain = plain_request(&input, &spans);
+                prop_assert!(plain.is_none_or(|plain| plain == again));
+                if change.is_none() {
+                    prop_assert_eq!(plain, is_short.then_some(&written[..]));
+                }
+            } else {
+                prop_assert!(change.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn requests_with_other_line_ends_are_not_plain() {
+        for input in [
+            "*2\rx$3\r\nGET\r\n$1\r\na\r\n",
+            "*2\r\n$3\rxGET\r\n$1\r\na\r\n",
+            "*2\r\n$3\r\nGETxx$1\r\na\r\n",
+            "*2\r\n$3\r\nGET\r\n$1\r\naxx",
+            "GET a\r\n",
+            "PING\r\n",
+        ] {
+            let mut spans = Vec::new();
+            let parsed = RequestParser::new().parse(input.as_bytes(), &mut spans);
+            let is_request = matches!(parsed, Ok(Parsed::Request { .. }));
+            assert!(is_request, "{input:?}: {parsed:?}");
+            assert_eq!(plain_request(input.as_bytes(), &spans), None, "{input:?}");
+        }
+    }
 
     /// Feeds the stream to a parser in pieces, as a driver would.
     fn parse_pieces<'a>(

@@ -236,12 +236,16 @@ impl AppendLog {
         if !self.is_on() || config.aof_timestamp_enabled() {
             return false;
         }
+        let request = arguments.plain_request();
         let mut buffer = self.buffer.lock();
         if buffer.selected != Some(database) {
             return false;
         }
         let old_len = buffer.bytes.len();
-        write_command(&mut buffer.bytes, arguments.iter());
+        match request {
+            Some(request) => buffer.bytes.extend_from_slice(request),
+            None => write_command(&mut buffer.bytes, arguments.iter()),
+        }
         self.note_appended(buffer.bytes.len() - old_len);
         true
     }

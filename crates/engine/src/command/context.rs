@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use oxidis_resp::Span;
+use oxidis_resp::{Span, plain_request};
 
 use super::table::Registered;
 use super::{CommandError, CommandResult, Reply};
@@ -89,6 +89,15 @@ impl<'a> Args<'a> {
     /// Those from `index` on, in order.
     pub fn iter_from(self, index: usize) -> impl Iterator<Item = &'a [u8]> + Clone {
         (index..self.len()).map(move |index| self.get(index))
+    }
+
+    /// The request that they came in, if it stands in the buffer as it would be written again.
+    #[inline]
+    pub(crate) fn plain_request(self) -> Option<&'a [u8]> {
+        match self.0 {
+            ArgsKind::Spans { buffer, spans } => plain_request(buffer, spans),
+            ArgsKind::Owned(_) | ArgsKind::Slices(_) => None,
+        }
     }
 
     /// Copies of all of them.

@@ -77,7 +77,27 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// The command that is counted once more with the append-only file, and what the figure is called.
+const LOGGED: (&str, &str) = ("SET", "SET_AOF");
+
 fn count(program: &Path) -> Result<Figures> {
+    let mut figures = count_with(program, &["--appendonly", "no"], |_| true)?;
+    let logging = ["--appendonly", "yes", "--appendfsync", "everysec"];
+    let logged = count_with(program, &logging, |name| name == LOGGED.0)?;
+    figures.extend(
+        logged
+            .into_values()
+            .map(|count| (LOGGED.1.to_owned(), count)),
+    );
+    Ok(figures)
+}
+
+/// Counts the commands that are asked for on a server with these arguments.
+fn count_with(
+    program: &Path,
+    arguments: &[&str],
+    is_asked_for: impl Fn(&str) -> bool,
+) -> Result<Figures> {
     let server = ServerBuilder::foreign("valgrind")
         .arguments(["--tool=callgrind", "--instr-atstart=no"])
         .argument("--callgrind-out-file={dir}/callgrind")
@@ -85,13 +105,18 @@ fn count(program: &Path) -> Result<Figures> {
         // callgrind_control finds the process by its title.
         .arguments(["--set-proc-title", "no", "--io-threads", "1", "--save", ""])
         .arguments(["--port", "{port}", "--dir", "{dir}"])
+        .arguments(arguments)
         .start()
         .context("the server does not start under valgrind (Debian: apt-get install valgrind)")?;
     load_keys(&server, KEYS)?;
     let endpoint = Endpoint::Tcp(server.address());
     let control = |option: &[&str]| control(server.pid(), option);
     let mut figures = Figures::new();
-    for (index, workload) in workload::workloads(KEYS).iter().enumerate() {
+    let workloads = workload::workloads(KEYS);
+    let counted = workloads
+        .iter()
+        .filter(|workload| is_asked_for(workload.name));
+    for (index, workload) in counted.enumerate() {
         let plan = |seed: u64| Plan {
             numbers: Numbers::Random(seed),
             clients: CLIENTS,
