@@ -46,7 +46,8 @@ pub enum CommandsEnd {
     Whole,
     /// Something is wrong, and nothing whole follows: the end can be cut off.
     Torn(Fault),
-    /// Something is wrong, and there is a whole command again at this byte.
+    /// Something is wrong, and there is a whole command again at this byte; or it is whole itself, but one that is not
+    /// known, and then this is where it begins.
     Damaged(Fault, u64),
     /// It was read up to this byte, where what follows is of a second later than was asked for.
     Later(u64),
@@ -108,6 +109,7 @@ pub fn check_commands<R: Read + Seek>(
                     offset: record,
                     expected: "a remark with a time, such as '#TS:1700000000'".to_owned(),
                     found: format!("'#{}'", line.escape_ascii()),
+                    is_unknown_command: false,
                 }),
             },
             Ok(Record::Command(name)) => {
@@ -132,6 +134,8 @@ pub fn check_commands<R: Read + Seek>(
             };
             report.end = match input.whole_command_behind(record)? {
                 Some(offset) => CommandsEnd::Damaged(fault, offset),
+                // Nothing has torn it, so somebody meant it.
+                None if wrong.is_unknown_command => CommandsEnd::Damaged(fault, record),
                 None => CommandsEnd::Torn(fault),
             };
             return Ok(report);
@@ -174,10 +178,14 @@ fn follow_transaction(
         offset,
         expected: expected.to_owned(),
         found: found.to_owned(),
+        is_unknown_command: false,
     };
     if table().find(name).is_none() {
         let name = format!("the unknown command '{}'", name.escape_ascii());
-        return Err(wrong("a command", &name));
+        return Err(Wrong {
+            is_unknown_command: true,
+            ..wrong("a command", &name)
+        });
     }
     if name.eq_ignore_ascii_case(b"MULTI") {
         if transaction.is_some() {
@@ -205,6 +213,7 @@ struct Wrong {
     offset: u64,
     expected: String,
     found: String,
+    is_unknown_command: bool,
 }
 
 /// Why reading does not go on.
@@ -277,6 +286,7 @@ impl<R: Read + Seek> Input<R> {
             offset,
             expected,
             found,
+            is_unknown_command: false,
         })
     }
 
@@ -306,6 +316,7 @@ impl<R: Read + Seek> Input<R> {
                         "{len} bytes of {what} and a line end, as byte {header} says, of which {there} are there"
                     ),
                     found: "the end of the file".to_owned(),
+                    is_unknown_command: false,
                 }));
             };
             if index == 0 {
@@ -484,6 +495,9 @@ mod tests {
         assert!(is_middle);
         let (is_middle, unknown) = fault(&[command(&["NOSUCH"]), good.clone()].concat());
         assert!(is_middle && unknown.found.contains("'NOSUCH'"));
+        // What a newer version or a module has written is nothing torn.
+        let (is_damage, unknown) = fault(&command(&["NOSUCH", "key"]));
+        assert!(is_damage && unknown.found.contains("'NOSUCH'"));
         let (_, exec) = fault(&command(&["EXEC"]));
         assert_eq!(exec.expected, "MULTI before EXEC");
         let (_, multi) = fault(&[command(&["MULTI"]), command(&["MULTI"])].concat());

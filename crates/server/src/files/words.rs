@@ -159,13 +159,17 @@ fn commands_words(commands: &CommandsReport) -> String {
         ),
         CommandsEnd::Damaged(fault, again) => format!(
             "DAMAGED (AOF) at byte {} of {}, in command {}, which begins at byte {}: expected {}, found {}. Up to there: \
-             {held}. Whole commands follow at byte {again}, so this is not its end, and nothing is cut",
+             {held}. {}, so nothing is cut",
             fault.offset,
             commands.len,
             fault.command,
             fault.command_offset,
             fault.expected,
-            fault.found
+            fault.found,
+            match *again == fault.command_offset {
+                true => "It is a whole command, perhaps of another version".to_owned(),
+                false => format!("Whole commands follow at byte {again}: this is not its end"),
+            }
         ),
     }
 }
