@@ -294,6 +294,60 @@ fn torn_ends_are_repaired_as_redis_does() {
     }
 }
 
+/// Logs are cut to a time as redis-check-aof does it, whole or torn, and with remarks that are no times.
+#[cfg(unix)]
+#[test]
+fn logs_are_cut_to_a_time_as_redis_does() {
+    let folder = folder();
+    let (Some(log), Some(theirs)) = (
+        log_of_redis(folder.path()),
+        redis_program("redis-check-aof"),
+    ) else {
+        eprintln!("redis-server is not installed: nothing was compared");
+        return;
+    };
+    let ours = folder.path().join("our-check-aof");
+    std::os::unix::fs::symlink(binary_under_test(), &ours).expect("it may");
+    let written = fs::read_to_string(log).expect("it is text");
+    let second: i64 = written["#TS:".len()..]
+        .lines()
+        .next()
+        .and_then(|second| second.parse().ok())
+        .expect("it begins with a time");
+    let command = "*1\r\n$8\r\nFLUSHALL\r\n";
+    let later = format!("{written}#TS:{}\r\n{command}", second + 1000);
+    let logs = [
+        format!("{later}{command}"),
+        later[..later.len() - 3].to_owned(),
+        format!("{later}# a remark\r\n{command}"),
+        format!("{later}#TS:never\r\n{command}"),
+        format!(
+            "{later}*1\r\n$5\r\nMULTI\r\n#TS:{}\r\n{command}*1\r\n$4\r\nEXEC\r\n",
+            second + 2000
+        ),
+        format!("#TS:{second}\r\n"),
+        String::new(),
+    ];
+    let outcome = |program: &Path, log: &str, until: i64| {
+        let file = folder.path().join("cut.aof");
+        fs::write(&file, log).expect("there is room");
+        let output = Command::new(program)
+            .args(["--truncate-to-timestamp", &until.to_string(), "cut.aof"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("it runs");
+        let left = fs::read_to_string(&file).expect("it is text");
+        (output.status.code(), left)
+    };
+    for (number, log) in logs.iter().enumerate() {
+        for until in [-1, 0, 999, 1000, 1999, 2000].map(|after| second + after) {
+            let expected = outcome(&theirs, log, until);
+            assert_eq!(outcome(&ours, log, until), expected, "{number} {until}");
+        }
+    }
+}
+
 /// Links are the programs of Redis, for whole logs and for what is wrong with them.
 #[cfg(unix)]
 #[test]
