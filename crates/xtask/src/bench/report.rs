@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::contenders::REFERENCE;
+use super::contenders::{OXIDIS, REFERENCE};
 use super::keep;
 
 /// What was measured: a command at a depth on a server.
@@ -42,6 +42,25 @@ impl Cell {
             cpu_us_rounds: rounds.iter().map(|round| round.0).collect(),
         }
     }
+}
+
+/// What a request with two workers is to cost at most, as a ratio to one.
+const TWO_WORKERS_GOAL: f64 = 1.10;
+
+/// What a request is to cost at most, as a ratio to the reference.
+fn goal(command: &str, depth: usize) -> Option<f64> {
+    match (command, depth) {
+        (_, 1) => Some(0.85),
+        ("GET", 16) => Some(0.55),
+        ("GET", 64) => Some(0.33),
+        ("SET", 64) => Some(0.30),
+        (_, 64) => Some(0.55),
+        _ => None,
+    }
+}
+
+fn verdict(ratio: f64, goal: f64) -> &'static str {
+    if ratio <= goal { "holds" } else { "**missed**" }
 }
 
 /// The memory of a server after loading.
@@ -103,6 +122,7 @@ impl Report {
         self.write_table(&mut text, |cell, _| {
             format!("{:.0}", cell.requests_per_second / 1000.0)
         });
+        self.write_goals_table(&mut text);
         self.write_workers_table(&mut text);
         let _ = writeln!(
             text,
@@ -138,15 +158,45 @@ impl Report {
         }
     }
 
+    /// What a request is to cost at most beside the reference, and whether it does.
+    fn write_goals_table(&self, text: &mut String) {
+        let rows: Vec<String> = self
+            .rows()
+            .into_iter()
+            .filter_map(|(command, depth)| {
+                let goal = goal(command, depth)?;
+                let ours = self.cell(command, depth, OXIDIS, 1)?.cpu_us_per_request;
+                let theirs = self.cell(command, depth, REFERENCE, 1)?.cpu_us_per_request;
+                let ratio = ours / theirs;
+                let verdict = verdict(ratio, goal);
+                Some(format!(
+                    "| {command} | {depth} | {ratio:.2} | {goal:.2} | {verdict} |\n"
+                ))
+            })
+            .collect();
+        if !rows.is_empty() {
+            let _ = write!(
+                text,
+                "\n## CPU per request of oxidis with one worker, as a ratio to {REFERENCE}\n\n\
+                 | command | depth | ratio | goal | |\n|---|---|---|---|---|\n{}",
+                rows.concat()
+            );
+        }
+    }
+
     /// What a second worker costs each request.
     fn write_workers_table(&self, text: &mut String) {
         let pairs: Vec<String> = self
             .rows()
             .into_iter()
             .filter_map(|(command, depth)| {
-                let one = self.cell(command, depth, "oxidis", 1)?.cpu_us_per_request;
-                let two = self.cell(command, depth, "oxidis", 2)?.cpu_us_per_request;
-                Some(format!("| {command} | {depth} | {:.2} |\n", two / one))
+                let one = self.cell(command, depth, OXIDIS, 1)?.cpu_us_per_request;
+                let two = self.cell(command, depth, OXIDIS, 2)?.cpu_us_per_request;
+                let ratio = two / one;
+                let verdict = verdict(ratio, TWO_WORKERS_GOAL);
+                Some(format!(
+                    "| {command} | {depth} | {ratio:.2} | {TWO_WORKERS_GOAL:.2} | {verdict} |\n"
+                ))
             })
             .collect();
         if !pairs.is_empty() {
@@ -156,7 +206,7 @@ impl Report {
             );
             let _ = write!(
                 text,
-                "| command | depth | ratio |\n|---|---|---|\n{}",
+                "| command | depth | ratio | goal | |\n|---|---|---|---|---|\n{}",
                 pairs.concat()
             );
         }
@@ -228,7 +278,14 @@ mod tests {
             text.contains("| GET | 64 | 0.500 (0.50) | 0.550 (0.55) | 1.000 (1.00) |"),
             "{text}"
         );
-        assert!(text.contains("| GET | 64 | 1.10 |"), "{text}");
+        assert!(
+            text.contains("| GET | 64 | 0.50 | 0.33 | **missed** |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| GET | 64 | 1.10 | 1.10 | holds |"),
+            "{text}"
+        );
         assert!(text.contains("| GET | 64 | 2000 | 1000 | 1000 |"), "{text}");
     }
 }
