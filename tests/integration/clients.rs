@@ -1,5 +1,5 @@
-//! What CLIENT LIST says of a session, and what a session that monitors may do. What is expected is what
-//! redis-server 7.0.15 answers, and of `watch` 8.0.6, of `tot-cmds` valkey-server 9.1.2.
+//! What is said of sessions, keys and the server, and what a session that monitors may do. What is expected is what
+//! redis-server 7.0.15 answers, but `watch` and keysizes 8.0.6, `tot-cmds` and the availability zone valkey-server 9.1.2.
 
 use oxidis_testkit::{Client, ServerBuilder, TestServer};
 
@@ -118,4 +118,71 @@ fn a_session_that_monitors_keeps_away_from_the_data_and_is_not_paused() {
     monitor.expect("CLIENT UNPAUSE\r\n", "+OK\r\n");
     monitor.expect("RESET\r\n", "+RESET\r\n");
     monitor.expect("GET k\r\n", "$-1\r\n");
+}
+
+/// The values of HELLO by their names.
+fn greeting(client: &mut Client, name: &str) -> Option<String> {
+    let reply = client.run("HELLO 2");
+    let words: Vec<String> = (reply.elements().expect("an array").iter())
+        .map(oxidis_testkit::Reply::text)
+        .collect();
+    let mut pairs = words.chunks(2);
+    let pair = pairs.find(|pair| pair[0] == name)?;
+    Some(pair[1].clone())
+}
+
+#[test]
+fn hello_tells_the_role_and_the_availability_zone() {
+    let server = server();
+    let mut client = server.client();
+    assert_eq!(greeting(&mut client, "availability_zone"), None);
+    client.run("CONFIG SET availability-zone east");
+    let zone = greeting(&mut client, "availability_zone");
+    assert_eq!(zone.as_deref(), Some("east"));
+    let information = client.run("INFO server").text();
+    assert!(information.contains("\r\navailability_zone:east\r\n"));
+    assert_eq!(greeting(&mut client, "role").as_deref(), Some("master"));
+    client.run("REPLICAOF 127.0.0.1 1");
+    assert_eq!(greeting(&mut client, "role").as_deref(), Some("replica"));
+    client.run("REPLICAOF NO ONE");
+    assert_eq!(greeting(&mut client, "role").as_deref(), Some("master"));
+}
+
+#[test]
+fn keys_are_counted_by_type_and_length() {
+    let server = server();
+    let mut client = server.client();
+    let sizes = |client: &mut Client| client.run("INFO keysizes").text();
+    assert_eq!(sizes(&mut client), "# Keysizes\r\n");
+    client.run("SET empty \"\"");
+    for length in [
+        1, 2, 3, 4, 7, 8, 9, 100, 1023, 1024, 1025, 2000, 2048, 70_000,
+    ] {
+        client.run(&format!("SET s:{length} {}", "x".repeat(length)));
+    }
+    for command in [
+        "SET integer 12345",
+        "RPUSH list a b c",
+        "SADD set 1",
+        "SADD set2 a b c d e f g h i",
+        "HSET hash a 1 b 2",
+        "ZADD zset 1 a 2 b 3 c 4 d",
+        "XADD stream * a b",
+        "PFADD log a",
+        "SELECT 3",
+        "SET k v",
+        "HSET hash a 1",
+    ] {
+        client.run(command);
+    }
+    let first = "# Keysizes\r\n\
+                 db0_distrib_strings_sizes:0=1,1=1,2=2,4=3,8=2,16=1,64=1,512=1,1K=3,2K=1,64K=1\r\n\
+                 db0_distrib_lists_items:2=1\r\ndb0_distrib_sets_items:1=1,8=1\r\n\
+                 db0_distrib_zsets_items:4=1\r\ndb0_distrib_hashes_items:2=1\r\n";
+    let second = "db3_distrib_strings_sizes:1=1\r\ndb3_distrib_hashes_items:1=1\r\n";
+    assert_eq!(sizes(&mut client), format!("{first}{second}"));
+    client.run("DEL k hash");
+    assert_eq!(sizes(&mut client), first);
+    let everything = client.run("INFO everything").text();
+    assert!(!everything.contains("Keysizes"));
 }

@@ -119,8 +119,8 @@ const INFORMATION: &[(&str, &str)] = &[
         "clients are looked after when something happens to them",
     ),
     (
-        "section Keysizes",
-        "sizes are not counted as they change, and to look at every key would take too long",
+        "section Keysizes, unless it is asked for by its name",
+        "sizes are not counted as they change, and every key must be looked at for it",
     ),
     (
         "`io_threaded_total_prefetch_batches`, `io_threaded_total_prefetch_entries`",

@@ -2,7 +2,8 @@
 //! shows what clients look for, and every one of them answers that this is no cluster.
 
 use crate::command::{
-    Categories, Command, CommandError, CommandResult, Context, Flags, Group, Reply,
+    Categories, Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec,
+    Reply,
 };
 
 const STALE: Flags = Flags::STALE;
@@ -34,6 +35,23 @@ pub(crate) const COMMANDS: &[Command] = &[
         complexity: "That of the subcommand",
         summary: "Looks at the cluster and manages it.",
         subcommands: SUBCOMMANDS,
+        ..ROW
+    },
+    Command {
+        name: "clusterscan",
+        arity: -2,
+        flags: Flags::READONLY,
+        categories: Categories::KEYSPACE,
+        keys: &[KeySpec::first(KeyFlags::NOT_KEY)],
+        since: "9.1.0",
+        complexity: "O(N) in the number of keys that are answered",
+        summary: "Lists some of the keys of the cluster, and where to go on (from Valkey).",
+        syntax: "cursor:string [MATCH match-pattern:pattern] [COUNT count:integer] [TYPE type:string] [SLOT slot:integer]",
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:special",
+            "response_policy:special",
+        ],
         ..ROW
     },
     Command {
@@ -83,6 +101,15 @@ const SUBCOMMANDS: &[Command] = &[
         ..ROW
     },
     Command {
+        name: "cancelslotmigrations",
+        arity: 2,
+        flags: CHANGING,
+        since: "9.0.0",
+        complexity: "O(N) in the number of migrations",
+        summary: "Ends the migrations of slots (from Valkey).",
+        ..ROW
+    },
+    Command {
         name: "count-failure-reports",
         arity: 3,
         flags: ADMIN,
@@ -128,6 +155,19 @@ const SUBCOMMANDS: &[Command] = &[
         ..ROW
     },
     Command {
+        name: "flushslot",
+        arity: -3,
+        flags: Flags::WRITE
+            .union(Flags::ADMIN)
+            .union(Flags::NO_ASYNC_LOADING),
+        categories: Categories::KEYSPACE,
+        since: "9.0.0",
+        complexity: "O(N) in the number of keys of the slot",
+        summary: "Deletes every key of a slot (from Valkey).",
+        syntax: "slot:integer [flush-type= ASYNC|SYNC]",
+        ..ROW
+    },
+    Command {
         name: "flushslots",
         arity: 2,
         flags: CHANGING,
@@ -150,6 +190,15 @@ const SUBCOMMANDS: &[Command] = &[
         summary: "Lists keys of a slot.",
         syntax: "slot:integer count:integer",
         tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "getslotmigrations",
+        arity: 2,
+        flags: CHANGING,
+        since: "9.0.0",
+        complexity: "O(N) in the number of migrations",
+        summary: "Lists the migrations of slots (from Valkey).",
         ..ROW
     },
     ROW.help("5.0.0", ROW.handler),
@@ -187,6 +236,17 @@ const SUBCOMMANDS: &[Command] = &[
         flags: CHANGING,
         summary: "Makes this node join another one.",
         syntax: "ip:string port:integer [cluster-bus-port:integer]",
+        ..ROW
+    },
+    Command {
+        name: "migrateslots",
+        arity: -4,
+        flags: CHANGING,
+        since: "9.0.0",
+        complexity: "O(N) in the number of slots",
+        summary: "Moves slots to other nodes (from Valkey).",
+        syntax: "migration-group= (SLOTSRANGE range= (start-slot:integer end-slot:integer) \
+                 [(start-slot:integer end-slot:integer) ...] NODE node-id:string) ...",
         ..ROW
     },
     Command {
@@ -289,6 +349,18 @@ const SUBCOMMANDS: &[Command] = &[
         ..ROW
     },
     Command {
+        name: "slot-stats",
+        arity: -4,
+        flags: STALE.union(Flags::LOADING),
+        since: "8.0.0",
+        complexity: "O(N) in the number of slots; O(N*log(N)) with ORDERBY",
+        summary: "Answers what slots hold and cost (from Valkey).",
+        syntax: "filter= ((slotsrange= SLOTSRANGE start-slot:integer end-slot:integer)|\
+                 (orderby= ORDERBY metric:string [LIMIT limit:integer] [order= ASC|DESC]))",
+        tips: &["nondeterministic_output", "request_policy:all_shards"],
+        ..ROW
+    },
+    Command {
         name: "slots",
         history: &[
             ("4.0.0", "The reply has the names of nodes."),
@@ -301,6 +373,15 @@ const SUBCOMMANDS: &[Command] = &[
         replaced_by: Some("`CLUSTER SHARDS`"),
         deprecated_since: Some("7.0.0"),
         tips: VARYING,
+        ..ROW
+    },
+    Command {
+        name: "syncslots",
+        arity: -3,
+        flags: CHANGING,
+        since: "9.0.0",
+        complexity: "That of what the nodes ask of each other",
+        summary: "What nodes send each other to move slots (from Valkey).",
         ..ROW
     },
 ];

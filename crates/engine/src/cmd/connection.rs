@@ -221,7 +221,8 @@ fn hello(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         cx.client.set_protocol(protocol);
         out.set_protocol(protocol);
     }
-    out.map(7);
+    let zone = cx.engine().config().availability_zone();
+    out.map(7 + usize::from(!zone.is_empty()));
     out.bulk(b"server");
     out.bulk(b"redis");
     out.bulk(b"version");
@@ -233,9 +234,16 @@ fn hello(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     out.bulk(b"mode");
     out.bulk(b"standalone");
     out.bulk(b"role");
-    out.bulk(b"master");
+    out.bulk(match cx.engine().replication.is_replica() {
+        true => b"replica",
+        false => b"master",
+    });
     out.bulk(b"modules");
     out.array(0);
+    if !zone.is_empty() {
+        out.bulk(b"availability_zone");
+        out.bulk(&zone);
+    }
     Ok(())
 }
 

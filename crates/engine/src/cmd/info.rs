@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write as _};
 use std::sync::atomic::Ordering;
 
+use super::key_sizes::key_sizes;
 use super::memory::Overview;
 use crate::acl::Denial;
 use crate::command::{Command, CommandResult, Context, Flags, Group, Locks, Reply, table};
@@ -47,6 +48,8 @@ enum Shown {
     Default,
     /// With `all` and `everything`.
     All,
+    /// Only by its name: it looks at every key.
+    Named,
 }
 
 struct Section {
@@ -142,17 +145,23 @@ const SECTIONS: &[Section] = &[
         shown: Shown::Default,
         write: keyspace,
     },
+    Section {
+        name: "keysizes",
+        title: "Keysizes",
+        shown: Shown::Named,
+        write: keysizes,
+    },
 ];
 
 impl Section {
     fn is_asked_for(&self, words: &[&[u8]]) -> bool {
         let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-        words.is_empty() && self.shown != Shown::All
+        words.is_empty() && self.shown == Shown::Default
             || words.iter().any(|word| {
                 is(word, self.name)
-                    || is(word, "everything")
-                    || is(word, "all")
-                    || is(word, "default") && self.shown != Shown::All
+                    || is(word, "everything") && self.shown != Shown::Named
+                    || is(word, "all") && self.shown != Shown::Named
+                    || is(word, "default") && self.shown == Shown::Default
                     || is(word, "modules") && self.name == "module_list"
             })
     }
@@ -297,6 +306,10 @@ fn server(page: &mut Page, worker: &mut Worker) {
         String::from_utf8_lossy(&config.file().unwrap_or_default()),
     );
     page.field("io_threads_active", u8::from(config.io_threads() > 1));
+    page.field(
+        "availability_zone",
+        String::from_utf8_lossy(&config.availability_zone()),
+    );
     if let Some(deadline_ms) = engine.shutdown.deadline_ms() {
         page.field("shutdown_in_milliseconds", deadline_ms - engine.now_ms());
     }
@@ -823,6 +836,12 @@ fn keyspace(page: &mut Page, worker: &mut Worker) {
                 sum.expiring_hashes
             ));
         }
+    }
+}
+
+fn keysizes(page: &mut Page, worker: &mut Worker) {
+    for line in key_sizes(worker) {
+        page.line(format_args!("{line}"));
     }
 }
 

@@ -24,6 +24,7 @@ mod hash;
 mod help;
 mod hyperloglog;
 mod info;
+mod key_sizes;
 mod latency;
 mod list;
 mod list_blocking;
