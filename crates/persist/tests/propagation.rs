@@ -187,6 +187,10 @@ const COMMANDS: &[&str] = &[
 
 /// Commands that write and are none of the above.
 const ELSEWHERE: &[(&str, &str)] = &[
+    (
+        "cluster|flushslot",
+        "it is refused where there is no cluster",
+    ),
     ("migrate", "it wants another server, and is logged as DEL"),
     ("function|delete", FUNCTIONS),
     ("function|flush", FUNCTIONS),
