@@ -356,7 +356,12 @@ fn debug_tells_how_things_lie_in_memory() {
     ask("DEBUG LISTPACK small");
     ask("DEBUG QUICKLIST big 1");
     assert!(ask("DEBUG STRUCTSIZE").starts_with("bits:"));
-    assert!(ask("DEBUG CLIENT-EVICTION").contains("clients: 1\n"));
+    // The connection that found the server ready may not have ended yet.
+    let is_alone = (0..1000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        ask("DEBUG CLIENT-EVICTION").contains("clients: 1\n")
+    });
+    assert!(is_alone);
     for line in [
         "DEBUG LEAK text",
         "DEBUG AOF-FLUSH-SLEEP 0",
