@@ -75,7 +75,7 @@ struct Measured {
 /// When the wheel cannot be built or a contender fails; never because of a time.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let environment = Environment::for_bench()?;
-    let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    let rounds = arguments.rounds();
     let mut measured: BTreeMap<&str, Vec<Measured>> = BTreeMap::new();
     for round in 0..rounds {
         for turn in 0..CONTENDERS.len() {

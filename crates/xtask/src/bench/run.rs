@@ -90,6 +90,19 @@ pub struct Arguments {
     pub(super) quick: bool,
 }
 
+impl Arguments {
+    /// How many rounds there are.
+    pub(super) fn rounds(&self) -> usize {
+        if self.quick { 1 } else { self.rounds }
+    }
+
+    /// As many keys as were asked for, or `usual`, of which a quick run takes a tenth.
+    pub(super) fn keys_or(&self, usual: u64) -> u64 {
+        let unasked = if self.quick { usual / 10 } else { usual };
+        self.keys.unwrap_or(unasked)
+    }
+}
+
 /// Runs the tool.
 ///
 /// # Errors
@@ -117,7 +130,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } else {
         keys
     };
-    let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    let rounds = arguments.rounds();
     let requests_share = if arguments.quick { 0.2 } else { 1.0 };
     let mut measurements: BTreeMap<report::CellName, Vec<(f64, f64)>> = BTreeMap::new();
     let mut residents: BTreeMap<String, Resident> = BTreeMap::new();

@@ -27,11 +27,9 @@ const WINDOW_MIN: Duration = Duration::from_secs(2);
 pub(in super::super) fn run(arguments: &Arguments) -> Result<()> {
     let contenders = contenders::as_they_come(arguments)?;
     let floor = contenders::floor()?;
-    let quick_keys = if arguments.quick { KEYS / 10 } else { KEYS };
-    let keys = arguments.keys.unwrap_or(quick_keys);
-    let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    let rounds = arguments.rounds();
     let load = OfferedLoad {
-        keys,
+        keys: arguments.keys_or(KEYS),
         rate: arguments.rate,
     };
     let is_wanted = |activity: &Activity| {
@@ -42,7 +40,7 @@ pub(in super::super) fn run(arguments: &Arguments) -> Result<()> {
             || wanted.any(|it| name.starts_with(it.as_str()))
     };
     let mut cells = Vec::new();
-    for activity in activities(keys).into_iter().filter(is_wanted) {
+    for activity in activities(load.keys).into_iter().filter(is_wanted) {
         let mut measured = |contender: &Contender| -> Result<()> {
             let mut cell = Cell::new(activity, &contender.name);
             for _ in 0..rounds {

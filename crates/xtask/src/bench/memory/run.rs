@@ -26,9 +26,8 @@ const SETTLING_LOADED: Duration = Duration::from_secs(12);
 /// When a server does not start, or Oxidis answers errors; never because of a figure.
 pub(in super::super) fn run(arguments: &Arguments) -> Result<()> {
     let contenders = contenders::as_they_come(arguments)?;
-    let quick_units = if arguments.quick { UNITS / 10 } else { UNITS };
-    let units = arguments.keys.unwrap_or(quick_units);
-    let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    let units = arguments.keys_or(UNITS);
+    let rounds = arguments.rounds();
     let mut cells = Vec::new();
     for shape in shapes(units) {
         for contender in &contenders {

@@ -35,11 +35,9 @@ pub(in super::super) fn run(arguments: &Arguments) -> Result<()> {
         ("oxidis", ServerBuilder::new(ours)),
         (REFERENCE, ServerBuilder::new(workspace::redis_server()?)),
     ];
-    let quick_keys = if arguments.quick { KEYS / 10 } else { KEYS };
-    let keys = arguments.keys.unwrap_or(quick_keys);
-    let rounds = if arguments.quick { 1 } else { arguments.rounds };
+    let rounds = arguments.rounds();
     let load = OfferedLoad {
-        keys,
+        keys: arguments.keys_or(KEYS),
         rate: arguments.rate,
     };
     let mut figures: Vec<Vec<Figures>> = vec![Vec::new(); contenders.len()];
