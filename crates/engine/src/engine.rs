@@ -39,6 +39,7 @@ use crate::snapshot::{
     BackgroundWork, SnapshotCodec, SnapshotFile, SnapshotFormat, SnapshotSource,
 };
 use crate::stats::Stats;
+use crate::table::LargeBlock;
 use crate::tracking::Tracking;
 
 /// What the process around the engine knows and does.
@@ -47,6 +48,10 @@ pub trait Host: Send + Sync {
     fn reclaim(&self, garbage: Garbage) {
         drop(garbage);
     }
+
+    /// Has memory put into a large page that is used as a whole and at random, where the system has such pages. It may
+    /// be freed, and used for something else, while this looks at it. The default leaves it where it is.
+    fn put_into_large_page(&self, _block: LargeBlock) {}
 
     /// Heap bytes in use by the process; 0 if nobody knows, and then the engine estimates what its
     /// data take. It must be quick: while there is a `maxmemory`, every request asks.

@@ -19,6 +19,7 @@ use crate::command::field_expiry::delete_fields;
 use crate::keyspace::{Key, expiring_hash};
 use crate::latency::Event;
 use crate::snapshot::save_if_due;
+use crate::table::take_full;
 use crate::worker::Worker;
 
 /// Buckets of a stripe that a pass looks at.
@@ -136,6 +137,9 @@ impl Worker {
         }
         self.engine.sample_rates();
         crate::shutdown::tend(self);
+        while let Some(block) = take_full() {
+            self.engine.host.put_into_large_page(block);
+        }
         if self.engine.persistence.is_loading() {
             return false;
         }

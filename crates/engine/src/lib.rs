@@ -66,5 +66,6 @@ pub use migration::{
 pub use persistence::LoadProgress;
 pub use propagation::PropagationListener;
 pub use record::RecordedCommand;
-pub use session::{Progress, Release, Session};
+pub use session::{Foreseen, Progress, Release, Session};
+pub use table::LargeBlock;
 pub use worker::Worker;

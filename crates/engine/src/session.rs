@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use oxidis_resp::{Parsed, Protocol, RequestLimits, RequestParser, Source, Span, Writer};
+use oxidis_resp::{
+    Parsed, Protocol, RequestLimits, RequestParser, Source, Span, Writer, guess_key,
+};
 use smallvec::SmallVec;
 
 use crate::blocking::{Blocked, BlockedState};
@@ -73,6 +75,21 @@ pub enum Release {
         /// Whether the session has.
         has_logged: bool,
     },
+}
+
+/// A key that a request will need, most likely.
+#[derive(Debug, Clone, Copy)]
+pub struct Foreseen {
+    database: usize,
+    hash: u64,
+}
+
+impl Worker {
+    /// Goes on bringing near what a session [has foreseen](Session::foresee).
+    #[inline]
+    pub fn bring_nearer(&mut self, foreseen: Foreseen) {
+        self.view.prefetch_element(foreseen.database, foreseen.hash);
+    }
 }
 
 /// What one batch of requests came to, as in [`Progress`].
@@ -307,6 +324,21 @@ impl Session {
             sent.load(Ordering::Relaxed) + bytes as u64,
             Ordering::Relaxed,
         );
+    }
+
+    /// Guesses the key of the first request in `input`, and begins to bring near what it will need:
+    /// [`Worker::bring_nearer`] goes on with that, when other things have been done in the meantime.
+    #[inline]
+    pub fn foresee(&self, worker: &mut Worker, input: &[u8]) -> Option<Foreseen> {
+        let key = guess_key(input)?;
+        let foreseen = Foreseen {
+            database: self.client.database,
+            hash: worker.engine.keyspace.key(key).hash,
+        };
+        worker
+            .view
+            .prefetch_bucket(foreseen.database, foreseen.hash);
+        Some(foreseen)
     }
 
     /// Executes the requests in `input` and appends their replies to `output`. Stops early when the

@@ -416,6 +416,19 @@ pub fn plain_request<'b>(buffer: &'b [u8], arguments: &[Span]) -> Option<&'b [u8
     buffer.get(start..at)
 }
 
+/// The second argument of the request that `input` begins with, if it is of the usual form: the key of most commands. A
+/// guess for those who want to begin with what the request will need.
+#[inline]
+pub fn guess_key(input: &[u8]) -> Option<&[u8]> {
+    let (count, at) = short_header(input, 0, b'*')?;
+    let (name_len, at) = short_header(input, at, b'$')?;
+    let (key_len, at) = short_header(input, at + name_len + 2, b'$')?;
+    match count {
+        0 | 1 => None,
+        _ => input.get(at..at + key_len),
+    }
+}
+
 /// How long a header is whose number has one or two digits.
 #[inline]
 fn short_header_len(number: usize) -> usize {
@@ -534,6 +547,38 @@ mod tests {
                 }
             } else {
                 prop_assert!(change.is_some());
+            }
+        }
+    }
+
+    proptest! {
+        /// Where a key is guessed, it is the second argument; of plain requests it always is.
+        #[test]
+        fn the_guessed_key_is_the_second_argument(
+            arguments in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..130), 1..5),
+            cut in prop::option::of(any::<prop::sample::Index>()),
+            change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let mut input = Vec::new();
+            write_request(&arguments, &mut input);
+            if let Some((at, byte)) = change {
+                let at = at.index(input.len());
+                input[at] = byte;
+            }
+            if let Some(at) = cut {
+                input.truncate(at.index(input.len()));
+            }
+            let guessed = guess_key(&input);
+            let mut spans = Vec::new();
+            let parsed = RequestParser::new().parse(&input, &mut spans);
+            if let Ok(Parsed::Request { source: Source::Input, .. }) = parsed {
+                let second = spans.get(1).map(|span| span.of(&input));
+                prop_assert!(guessed.is_none() || guessed == second);
+            }
+            if cut.is_none() && change.is_none() {
+                let is_short = arguments.iter().take(2).all(|argument| argument.len() < 100);
+                let key = arguments.get(1).filter(|_| is_short);
+                prop_assert_eq!(guessed, key.map(Vec::as_slice));
             }
         }
     }

@@ -13,15 +13,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use oxidis_engine::{Engine, Release, Session, Worker};
+use oxidis_engine::{Engine, Foreseen, Release, Session, Worker};
 use parking_lot::Mutex;
 use tokio::time::Sleep;
 
 use crate::transport::{Drive, Transport};
+use crate::turn;
 use crate::worker;
 use crate::worker::{
-    READ_SIZE, WorkerState, await_log, forget_connection, release_full, remember_connection,
-    with_worker, with_worker_if_any,
+    READ_SIZE, WorkerState, forget_connection, remember_connection, with_worker, with_worker_if_any,
 };
 
 /// Bytes that are read at a time into a buffer of the connection's own, at the most.
@@ -45,6 +45,9 @@ pub(crate) trait Served: Send + Sync {
     /// Sends the replies that waited for the log, or withholds them if it `is_safe` not. Answers whether that was
     /// possible: not on the connection that is being served, further up the stack.
     fn release(&self, is_safe: bool, state: &mut WorkerState) -> bool;
+
+    /// Executes what was deferred to the end of the turn. The connection that is being served already is deferred anew.
+    fn serve_deferred(self: Arc<Self>, state: &mut WorkerState);
 
     /// Leaves this thread, to [settle](Self::settle) on another; its task here ends. Says whether it
     /// did: the connection that is being served further up the stack does not, nor does one that
@@ -99,12 +102,20 @@ pub(crate) struct Connection<T: Transport> {
     is_at_end: bool,
     /// Wakes the task, when something was done past it.
     waker: Option<Waker>,
+    /// What was foreseen of the request in `unread`, when it is to wait for the end of the turn.
+    deferred: Option<Option<Foreseen>>,
+    /// Whether it waits for that.
+    is_awaiting_turn: bool,
+    /// The window of time in which something was read last, by the thread's count.
+    window: u32,
 }
 
 /// What came of one attempt to make progress.
 enum Step {
     Progressed,
     Waits,
+    /// There is a request, which is to be executed at the end of the turn.
+    Deferred,
     Ended,
 }
 
@@ -122,6 +133,9 @@ impl<T: Transport> Connection<T> {
             deadline: None,
             is_at_end: false,
             waker: None,
+            deferred: None,
+            is_awaiting_turn: false,
+            window: 0,
         }
     }
 
@@ -144,7 +158,7 @@ impl<T: Transport> Connection<T> {
             match self.flush(drive, &state.worker) {
                 Step::Ended => return Poll::Ready(()),
                 Step::Progressed => progressed = true,
-                Step::Waits => {}
+                Step::Waits | Step::Deferred => {}
             }
             let has_nothing_to_say = self.unsent.is_empty() || self.session.is_killed();
             if self.is_at_end || self.session.should_close() && has_nothing_to_say {
@@ -162,6 +176,7 @@ impl<T: Transport> Connection<T> {
                         self.release_alone(drive, state);
                         return Poll::Ready(());
                     }
+                    Step::Deferred => return Poll::Pending,
                     Step::Progressed => progressed = true,
                     Step::Waits => {}
                 }
@@ -170,6 +185,18 @@ impl<T: Transport> Connection<T> {
                 self.note_buffers();
                 return Poll::Pending;
             }
+        }
+    }
+
+    /// Has the request served at the end of the turn that is to wait for that.
+    #[inline]
+    fn await_turn(&mut self, seat: &Arc<Seat<T>>)
+    where
+        T: 'static,
+    {
+        if let Some(foreseen) = self.deferred.take() {
+            self.is_awaiting_turn = true;
+            turn::defer(seat.clone(), foreseen);
         }
     }
 
@@ -234,7 +261,7 @@ impl<T: Transport> Connection<T> {
             None => {
                 let start = self.unsent.len();
                 self.held = Some(Held { start, has_logged });
-                await_log(self.session.id());
+                turn::await_log(self.session.id());
             }
         }
         self.unsent.extend_from_slice(output);
@@ -380,6 +407,8 @@ impl<T: Transport> Connection<T> {
         } else if consumed < unread.len() {
             unread.drain(..consumed);
             self.unread = unread;
+        } else {
+            state.turn.take_back(unread);
         }
     }
 
@@ -398,6 +427,19 @@ impl<T: Transport> Connection<T> {
             self.unread.extend_from_slice(&state.input[..count]);
             self.needs = 0;
             return Step::Progressed;
+        }
+        state.turn.note_read(&mut self.window);
+        if matches!(drive, Drive::Task(_)) {
+            if let Some(buffer) = state.turn.buffer_for(count) {
+                let input = &state.input[..count];
+                self.unread = buffer;
+                self.unread.extend_from_slice(input);
+                self.needs = 0;
+                self.deferred = Some(self.session.foresee(&mut state.worker, input));
+                return Step::Deferred;
+            }
+            // Nobody is overtaken.
+            turn::serve_deferred(state);
         }
         let input = &state.input[..count];
         let consumed = self.process(drive, &mut state.worker, input, &mut state.output);
@@ -485,12 +527,31 @@ impl<T: Transport + 'static> Served for Seat<T> {
         true
     }
 
+    fn serve_deferred(self: Arc<Self>, state: &mut WorkerState) {
+        let Some(mut connection) = self.connection.try_lock() else {
+            return turn::defer(self, None);
+        };
+        connection.is_awaiting_turn = false;
+        // Without one it was served past the runtime in the meantime, which has woken the task.
+        let Some(waker) = connection.waker.take() else {
+            return;
+        };
+        let mut drive = Drive::Task(&mut Context::from_waker(&waker));
+        if connection.advance(&mut drive, state).is_ready() {
+            connection.is_at_end = true;
+            // The task learns that this is the end.
+            waker.wake_by_ref();
+        }
+        connection.waker = Some(waker);
+        connection.await_turn(&self);
+    }
+
     fn leave(&self) -> bool {
         let Some(mut connection) = self.connection.try_lock() else {
             return false;
         };
-        // What awaits the log here would not be found elsewhere.
-        if connection.is_at_end || connection.held.is_some() {
+        // What awaits the end of the turn here, or the log, would not be found elsewhere.
+        if connection.is_at_end || connection.is_awaiting_turn || connection.held.is_some() {
             return false;
         }
         connection.transport.leave_runtime();
@@ -526,7 +587,7 @@ impl<T: Transport> Task<T> {
     }
 }
 
-impl<T: Transport> Future for Task<T> {
+impl<T: Transport + 'static> Future for Task<T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -539,8 +600,9 @@ impl<T: Transport> Future for Task<T> {
             waker => *waker = Some(cx.waker().clone()),
         }
         let advanced = with_worker(|state| connection.advance(&mut Drive::Task(cx), state));
+        connection.await_turn(&self.seat);
         drop(connection);
-        release_full();
+        turn::end_early();
         advanced
     }
 }

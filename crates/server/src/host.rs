@@ -10,8 +10,8 @@ use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotFormat, SnapshotSource};
 use oxidis_engine::{
-    Crash, Engine, EventLoops, Fork, Garbage, Host, Migration, MigrationOutcome, MigrationRequest,
-    ShutdownOptions,
+    Crash, Engine, EventLoops, Fork, Garbage, Host, LargeBlock, Migration, MigrationOutcome,
+    MigrationRequest, ShutdownOptions,
 };
 use oxidis_persist::Json;
 use oxidis_persist::aof::{AppendDirectory, AppendNames};
@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use crate::configuration::{self, path_of};
 use crate::forks::Forks;
+use crate::large_pages;
 use crate::listeners::Listeners;
 use crate::migration::Migrator;
 use crate::process::{self, Allocator};
@@ -29,9 +30,15 @@ use crate::storage::Disk;
 use crate::worker;
 use crate::{log, memory};
 
+/// What is done off the request path.
+enum Errand {
+    Free(Garbage),
+    PutIntoLargePage(LargeBlock),
+}
+
 /// The process of a server: frees garbage on a thread of its own, and knows its memory.
 pub struct ProcessHost {
-    garbage: Mutex<Sender<Garbage>>,
+    errands: Mutex<Sender<Errand>>,
     shutdown: Arc<Notify>,
     listeners: Arc<Listeners>,
     allocator: Allocator,
@@ -58,9 +65,9 @@ impl ProcessHost {
         let (sender, receiver) = channel();
         std::thread::Builder::new()
             .name("oxidis-lazyfree".to_owned())
-            .spawn(move || free_all(&receiver, &allocator))?;
+            .spawn(move || run_errands(&receiver, &allocator))?;
         Ok(ProcessHost {
-            garbage: Mutex::new(sender),
+            errands: Mutex::new(sender),
             shutdown,
             listeners,
             allocator,
@@ -133,9 +140,16 @@ fn work_with_rests(work: &mut BackgroundWork) {
     }
 }
 
-/// Frees until the host is gone.
-fn free_all(receiver: &Receiver<Garbage>, allocator: &Allocator) {
-    while let Ok(garbage) = receiver.recv() {
+/// Runs errands until the host is gone.
+fn run_errands(receiver: &Receiver<Errand>, allocator: &Allocator) {
+    while let Ok(errand) = receiver.recv() {
+        let garbage = match errand {
+            Errand::Free(garbage) => garbage,
+            Errand::PutIntoLargePage(block) => {
+                large_pages::gather(block);
+                continue;
+            }
+        };
         garbage.free(|| publish(allocator));
         // This thread uses nothing of that again; what it kept would keep pages from being given back, one block of
         // each.
@@ -157,9 +171,14 @@ impl Host for ProcessHost {
             return drop(garbage);
         }
         // The thread lives as long as the sender does.
-        if let Err(returned) = self.garbage.lock().send(garbage) {
+        if let Err(returned) = self.errands.lock().send(Errand::Free(garbage)) {
             drop(returned);
         }
+    }
+
+    fn put_into_large_page(&self, block: LargeBlock) {
+        // Without the thread it stays where it is.
+        let _ = (self.errands.lock()).send(Errand::PutIntoLargePage(block));
     }
 
     fn sleep(&self, duration: std::time::Duration) {

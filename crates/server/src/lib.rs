@@ -29,7 +29,9 @@ pub mod descriptors;
 pub mod diagnosis;
 pub mod files;
 mod forks;
+mod gather;
 mod host;
+mod large_pages;
 mod listeners;
 mod log;
 mod memory;
@@ -47,6 +49,7 @@ pub mod title;
 #[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
 mod tls;
 mod transport;
+mod turn;
 mod worker;
 mod workers;
 

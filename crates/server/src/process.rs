@@ -2,6 +2,7 @@
 //! left out.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 /// Section, field, value: as [`Host::information`](oxidis_engine::Host::information) has them.
 pub type Fact = (&'static str, &'static str, String);
@@ -138,6 +139,17 @@ fn multiplexing_api() -> &'static str {
     } else {
         "kqueue"
     }
+}
+
+/// What the calling thread has taken of the processor's time, if the system tells.
+pub(crate) fn thread_processor_time() -> Option<Duration> {
+    #[cfg(unix)]
+    {
+        let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
+        nix::time::clock_gettime(clock).ok().map(Duration::from)
+    }
+    #[cfg(not(unix))]
+    None
 }
 
 #[cfg(unix)]

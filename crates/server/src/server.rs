@@ -17,6 +17,7 @@ use crate::listeners::{Listeners, NewListener};
 use crate::observer::ServerObserver;
 use crate::process::Allocator;
 use crate::tls::{TlsError, TlsSettings};
+use crate::turn;
 use crate::worker::{self, WorkerState};
 use crate::workers::Workers;
 
@@ -163,8 +164,9 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
         let (sender, receiver) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .on_thread_park(turn::rest)
             .build()?;
-        let connection_count = team.add(sender, runtime.metrics());
+        let load = team.add(sender, runtime.metrics());
         host.observe(runtime.handle());
         // Made here, as workers draw their seeds one after the other.
         let state = WorkerState::new(&engine);
@@ -173,7 +175,7 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
         let thread = std::thread::Builder::new().name(format!("oxidis-{index}"));
         let thread = thread.stack_size(STACK_BYTES);
         threads.push(thread.spawn(move || {
-            worker::install(index, state, receiver, connection_count);
+            worker::install(index, state, receiver, load);
             runtime.block_on(worker::run(index, engine, stopped));
         })?);
     }

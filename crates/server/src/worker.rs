@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use oxidis_engine::{Engine, Session, Worker};
@@ -21,6 +21,8 @@ use crate::connection::{Connection, Served};
 use crate::crash;
 use crate::server::{Accepted, wait_for_stop};
 use crate::transport::{Socket, Transport};
+use crate::turn::{self, Turn};
+use crate::workers::Load;
 
 /// Bytes that are read at a time.
 pub(crate) const READ_SIZE: usize = 64 * 1024;
@@ -71,6 +73,7 @@ pub(crate) struct WorkerState {
     pub(crate) worker: Worker,
     pub(crate) input: Box<[u8]>,
     pub(crate) output: Vec<u8>,
+    pub(crate) turn: Turn,
 }
 
 impl WorkerState {
@@ -79,6 +82,7 @@ impl WorkerState {
             worker: Worker::new(engine),
             input: vec![0; READ_SIZE].into_boxed_slice(),
             output: Vec::new(),
+            turn: Turn::default(),
         }
     }
 }
@@ -94,33 +98,29 @@ thread_local! {
     static INDEX: Cell<usize> = const { Cell::new(0) };
     /// This thread's worker; set once when the thread starts.
     static WORKER: RefCell<Option<WorkerState>> = const { RefCell::new(None) };
-    /// The connections, by the numbers of their sessions, whose replies wait until the log is written.
-    static AWAITING_LOG: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
-    /// Wakes the task that writes it when all connections that are ready have had their turn.
-    static LOG_WAKER: RefCell<Option<Waker>> = const { RefCell::new(None) };
     static STAND_IN: RefCell<Option<StandIn>> = const { RefCell::new(None) };
     /// This thread's connections by the numbers of their sessions.
     static CONNECTIONS: RefCell<HashMap<u64, Arc<dyn Served>>> = RefCell::default();
-    /// How many connections there are, for others to see.
-    static CONNECTION_COUNT: RefCell<Arc<AtomicUsize>> = RefCell::default();
+    /// What others see.
+    static LOAD: RefCell<Arc<Load>> = RefCell::default();
     /// Connections on their way to this thread.
     static ARRIVALS: RefCell<Option<mpsc::UnboundedReceiver<Arrival>>> = const { RefCell::new(None) };
 }
 
-/// Gives this thread its worker, its queue of new connections, and a place where others see how many
-/// connections it has.
+/// Gives this thread its worker, its queue of new connections, and a place where others see what it has
+/// to do.
 pub(crate) fn install(
     index: usize,
     state: WorkerState,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
-    connection_count: Arc<AtomicUsize>,
+    load: Arc<Load>,
 ) {
     crash::prepare_thread();
     INDEX.set(index);
     state.worker.serve_on(index);
     WORKER.with(|worker| *worker.borrow_mut() = Some(state));
     ARRIVALS.with(|slot| *slot.borrow_mut() = Some(arrivals));
-    CONNECTION_COUNT.with(|slot| *slot.borrow_mut() = connection_count);
+    LOAD.with(|slot| *slot.borrow_mut() = load);
 }
 
 /// Which of the server's workers this thread has; the first is 0.
@@ -152,6 +152,17 @@ pub(crate) fn with_worker_if_any(body: impl FnOnce(&mut WorkerState)) {
     });
 }
 
+/// The connection of this thread whose session has this number.
+pub(crate) fn connection(id: u64) -> Option<Arc<dyn Served>> {
+    CONNECTIONS.with(|connections| connections.borrow().get(&id).cloned())
+}
+
+/// Tells others that the thread has rested.
+pub(crate) fn note_rest(rested: Duration) {
+    let rested_ns = rested.as_nanos() as u64;
+    let _ = LOAD.try_with(|it| (it.borrow().rested_ns).fetch_add(rested_ns, Ordering::Relaxed));
+}
+
 /// Puts a connection into the thread's list.
 pub(crate) fn remember_connection(id: u64, connection: Arc<dyn Served>) {
     change_connections(|connections| connections.insert(id, connection));
@@ -171,78 +182,9 @@ fn change_connections<R>(change: impl FnOnce(&mut HashMap<u64, Arc<dyn Served>>)
             let count = connections.len();
             drop(connections);
             drop(changed);
-            let _ = CONNECTION_COUNT.try_with(|it| it.borrow().store(count, Ordering::Relaxed));
+            let _ = LOAD.try_with(|it| it.borrow().connections.store(count, Ordering::Relaxed));
         }
     });
-}
-
-/// Has the replies of a connection sent when the log is written, which is soon.
-pub(crate) fn await_log(id: u64) {
-    let is_first = AWAITING_LOG.with(|it| {
-        let mut ids = it.borrow_mut();
-        ids.push(id);
-        ids.len() == 1
-    });
-    if is_first {
-        wake_for_log();
-    }
-}
-
-fn wake_for_log() {
-    LOG_WAKER.with(|waker| {
-        if let Some(waker) = &*waker.borrow() {
-            waker.wake_by_ref();
-        }
-    });
-}
-
-/// Writes the log, and sends what waited for that.
-fn release(state: &mut WorkerState) {
-    let mut ids = AWAITING_LOG.take();
-    if ids.is_empty() {
-        return;
-    }
-    let is_safe = state.worker.flush_log();
-    ids.retain(|id| {
-        let connection = CONNECTIONS.with(|connections| connections.borrow().get(id).cloned());
-        // One that has ended waits for nothing.
-        connection.is_some_and(|it| !it.release(is_safe, state))
-    });
-    if !ids.is_empty() {
-        wake_for_log();
-    }
-    AWAITING_LOG.with(|it| {
-        let mut awaiting = it.borrow_mut();
-        // The room is used again.
-        ids.append(&mut awaiting);
-        *awaiting = ids;
-    });
-}
-
-/// As [`release`], if so much is to be written that nobody should wait for more.
-pub(crate) fn release_full() {
-    if AWAITING_LOG.with(|it| it.borrow().is_empty()) {
-        return;
-    }
-    with_worker(|state| {
-        if state.worker.has_log_to_write() {
-            release(state);
-        }
-    });
-}
-
-/// Sends replies that wait for the log, whenever the connections that are ready have had their turn: the runtime
-/// has its tasks take turns in the order in which they were woken.
-async fn release_regularly() {
-    poll_fn(|cx| {
-        LOG_WAKER.with(|waker| match &mut *waker.borrow_mut() {
-            Some(waker) => waker.clone_from(cx.waker()),
-            waker => *waker = Some(cx.waker().clone()),
-        });
-        with_worker(release);
-        Poll::<()>::Pending
-    })
-    .await;
 }
 
 /// What a worker's thread does: takes its connections, and if it is the first, does what is to be
@@ -252,7 +194,7 @@ pub(crate) async fn run(index: usize, engine: Arc<Engine>, stopped: watch::Recei
         tokio::spawn(run_cron(engine.clone()));
     }
     with_worker(|state| state.worker.defer_log());
-    tokio::spawn(release_regularly());
+    tokio::spawn(turn::end_regularly());
     let accepting = async move {
         while let Some(arrival) = poll_fn(poll_arrivals).await {
             match arrival {
@@ -298,14 +240,13 @@ async fn hand_over(handover: Handover) {
             tokio::task::yield_now().await;
         }
         if index % HANDOVER_SLICE == 0 {
-            with_worker(release);
+            with_worker(turn::release);
         }
         let Some(to) = handover.to.get(index % shares) else {
             continue;
         };
         // It may have ended in the meantime.
-        let connection = CONNECTIONS.with(|connections| connections.borrow().get(&id).cloned());
-        if let Some(connection) = connection
+        if let Some(connection) = connection(id)
             && connection.leave()
         {
             forget_connection(id);
@@ -393,7 +334,7 @@ pub(crate) fn serve_while_busy(engine: &Arc<Engine>) {
         for connection in connections {
             connection.serve_now(&mut stand_in.state);
         }
-        release(&mut stand_in.state);
+        turn::release(&mut stand_in.state);
         // With many connections a round takes long: the script is to progress, too.
         stand_in.next = Instant::now() + ROUND_MIN.max(started.elapsed() * 4);
     });

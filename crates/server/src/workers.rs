@@ -2,7 +2,7 @@
 //! connections move when that changes. How many it should be is decided in `balance.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oxidis_engine::Engine;
@@ -21,7 +21,25 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 struct Member {
     sender: UnboundedSender<Arrival>,
     metrics: RuntimeMetrics,
-    connection_count: Arc<AtomicUsize>,
+    load: Arc<Load>,
+}
+
+impl Member {
+    /// How long it has been busy; the runtime takes its rests for work.
+    fn busy(&self) -> Duration {
+        let rested_ns = self.load.rested_ns.load(Ordering::Relaxed);
+        let awake = self.metrics.worker_total_busy_duration(0);
+        awake.saturating_sub(Duration::from_nanos(rested_ns))
+    }
+}
+
+/// What a worker tells about itself.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    /// How many connections it has.
+    pub(crate) connections: AtomicUsize,
+    /// How long it has [rested](crate::gather), in nanoseconds.
+    pub(crate) rested_ns: AtomicU64,
 }
 
 /// All workers.
@@ -45,20 +63,20 @@ struct Done {
 }
 
 impl Workers {
-    /// Adds a worker; answers where it is to say how many connections it has.
+    /// Adds a worker; answers where it is to tell about itself.
     pub(crate) fn add(
         &mut self,
         sender: UnboundedSender<Arrival>,
         metrics: RuntimeMetrics,
-    ) -> Arc<AtomicUsize> {
-        let connection_count = Arc::new(AtomicUsize::new(0));
+    ) -> Arc<Load> {
+        let load = Arc::<Load>::default();
         self.members.push(Member {
             sender,
             metrics,
-            connection_count: connection_count.clone(),
+            load: load.clone(),
         });
         *self.active.get_mut() += 1;
-        connection_count
+        load
     }
 
     /// How many connections are accepted and no sessions yet.
@@ -101,9 +119,7 @@ impl Workers {
             at: Instant::now(),
             commands: engine.commands_processed(),
             wakes: metrics().map(|it| it.worker_park_count(0)).sum(),
-            busy: metrics()
-                .map(|it| it.worker_total_busy_duration(0))
-                .collect(),
+            busy: self.members.iter().map(Member::busy).collect(),
         }
     }
 
@@ -133,7 +149,7 @@ impl Workers {
         }
         // Some connections may have been on their way to those who no longer serve.
         for giver in active..self.members.len() {
-            if self.members[giver].connection_count.load(Ordering::Relaxed) > 0 {
+            if self.members[giver].load.connections.load(Ordering::Relaxed) > 0 {
                 let first = giver % active;
                 self.hand_over(giver, (0..active).cycle().skip(first).take(active), false);
             }
@@ -285,7 +301,7 @@ mod tests {
         let workers = server.workers();
         workers.activate(1);
         let is_there = || {
-            let count = |it: &Member| it.connection_count.load(Ordering::Relaxed);
+            let count = |it: &Member| it.load.connections.load(Ordering::Relaxed);
             count(&workers.members[0]) == 9
         };
         wait_until("all connections are with the first worker", || {

@@ -31,10 +31,11 @@ use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
 use super::bucket::{Bucket, Element, SLOTS, prefetch};
+use super::chunks::{self, CHUNK_BYTES};
 use crate::random::Random;
 
 /// Buckets in a full chunk.
-const CHUNK_BUCKETS: usize = 64;
+const CHUNK_BUCKETS: usize = CHUNK_BYTES / size_of::<Bucket>();
 
 /// The table splits a bucket when there are more elements than this many a bucket. Seven of nine
 /// slots gives the least memory a key that still finds nine of ten elements in the first line.
@@ -537,6 +538,9 @@ fn chunk_layout(buckets: usize) -> Layout {
 }
 
 fn allocate_chunk(buckets: usize) -> NonNull<Bucket> {
+    if buckets == CHUNK_BUCKETS {
+        return chunks::allocate().cast();
+    }
     let layout = chunk_layout(buckets);
     // SAFETY: the layout has a size, and all zeros are empty buckets.
     let raw = unsafe { alloc_zeroed(layout) }.cast::<Bucket>();
@@ -548,6 +552,10 @@ fn allocate_chunk(buckets: usize) -> NonNull<Bucket> {
 /// The chunk came from `allocate_chunk(buckets)`, and no bucket in it has an overflow bucket that
 /// was not moved elsewhere.
 unsafe fn free_chunk(chunk: NonNull<Bucket>, buckets: usize) {
+    if buckets == CHUNK_BUCKETS {
+        // SAFETY: promised by the caller.
+        return unsafe { chunks::free(chunk.cast()) };
+    }
     // SAFETY: promised by the caller.
     unsafe { dealloc(chunk.as_ptr().cast(), chunk_layout(buckets)) };
 }

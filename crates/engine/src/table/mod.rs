@@ -4,15 +4,19 @@
 //! * `bucket`: one 64-byte bucket, nine 48-bit pointers and their tags, and its overflow chain.
 //! * `linear`: the table itself: linear hashing, lookup, growth and shrinking a bucket at a time,
 //!   SCAN cursors, random choice, prefetch.
+//! * `chunks`: where the chunks of buckets lie, and why side by side.
 //!
 //! What an element is stands elsewhere: the table knows it only as an [`Element`].
 
 mod bucket;
+mod chunks;
 mod linear;
 #[cfg(test)]
 mod tests;
 
 pub use bucket::Element;
 pub(crate) use bucket::{CACHE_LINE_BYTES, prefetch};
+pub use chunks::LargeBlock;
+pub(crate) use chunks::take_full;
 pub(crate) use linear::CURSOR_BITS;
 pub use linear::{Iter, SlotMut, Table, hash_bytes};
