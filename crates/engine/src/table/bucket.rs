@@ -1,11 +1,19 @@
-//! One bucket of the table: a cache line with nine elements.
+//! One bucket of the table: a cache line with nine elements, and a block for those that it has no room for.
 //!
 //! This module is unsafe because a bucket stores bare addresses: 64 bytes hold nine of them only
-//! if each takes 48 bits. Nothing here dereferences an element; only overflow buckets, which the
+//! if each takes 48 bits. Nothing here dereferences an element; only overflow blocks, which the
 //! bucket itself allocates, are followed.
+//!
+//! # Overflow
+//!
+//! A bucket that gets a tenth element puts the address of an overflow block in its last slot, and the two
+//! elements that have no slot into the block, which is always exactly as long as its elements need: seven bytes each,
+//! so that an allocator with steps of eight bytes gives eight. Under linear hashing a fifth of the buckets
+//! overflow, most of them by two to four elements (those that are next to be split by more); a second whole
+//! bucket for each took 1.9 bytes a key of the table where this takes 0.9. A block is allocated anew for
+//! each element that joins or leaves it; that is rare enough not to be seen beside the request.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// An owning, thin pointer to one heap block which knows its own key.
 ///
@@ -33,72 +41,158 @@ pub unsafe trait Element: Sized {
     unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8];
 }
 
-/// Elements in one bucket when it has no overflow bucket.
+/// Elements in one bucket when it has no overflow block.
 pub(super) const SLOTS: usize = 9;
 
-/// Set in `Bucket::flags` when the last slot holds the address of an overflow bucket.
-const CHAINED: u8 = 1;
+/// The slot that holds the address of the overflow block when there is one.
+const LAST: usize = SLOTS - 1;
 
-/// Nine tags, nine addresses of six bytes each, and one byte of flags: a cache line.
+/// In `Bucket::overflow_count`: the overflow has so many elements or more, and is a boxed vector. Nothing but
+/// chosen keys makes so long a one; it is bounded by memory alone and grows by doubling.
+const MANY: u8 = u8::MAX;
+
+/// Nine tags, nine addresses of six bytes each, and one byte that counts the overflow: a cache line.
 ///
-/// A tag is eight bits of the hash and never zero; zero marks an empty slot. Elements of a chained
-/// bucket stand in its first eight slots and in the overflow bucket, in no order.
+/// A tag is eight bits of the hash and never zero; zero marks a slot without an element. While there
+/// is an overflow block it holds two elements at least, the last slot holds its address, and all other
+/// slots hold elements: so only the block says how many there are.
 #[repr(C, align(64))]
 pub(super) struct Bucket {
     tags: [u8; SLOTS],
-    flags: u8,
-    addresses: [[u8; 6]; SLOTS],
+    overflow_count: u8,
+    addresses: [Address; SLOTS],
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64);
 
+/// The low six bytes of an address, little-endian.
+pub(super) type Address = [u8; 6];
+
+/// An element in an overflow block.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Record {
+    tag: u8,
+    address: Address,
+}
+
+const _: () = assert!(size_of::<Record>() == 7 && align_of::<Record>() == 1);
+
+/// Bytes that an element takes in an overflow block.
+pub(super) const OVERFLOW_ELEMENT_BYTES: usize = size_of::<Record>();
+
+pub(super) fn to_address(raw: NonNull<u8>) -> Address {
+    let address = raw.as_ptr().expose_provenance() as u64;
+    debug_assert!(address < 1 << 48);
+    let mut bytes = [0; 6];
+    bytes.copy_from_slice(&address.to_le_bytes()[..6]);
+    bytes
+}
+
+/// # Safety
+///
+/// `address` came from [`to_address`].
+#[inline]
+pub(super) unsafe fn from_address(address: Address) -> NonNull<u8> {
+    let mut bytes = [0; 8];
+    bytes[..6].copy_from_slice(&address);
+    let address = u64::from_le_bytes(bytes) as usize;
+    // SAFETY: promised by the caller: it was not null.
+    unsafe { NonNull::new_unchecked(ptr::with_exposed_provenance_mut(address)) }
+}
+
+impl Record {
+    fn raw(self) -> NonNull<u8> {
+        // SAFETY: a record is made with the address of an element only.
+        unsafe { from_address(self.address) }
+    }
+}
+
 impl Bucket {
-    pub(super) const LAYOUT: Layout = Layout::new::<Bucket>();
-
-    fn allocate() -> NonNull<Bucket> {
-        // SAFETY: the layout has a size, and all zeros are an empty bucket.
-        let raw = unsafe { alloc_zeroed(Self::LAYOUT) }.cast::<Bucket>();
-        NonNull::new(raw).unwrap_or_else(|| handle_alloc_error(Self::LAYOUT))
-    }
-
-    fn is_chained(&self) -> bool {
-        self.flags & CHAINED != 0
-    }
-
-    /// Slots of this bucket alone that may hold elements.
-    fn own_slots(&self) -> usize {
-        SLOTS - usize::from(self.is_chained())
-    }
-
+    #[inline]
     fn address(&self, slot: usize) -> NonNull<u8> {
-        let mut bytes = [0; 8];
-        bytes[..6].copy_from_slice(&self.addresses[slot]);
-        let address = u64::from_le_bytes(bytes) as usize;
-        // SAFETY: only called for slots whose tag (or chain flag) says that an address was stored.
-        unsafe { NonNull::new_unchecked(std::ptr::with_exposed_provenance_mut(address)) }
+        // SAFETY: only called for slots whose tag (or the count of the overflow) says that an
+        // address was stored.
+        unsafe { from_address(self.addresses[slot]) }
     }
 
-    fn store(&mut self, slot: usize, raw: NonNull<u8>) {
-        let address = raw.as_ptr().expose_provenance() as u64;
-        debug_assert!(address < 1 << 48);
-        self.addresses[slot].copy_from_slice(&address.to_le_bytes()[..6]);
+    fn record(&self, slot: usize) -> Record {
+        Record {
+            tag: self.tags[slot],
+            address: self.addresses[slot],
+        }
     }
 
-    fn overflow(&self) -> Option<&Bucket> {
-        self.is_chained().then(|| {
-            // SAFETY: a chained bucket owns the bucket whose address its last slot holds.
-            unsafe { self.address(SLOTS - 1).cast::<Bucket>().as_ref() }
-        })
+    fn set_record(&mut self, slot: usize, record: Record) {
+        self.tags[slot] = record.tag;
+        self.addresses[slot] = record.address;
     }
 
-    fn overflow_mut(&mut self) -> Option<&mut Bucket> {
-        self.is_chained().then(|| {
-            // SAFETY: as in `overflow`, and the owner is borrowed mutably.
-            unsafe { self.address(SLOTS - 1).cast::<Bucket>().as_mut() }
-        })
+    /// The elements that have no slot.
+    #[inline]
+    fn overflow(&self) -> &[Record] {
+        match self.overflow_count {
+            0 => &[],
+            // SAFETY: `put_overflow` stored the address of a boxed vector that this bucket owns.
+            MANY => unsafe { self.address(LAST).cast::<Vec<Record>>().as_ref() },
+            // SAFETY: `put_overflow` stored the address of so many records that this bucket owns.
+            count => unsafe {
+                let first = self.address(LAST).cast::<Record>();
+                std::slice::from_raw_parts(first.as_ptr(), usize::from(count))
+            },
+        }
     }
 
-    /// A bit for each slot of this bucket (not of the chain) whose tag is `tag`.
+    fn overflow_mut(&mut self) -> &mut [Record] {
+        match self.overflow_count {
+            0 => &mut [],
+            // SAFETY: as in `overflow`, and the bucket is borrowed mutably.
+            MANY => unsafe { self.address(LAST).cast::<Vec<Record>>().as_mut() },
+            // SAFETY: as above.
+            count => unsafe {
+                let first = self.address(LAST).cast::<Record>();
+                std::slice::from_raw_parts_mut(first.as_ptr(), usize::from(count))
+            },
+        }
+    }
+
+    /// Takes the overflow away; the last slot is empty then.
+    fn take_overflow(&mut self) -> Vec<Record> {
+        let count = std::mem::take(&mut self.overflow_count);
+        if count == 0 {
+            return Vec::new();
+        }
+        let address = self.address(LAST);
+        if count == MANY {
+            // SAFETY: the address came from `Box::into_raw` of this type in `put_overflow`, and is
+            // forgotten here.
+            return *unsafe { Box::from_raw(address.cast::<Vec<Record>>().as_ptr()) };
+        }
+        let first = address.cast::<Record>().as_ptr();
+        let records = ptr::slice_from_raw_parts_mut(first, usize::from(count));
+        // SAFETY: as above, of a slice of this length.
+        unsafe { Box::from_raw(records) }.into_vec()
+    }
+
+    /// Puts an overflow of two elements or more where none is; the last slot's element is among them.
+    fn put_overflow(&mut self, records: Vec<Record>) {
+        debug_assert!(self.overflow_count == 0 && records.len() >= 2);
+        let address: *mut u8;
+        match u8::try_from(records.len()) {
+            Ok(count) if count < MANY => {
+                self.overflow_count = count;
+                address = Box::into_raw(records.into_boxed_slice()).cast();
+            }
+            _ => {
+                self.overflow_count = MANY;
+                address = Box::into_raw(Box::new(records)).cast();
+            }
+        }
+        self.tags[LAST] = 0;
+        self.addresses[LAST] = to_address(NonNull::new(address).expect("a box is not null"));
+    }
+
+    /// A bit for each slot of this bucket (not of the overflow) whose tag is `tag`.
     #[inline]
     fn matches(&self, tag: u8) -> u32 {
         let mut found = 0;
@@ -108,189 +202,159 @@ impl Bucket {
         found
     }
 
-    /// The element whose tag is `tag` and for which `is_equal` holds, with its place.
+    /// The element whose tag is `tag` and for which `is_equal` holds.
     #[inline]
     pub(super) fn find(
         &self,
         tag: u8,
         mut is_equal: impl FnMut(NonNull<u8>) -> bool,
     ) -> Option<NonNull<u8>> {
-        let mut bucket = self;
-        loop {
-            let mut found = bucket.matches(tag);
-            while found != 0 {
-                let raw = bucket.address(found.trailing_zeros() as usize);
-                if is_equal(raw) {
-                    return Some(raw);
-                }
-                found &= found - 1;
+        let mut found = self.matches(tag);
+        while found != 0 {
+            let raw = self.address(found.trailing_zeros() as usize);
+            if is_equal(raw) {
+                return Some(raw);
             }
-            bucket = bucket.overflow()?;
+            found &= found - 1;
         }
+        if self.overflow_count == 0 {
+            return None;
+        }
+        let place = self.find_in_overflow(tag, &mut is_equal)?;
+        Some(self.overflow()[place].raw())
     }
 
-    /// As [`Self::find`], but answers the bucket of the chain and the slot.
+    /// As [`Self::find`], but answers where the element's address stands. That is true until an element is
+    /// inserted into the bucket or removed from it.
+    #[inline]
     pub(super) fn find_place(
         &mut self,
         tag: u8,
         mut is_equal: impl FnMut(NonNull<u8>) -> bool,
-    ) -> Option<(NonNull<Bucket>, usize)> {
-        let mut bucket = self;
-        loop {
-            let mut found = bucket.matches(tag);
-            while found != 0 {
-                let slot = found.trailing_zeros() as usize;
-                if is_equal(bucket.address(slot)) {
-                    return Some((NonNull::from(bucket), slot));
-                }
-                found &= found - 1;
+    ) -> Option<NonNull<Address>> {
+        let mut found = self.matches(tag);
+        while found != 0 {
+            let slot = found.trailing_zeros() as usize;
+            if is_equal(self.address(slot)) {
+                return Some(NonNull::from(&mut self.addresses[slot]));
             }
-            bucket = bucket.overflow_mut()?;
+            found &= found - 1;
         }
+        if self.overflow_count == 0 {
+            return None;
+        }
+        let place = self.find_in_overflow(tag, &mut is_equal)?;
+        Some(NonNull::from(&mut self.overflow_mut()[place].address))
     }
 
-    pub(super) fn raw(&self, slot: usize) -> NonNull<u8> {
-        debug_assert!(self.tags[slot] != 0);
-        self.address(slot)
+    /// A call of its own: what most lookups never reach shall not make them longer.
+    #[inline(never)]
+    fn find_in_overflow(
+        &self,
+        tag: u8,
+        is_equal: &mut dyn FnMut(NonNull<u8>) -> bool,
+    ) -> Option<usize> {
+        let mut overflow = self.overflow().iter();
+        overflow.position(|record| record.tag == tag && is_equal(record.raw()))
     }
 
-    pub(super) fn replace(&mut self, slot: usize, raw: NonNull<u8>) {
-        debug_assert!(self.tags[slot] != 0);
-        self.store(slot, raw);
-    }
-
-    /// Adds an element to the chain that starts here.
+    /// Adds an element.
     pub(super) fn insert(&mut self, tag: u8, raw: NonNull<u8>) {
         debug_assert!(tag != 0);
-        let mut bucket = self;
-        loop {
-            let own = bucket.own_slots();
-            if let Some(slot) = bucket.tags[..own].iter().position(|&tag| tag == 0) {
-                bucket.tags[slot] = tag;
-                bucket.store(slot, raw);
-                return;
-            }
-            if !bucket.is_chained() {
-                let mut overflow = Self::allocate();
-                let last = SLOTS - 1;
-                let (moved_tag, moved) = (bucket.tags[last], bucket.address(last));
-                // SAFETY: just allocated, and nobody else knows of it.
-                unsafe { overflow.as_mut() }.insert(moved_tag, moved);
-                bucket.tags[last] = 0;
-                bucket.store(last, overflow.cast());
-                bucket.flags |= CHAINED;
-            }
-            // `is_chained` holds here, so there is an overflow bucket.
-            bucket = bucket.overflow_mut().expect("the bucket was just chained");
+        let record = Record {
+            tag,
+            address: to_address(raw),
+        };
+        if self.overflow_count == 0
+            && let Some(slot) = self.tags.iter().position(|&tag| tag == 0)
+        {
+            self.set_record(slot, record);
+        } else {
+            self.insert_in_overflow(record);
         }
     }
 
-    /// Empties a slot of this bucket. The chain may be longer than needed afterwards; call
-    /// [`Self::tighten`] on its first bucket.
-    pub(super) fn clear_slot(&mut self, slot: usize) {
-        self.tags[slot] = 0;
+    #[cold]
+    fn insert_in_overflow(&mut self, record: Record) {
+        let mut records = self.take_overflow();
+        if records.is_empty() {
+            records.reserve_exact(2);
+            records.push(self.record(LAST));
+        } else if records.len() < usize::from(MANY) {
+            records.reserve_exact(1);
+        }
+        records.push(record);
+        self.put_overflow(records);
     }
 
-    /// Gives back the overflow buckets that the elements of this chain do not need.
-    pub(super) fn tighten(&mut self) {
-        if !self.is_chained() {
+    /// Takes out the element whose address stands at `place`, which [`Self::find_place`] answered. Others may
+    /// change their places.
+    pub(super) fn remove(&mut self, place: NonNull<Address>) {
+        let bytes_from = |start: usize| place.addr().get().wrapping_sub(start);
+        let slot = bytes_from(self.addresses.as_ptr().addr()) / size_of::<Address>();
+        if self.overflow_count == 0 {
+            self.tags[slot] = 0;
             return;
         }
-        let count = self.len();
-        if count > SLOTS {
-            // A longer chain than needed is only memory; the common short case is kept exact.
-            if let Some(overflow) = self.overflow_mut() {
-                overflow.tighten();
-            }
-            return;
+        let index = bytes_from(self.overflow().as_ptr().addr()) / size_of::<Record>();
+        let mut records = self.take_overflow();
+        if slot >= SLOTS {
+            records.swap_remove(index);
+        } else if let Some(record) = records.pop() {
+            self.set_record(slot, record);
         }
-        let mut kept: [(u8, Option<NonNull<u8>>); SLOTS] = [(0, None); SLOTS];
-        let mut next = 0;
-        self.for_each(&mut |tag, raw| {
-            kept[next] = (tag, Some(raw));
-            next += 1;
-        });
-        self.reset();
-        for (tag, raw) in kept.into_iter().take(next) {
-            if let Some(raw) = raw {
-                self.insert(tag, raw);
-            }
+        match records[..] {
+            [only] => self.set_record(LAST, only),
+            _ => self.put_overflow(records),
         }
     }
 
-    /// Forgets all elements and frees the overflow buckets.
+    /// Forgets all elements and frees the overflow block.
     pub(super) fn reset(&mut self) {
-        if self.is_chained() {
-            let overflow = self.address(SLOTS - 1).cast::<Bucket>();
-            // SAFETY: a chained bucket owns its overflow bucket, allocated by `allocate`.
-            unsafe {
-                (*overflow.as_ptr()).reset();
-                dealloc(overflow.as_ptr().cast(), Self::LAYOUT);
-            }
-        }
+        self.take_overflow();
         self.tags = [0; SLOTS];
-        self.flags = 0;
     }
 
-    /// Calls `visit` with the tag and the address of each element of the chain.
+    /// Calls `visit` with the tag and the address of each element.
     #[inline]
     pub(super) fn for_each(&self, visit: &mut dyn FnMut(u8, NonNull<u8>)) {
-        let mut bucket = self;
-        loop {
-            for slot in 0..bucket.own_slots() {
-                if bucket.tags[slot] != 0 {
-                    visit(bucket.tags[slot], bucket.address(slot));
-                }
+        for slot in 0..SLOTS {
+            if self.tags[slot] != 0 {
+                visit(self.tags[slot], self.address(slot));
             }
-            match bucket.overflow() {
-                Some(overflow) => bucket = overflow,
-                None => return,
-            }
+        }
+        for record in self.overflow() {
+            visit(record.tag, record.raw());
         }
     }
 
-    /// Elements in the chain.
-    pub(super) fn len(&self) -> usize {
-        let mut count = 0;
-        let mut bucket = Some(self);
-        while let Some(current) = bucket {
-            count += current.tags.iter().filter(|&&tag| tag != 0).count();
-            bucket = current.overflow();
-        }
-        count
-    }
-
-    /// Overflow buckets behind this one.
+    /// Elements without a slot.
     pub(super) fn overflow_len(&self) -> usize {
-        let mut count = 0;
-        let mut bucket = self.overflow();
-        while let Some(current) = bucket {
-            count += 1;
-            bucket = current.overflow();
+        match self.overflow_count {
+            MANY => self.overflow().len(),
+            count => usize::from(count),
         }
-        count
     }
 
-    /// The element at `position` of the chain, where positions also count empty slots.
+    /// The element at `position`, where slots that hold none are positions, too, as are all behind the
+    /// last element.
     pub(super) fn at_position(&self, position: usize) -> Option<NonNull<u8>> {
-        let mut bucket = self;
-        let mut position = position;
-        loop {
-            let own = bucket.own_slots();
-            if position < own {
-                return (bucket.tags[position] != 0).then(|| bucket.address(position));
-            }
-            position -= own;
-            bucket = bucket.overflow()?;
+        if position < SLOTS {
+            return (self.tags[position] != 0).then(|| self.address(position));
         }
+        let record = self.overflow().get(position - SLOTS)?;
+        Some(record.raw())
     }
 
-    /// Asks the processor to fetch the element that a lookup of `tag` will most likely compare.
+    /// Asks the processor to fetch the element that a lookup of `tag` will most likely compare, or the
+    /// overflow if it is not here.
     #[inline]
     pub(super) fn prefetch_element(&self, tag: u8) {
         let found = self.matches(tag);
         if found != 0 {
             prefetch(self.address(found.trailing_zeros() as usize).as_ptr());
+        } else if self.overflow_count != 0 {
+            prefetch(self.address(LAST).as_ptr());
         }
     }
 }
@@ -309,4 +373,133 @@ pub(crate) fn prefetch(address: *const u8) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What is done to a bucket; elements are named by where they stand in the model.
+    #[derive(Debug, Clone)]
+    enum Operation {
+        Insert(u8),
+        Remove(usize),
+        Replace(usize),
+    }
+
+    /// Some hundred operations, of which insertions are one in five or as many as four in five.
+    fn operations() -> impl Strategy<Value = Vec<Operation>> {
+        (1u32..5).prop_flat_map(|insertions| {
+            let operation = prop_oneof![
+                2 * insertions => (1u8..4).prop_map(Operation::Insert),
+                9 - 2 * insertions => any::<usize>().prop_map(Operation::Remove),
+                1 => any::<usize>().prop_map(Operation::Replace),
+            ];
+            prop::collection::vec(operation, 0..if cfg!(miri) { 100 } else { 700 })
+        })
+    }
+
+    /// An address that is never followed.
+    fn address(number: usize) -> NonNull<u8> {
+        NonNull::new(ptr::without_provenance_mut(number << 3)).expect("a number above zero")
+    }
+
+    fn sorted(mut elements: Vec<(u8, NonNull<u8>)>) -> Vec<(u8, NonNull<u8>)> {
+        elements.sort_unstable();
+        elements
+    }
+
+    fn place(bucket: &mut Bucket, tag: u8, raw: NonNull<u8>) -> NonNull<Address> {
+        let found = bucket.find_place(tag, |other| other == raw);
+        found.expect("it is there")
+    }
+
+    /// Holds the bucket against what should be in it, by all ways to look.
+    fn check(bucket: &mut Bucket, model: &[(u8, NonNull<u8>)]) {
+        let overflow = model.len().checked_sub(LAST).filter(|&count| count > 1);
+        assert_eq!(bucket.overflow_len(), overflow.unwrap_or(0));
+        assert_eq!(bucket.overflow().len(), overflow.unwrap_or(0));
+        let mut visited = Vec::new();
+        bucket.for_each(&mut |tag, raw| visited.push((tag, raw)));
+        assert_eq!(sorted(visited), sorted(model.to_vec()));
+        let positions = 0..SLOTS + bucket.overflow_len() + 1;
+        let mut placed: Vec<_> = positions.filter_map(|it| bucket.at_position(it)).collect();
+        placed.sort_unstable();
+        let mut expected: Vec<_> = model.iter().map(|&(_, raw)| raw).collect();
+        expected.sort_unstable();
+        assert_eq!(placed, expected);
+        for &(tag, raw) in model {
+            assert_eq!(bucket.find(tag, |other| other == raw), Some(raw));
+            // SAFETY: the place is one of the bucket's, where an address stands.
+            let found = unsafe { from_address(place(bucket, tag, raw).read()) };
+            assert_eq!(found, raw);
+            assert_eq!(bucket.find(tag + 1, |other| other == raw), None);
+            assert_eq!(bucket.find_place(tag + 1, |other| other == raw), None);
+        }
+    }
+
+    fn perform(operations: Vec<Operation>) {
+        let mut bucket = Bucket {
+            tags: [0; SLOTS],
+            overflow_count: 0,
+            addresses: [[0; 6]; SLOTS],
+        };
+        let mut model: Vec<(u8, NonNull<u8>)> = Vec::new();
+        for (number, operation) in (1..).zip(operations) {
+            match operation {
+                Operation::Insert(tag) => {
+                    bucket.insert(tag, address(number));
+                    model.push((tag, address(number)));
+                }
+                Operation::Remove(_) | Operation::Replace(_) if model.is_empty() => {}
+                Operation::Remove(index) => {
+                    let (tag, raw) = model.swap_remove(index % model.len());
+                    let place = place(&mut bucket, tag, raw);
+                    bucket.remove(place);
+                }
+                Operation::Replace(index) => {
+                    let at = index % model.len();
+                    let (tag, raw) = model[at];
+                    let place = place(&mut bucket, tag, raw);
+                    // SAFETY: as in `check`.
+                    unsafe { place.write(to_address(address(number))) };
+                    model[at].1 = address(number);
+                }
+            }
+            // Every look takes as long as there are elements: a long bucket is looked at now and then.
+            if model.len() < 30 || number % 50 == 0 {
+                check(&mut bucket, &model);
+            }
+        }
+        check(&mut bucket, &model);
+        bucket.reset();
+        check(&mut bucket, &[]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 128 }))]
+
+        #[test]
+        fn a_bucket_holds_what_was_put_into_it(operations in operations()) {
+            perform(operations);
+        }
+    }
+
+    /// Past the count that fits in the bucket, and back.
+    #[test]
+    fn a_bucket_of_hundreds_shrinks_to_one_without_overflow() {
+        let many = usize::from(MANY) + 50;
+        let remove = |number: usize| Operation::Remove(number);
+        let grown = (0..many).map(|number| Operation::Insert(1 + (number % 200) as u8));
+        perform(grown.clone().chain((0..many).map(remove)).collect());
+        // At the seam itself, some times over.
+        let seam = usize::from(MANY) + LAST;
+        let around = (0..300).map(|number| match number / 3 % 2 {
+            0 => remove(number),
+            _ => Operation::Insert(7),
+        });
+        perform(grown.take(seam + 1).chain(around).collect());
+    }
 }

@@ -30,7 +30,9 @@ use std::ptr::NonNull;
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
-use super::bucket::{Bucket, Element, SLOTS, prefetch};
+use super::bucket::{
+    Address, Bucket, Element, OVERFLOW_ELEMENT_BYTES, SLOTS, from_address, prefetch, to_address,
+};
 use super::chunks::{self, CHUNK_BYTES};
 use crate::random::Random;
 
@@ -38,7 +40,7 @@ use crate::random::Random;
 const CHUNK_BUCKETS: usize = CHUNK_BYTES / size_of::<Bucket>();
 
 /// The table splits a bucket when there are more elements than this many a bucket. Seven of nine
-/// slots gives the least memory a key that still finds nine of ten elements in the first line.
+/// slots gives the least memory a key that still finds about nine of ten elements in the first line.
 const GROW_LOAD: usize = 7;
 
 /// The table merges a bucket when there are fewer elements than this many a bucket. Far below
@@ -115,7 +117,7 @@ impl<E: Element> Table<E> {
         self.seed
     }
 
-    /// Buckets in use, overflow buckets not counted.
+    /// Buckets in use.
     pub fn bucket_count(&self) -> usize {
         self.bucket_count
     }
@@ -184,15 +186,16 @@ impl<E: Element> Table<E> {
             return None;
         }
         let index = self.bucket_index(hash);
-        let (bucket, slot) = self.bucket_mut(index).find_place(tag_of(hash), |raw| {
+        let mut bucket = self.bucket_pointer(index);
+        // SAFETY: the bucket is allocated and initialised, and `self` is borrowed mutably.
+        let place = unsafe { bucket.as_mut() }.find_place(tag_of(hash), |raw| {
             // SAFETY: an address in a bucket is an element of this table.
             unsafe { E::key(raw) == key }
         })?;
         Some(SlotMut {
             table: self,
-            index,
             bucket,
-            slot,
+            place,
         })
     }
 
@@ -246,7 +249,7 @@ impl<E: Element> Table<E> {
             let grown = allocate_chunk(capacity);
             if let Some(&old) = self.directory.first() {
                 // SAFETY: both chunks hold `index` buckets at least and are distinct; the old
-                // one's buckets move (their overflow buckets with them), and only its memory is
+                // one's buckets move (their overflow with them), and only its memory is
                 // freed.
                 unsafe {
                     std::ptr::copy_nonoverlapping(old.as_ptr(), grown.as_ptr(), index);
@@ -404,12 +407,12 @@ impl<E: Element> Table<E> {
             return None;
         }
         // A uniform choice among the *places* of uniformly chosen buckets, repeated until a place
-        // is taken, is uniform among elements. Chains longer than the places considered are so
+        // is taken, is uniform among elements. Buckets with more than the places considered are so
         // rare (Poisson with mean 14 at the worst moment) that the bound is measured, not fixed.
         let mut places = 2 * SLOTS;
         loop {
             let bucket = self.bucket(random.below(self.bucket_count as u64) as usize);
-            places = places.max((1 + bucket.overflow_len()) * SLOTS);
+            places = places.max(SLOTS + bucket.overflow_len());
             if let Some(raw) = bucket.at_position(random.below(places as u64) as usize) {
                 return Some(raw);
             }
@@ -439,12 +442,13 @@ impl<E: Element> Table<E> {
         }
         let full_chunks = self.directory.len() - 1;
         let buckets = self.first_chunk_capacity + full_chunks * CHUNK_BUCKETS;
-        // Overflow buckets are estimated from a sample, so that MEMORY USAGE stays quick.
+        // The overflow is estimated from a sample, so that MEMORY USAGE stays quick.
         let sampled = self.bucket_count.min(CHUNK_BUCKETS);
         let overflow: usize = (0..sampled)
             .map(|index| self.bucket(index).overflow_len())
             .sum();
-        (buckets + overflow * self.bucket_count / sampled) * size_of::<Bucket>()
+        buckets * size_of::<Bucket>()
+            + overflow * self.bucket_count / sampled * OVERFLOW_ELEMENT_BYTES
             + self.directory.capacity() * size_of::<usize>()
     }
 
@@ -475,31 +479,29 @@ impl<E: Element> Drop for Table<E> {
 /// The place of one element in its table.
 pub struct SlotMut<'a, E: Element> {
     table: &'a mut Table<E>,
-    index: usize,
     bucket: NonNull<Bucket>,
-    slot: usize,
+    place: NonNull<Address>,
 }
 
 impl<E: Element> SlotMut<'_, E> {
     /// The element's address.
     pub fn raw(&self) -> NonNull<u8> {
-        // SAFETY: the bucket belongs to the table, which is borrowed.
-        unsafe { self.bucket.as_ref() }.raw(self.slot)
+        // SAFETY: the place is in the table, which is borrowed, and holds an element's address.
+        unsafe { from_address(self.place.read()) }
     }
 
     /// Puts another address in the element's place: for a block that was reallocated. The key must
     /// be the same. The old address is forgotten, not dropped.
     pub fn replace(&mut self, raw: NonNull<u8>) {
         // SAFETY: as in `raw`; the table is borrowed mutably.
-        unsafe { self.bucket.as_mut() }.replace(self.slot, raw);
+        unsafe { self.place.write(to_address(raw)) };
     }
 
     /// Takes the element out.
     pub fn remove(mut self) -> E {
         let raw = self.raw();
-        // SAFETY: as in `replace`.
-        unsafe { self.bucket.as_mut() }.clear_slot(self.slot);
-        self.table.bucket_mut(self.index).tighten();
+        // SAFETY: as in `replace`, of the bucket that the place belongs to.
+        unsafe { self.bucket.as_mut() }.remove(self.place);
         self.table.after_removal();
         // SAFETY: the table has just forgotten this element.
         unsafe { E::from_raw(raw) }
@@ -549,7 +551,7 @@ fn allocate_chunk(buckets: usize) -> NonNull<Bucket> {
 
 /// # Safety
 ///
-/// The chunk came from `allocate_chunk(buckets)`, and no bucket in it has an overflow bucket that
+/// The chunk came from `allocate_chunk(buckets)`, and no bucket in it has overflow that
 /// was not moved elsewhere.
 unsafe fn free_chunk(chunk: NonNull<Bucket>, buckets: usize) {
     if buckets == CHUNK_BUCKETS {

@@ -1,7 +1,7 @@
 //! The one hash table of the engine: the key space, big hashes, big sets and the member index of
 //! big sorted sets are all a [`Table`].
 //!
-//! * `bucket`: one 64-byte bucket, nine 48-bit pointers and their tags, and its overflow chain.
+//! * `bucket`: one 64-byte bucket, nine 48-bit pointers and their tags, and a block for those it has no room for.
 //! * `linear`: the table itself: linear hashing, lookup, growth and shrinking a bucket at a time,
 //!   SCAN cursors, random choice, prefetch.
 //! * `chunks`: where the chunks of buckets lie, and why side by side.

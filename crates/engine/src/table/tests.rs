@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use proptest::prelude::*;
 
-use super::{Element, Table};
+use super::{Element, Table, hash_bytes};
 use crate::random::Random;
 
 /// A key on the heap, with a thin pointer to it.
@@ -111,6 +111,59 @@ fn grows_and_shrinks_without_losing_anything() {
         assert!(!remove(&mut table, &number(n)));
     }
     assert!(table.is_empty());
+    assert_eq!(table.bucket_count(), 0);
+}
+
+/// Keys that all belong to the first bucket of any table with so many buckets or fewer.
+fn crowd(seed: u64, buckets: u64) -> impl Iterator<Item = Vec<u8>> {
+    (0..)
+        .map(number)
+        .filter(move |key| hash_bytes(seed, key) & (buckets - 1) == 0)
+}
+
+#[test]
+fn a_crowded_bucket_is_as_good_as_any_other() {
+    const SEED: u64 = 7;
+    let (count, buckets) = if cfg!(miri) { (40, 8) } else { (400, 64) };
+    let keys: Vec<_> = crowd(SEED, buckets).take(count).collect();
+    let mut table = Table::<Key>::new(SEED);
+    let roomy = table.memory_usage();
+    for (position, key) in keys.iter().enumerate() {
+        insert(&mut table, key);
+        assert_eq!(table.len(), position + 1);
+        assert!(remove(&mut table, &keys[position / 2]));
+        assert!(!remove(&mut table, &keys[position / 2]));
+        insert(&mut table, &keys[position / 2]);
+    }
+    assert!(table.bucket_count() <= buckets as usize);
+    let mut sizes = Vec::new();
+    for index in 0..table.bucket_count() {
+        let mut size = 0;
+        table.for_each_in_bucket(index, &mut |_| size += 1);
+        sizes.push(size);
+    }
+    assert_eq!(sizes[0], count, "{sizes:?}");
+    assert!(table.memory_usage() > roomy + count * 7);
+    let mut scanned = HashSet::new();
+    let mut cursor = 0;
+    loop {
+        cursor = table.scan(cursor, &mut |raw| {
+            scanned.insert(key_of(raw));
+        });
+        if cursor == 0 {
+            break;
+        }
+    }
+    assert_eq!(scanned, keys.iter().cloned().collect());
+    let drawn = table.random(&mut Random::new(1)).map(key_of);
+    assert!(drawn.is_some_and(|key| keys.contains(&key)));
+    for (position, key) in keys.iter().enumerate() {
+        assert!(remove(&mut table, key));
+        for kept in keys[position + 1..].iter().step_by(20) {
+            let hash = table.hash_of(kept);
+            assert_eq!(table.find(hash, kept).map(key_of).as_ref(), Some(kept));
+        }
+    }
     assert_eq!(table.bucket_count(), 0);
 }
 
