@@ -1,12 +1,13 @@
 //! The allocator of the binary, and what it tells of itself: jemalloc, where it can be built.
 //!
-//! Unsafe because jemalloc's controls are C: they are called where its crate has no function.
+//! Unsafe because jemalloc's controls are C: they are called where its crate has no function; and because what is
+//! passed on to its crate is passed on under the same promises.
 
 use oxidis_server::Allocator;
 
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: jemalloc::Padded = jemalloc::Padded;
 
 /// What is known of the allocator.
 #[cfg(not(target_env = "msvc"))]
@@ -39,9 +40,46 @@ pub fn allocator() -> Allocator {
 
 #[cfg(not(target_env = "msvc"))]
 mod jemalloc {
+    use std::alloc::{GlobalAlloc, Layout};
     use std::ffi::CString;
 
     use tikv_jemalloc_ctl::{background_thread, stats_print, thread};
+    use tikv_jemallocator::Jemalloc;
+
+    /// jemalloc, asked for whole multiples of the alignment.
+    ///
+    /// Its crate supposes that whatever is at least 16 bytes long is aligned to 16, as it is by default. Since we
+    /// have it make blocks of all multiples of eight bytes (`.cargo/config.toml`), that holds only for sizes
+    /// that are multiples of 16. Small hash tables of the standard library ask for others, and would be read
+    /// by instructions that fault.
+    pub(super) struct Padded;
+
+    // SAFETY: each call is passed on with the same promises; a block has the same padded size whenever it is spoken
+    // of, as that follows from the size and the alignment that the caller must repeat.
+    unsafe impl GlobalAlloc for Padded {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: as above.
+            unsafe { Jemalloc.alloc(layout.pad_to_align()) }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: as above.
+            unsafe { Jemalloc.alloc_zeroed(layout.pad_to_align()) }
+        }
+
+        unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            // SAFETY: as above.
+            unsafe { Jemalloc.dealloc(block, layout.pad_to_align()) }
+        }
+
+        unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+            // SAFETY: as above; the caller promises that the new size can be rounded up to the alignment.
+            unsafe {
+                let new = Layout::from_size_align_unchecked(new_size, layout.align());
+                Jemalloc.realloc(block, layout.pad_to_align(), new.pad_to_align().size())
+            }
+        }
+    }
 
     /// What this thread has ever allocated less what it has ever freed, in bytes.
     pub(super) fn thread_balance() -> i64 {
@@ -127,5 +165,35 @@ mod jemalloc {
         let mut report = Vec::new();
         stats_print::stats_print(&mut report, stats_print::Options::default()).ok()?;
         Some(String::from_utf8_lossy(&report).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+
+    #[test]
+    fn blocks_are_aligned_as_asked_for() {
+        for align in [1, 2, 4, 8, 16, 32, 64, 4096] {
+            let mut blocks = Vec::new();
+            for size in 1..200 {
+                let layout = Layout::from_size_align(size, align).unwrap();
+                let longer = Layout::from_size_align(size + 20, align).unwrap();
+                // SAFETY: the layouts have a size, and each block is given back with its own below.
+                unsafe {
+                    blocks.push((alloc(layout), layout));
+                    blocks.push((alloc_zeroed(layout), layout));
+                    blocks.push((realloc(alloc(layout), layout, size + 20), longer));
+                    blocks.push((realloc(alloc(longer), longer, size), layout));
+                }
+            }
+            for &(block, layout) in &blocks {
+                assert_eq!(block.addr() % align, 0, "{layout:?}");
+            }
+            for (block, layout) in blocks {
+                // SAFETY: allocated above with this layout.
+                unsafe { dealloc(block, layout) };
+            }
+        }
     }
 }
