@@ -22,6 +22,7 @@ mod random_data;
 mod replication;
 mod robustness;
 mod rust_client;
+mod script_debugger;
 mod script_limits;
 mod tls;
 mod tracking;

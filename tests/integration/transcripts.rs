@@ -173,6 +173,7 @@ transcripts! {
         valkey_9
         functions
         scripting
+        debugger
         stream
         stream_group
         tracking

@@ -30,7 +30,9 @@ impl Engine {
     fn is_too_long_since(&self, since_ms: i64) -> bool {
         let threshold_ms = self.config.busy_reply_threshold_ms();
         let now_ms = self.clock.stopwatch_us() / 1000;
-        threshold_ms > 0 && now_ms - since_ms >= threshold_ms as i64
+        threshold_ms > 0
+            && now_ms - since_ms >= threshold_ms as i64
+            && !self.scripting.running.is_debugged()
     }
 
     /// What a command gets that may not run now.

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use crate::acl::User;
 use crate::blocking::Blocked;
 use crate::client_memory::{ClientMemory, ClientsMemory};
+use crate::debugging::Debugging;
 use crate::mailbox::{Mailbox, Message};
 use crate::pubsub::Subscriptions;
 use crate::snapshot::SnapshotContents;
@@ -71,6 +72,8 @@ pub struct Client {
     pub(crate) written_offset: u64,
     /// What it wants to be sent when it asks for the data set.
     pub(crate) replica: ReplicaOptions,
+    /// SCRIPT DEBUG.
+    pub(crate) debugging: Debugging,
 }
 
 /// What a client said with REPLCONF.
@@ -114,6 +117,7 @@ impl Client {
             tracks_reads: false,
             written_offset: 0,
             replica: ReplicaOptions::default(),
+            debugging: Debugging::default(),
         }
     }
 

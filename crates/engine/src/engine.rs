@@ -93,6 +93,11 @@ pub trait Host: Send + Sync {
         None
     }
 
+    /// Whether who owns the sessions takes calls out that are debugged ([`Session::begin_debugging`](crate::Session)).
+    fn serves_debuggers(&self) -> bool {
+        false
+    }
+
     /// Starts a server as another one that is like this one now; answers its port. It ends with this one, or when it is
     /// told to: by SHUTDOWN, or [`Self::end_fork`].
     ///

@@ -17,6 +17,7 @@ mod cmd;
 pub mod command;
 mod command_log;
 pub mod config;
+mod debugging;
 mod direct;
 mod engine;
 mod eviction;
@@ -55,6 +56,7 @@ mod worker;
 
 pub use checkpoint::{Checkpoint, CheckpointError, DatabaseKey, Differences};
 pub use clock::{Clock, ClockError};
+pub use debugging::{Conversation, DebugMode, DebuggedCall, DebuggerLine};
 pub use direct::DirectCommand;
 pub use engine::{Crash, Engine, EngineOptions, EventLoops, Host, NoHost, ShutdownOptions};
 pub use faults::{ActiveFault, Fault, FaultEffect};

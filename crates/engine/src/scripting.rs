@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::command::CommandError;
 use crate::config::LogLevel;
+use crate::debugging::Conversation;
 use crate::functions::Functions;
 
 /// Runs scripts. An engine has at most one; scripts run with every stripe locked, so it is never
@@ -94,6 +95,8 @@ pub struct ScriptCall<'a> {
     pub keys: &'a [&'a [u8]],
     /// The other arguments.
     pub arguments: &'a [&'a [u8]],
+    /// The source of a script that is debugged.
+    pub debugged: Option<&'a [u8]>,
 }
 
 /// A script, or a function of a library.
@@ -169,6 +172,15 @@ pub trait ScriptHost {
 
     /// Microseconds since the script started.
     fn elapsed_us(&mut self) -> i64;
+
+    /// The conversation with the client of the debugger, if the script is debugged.
+    fn conversation(&mut self) -> Option<&mut Conversation>;
+
+    /// Notes that the script goes on after it was stopped: the time that its commands see has gone on, too.
+    fn resume(&mut self);
+
+    /// After how long a script that does not stop is stopped by its debugger, in milliseconds.
+    fn patience_ms(&self) -> u64;
 }
 
 /// What a script declares in its first line, `#!lua flags=...`, and a library of each of its functions.
@@ -385,6 +397,8 @@ pub(crate) struct RunningScript {
     /// Whether it is a function of a library, for FUNCTION KILL, and not a script, for SCRIPT KILL.
     is_function: AtomicBool,
     is_stopping: AtomicBool,
+    /// Whether its client decides how long it takes, so that others wait without being told that it takes too long.
+    is_debugged: AtomicBool,
     /// The function that takes too long, for FUNCTION STATS.
     slow_function: Mutex<Option<SlowFunction>>,
 }
@@ -399,7 +413,8 @@ pub(crate) struct SlowFunction {
 
 impl RunningScript {
     /// Notes that a script starts.
-    pub(crate) fn start(&self, now_ms: i64, is_function: bool) {
+    pub(crate) fn start(&self, now_ms: i64, is_function: bool, is_debugged: bool) {
+        self.is_debugged.store(is_debugged, Ordering::Relaxed);
         self.has_written.store(false, Ordering::Relaxed);
         self.is_stopping.store(false, Ordering::Relaxed);
         self.is_function.store(is_function, Ordering::Relaxed);
@@ -434,6 +449,10 @@ impl RunningScript {
 
     pub(crate) fn is_function(&self) -> bool {
         self.is_function.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_debugged(&self) -> bool {
+        self.is_debugged.load(Ordering::Relaxed)
     }
 
     /// Notes which function takes too long.

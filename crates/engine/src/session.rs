@@ -37,7 +37,7 @@ const OUTPUT_SOFT_MAX_BYTES: usize = 1 << 20;
 
 /// One session. Dropping it without [`Session::close`] leaves its traces in the engine.
 pub struct Session {
-    client: Client,
+    pub(crate) client: Client,
     parser: RequestParser,
     /// Whether the next request has met its fault already.
     is_excused: bool,
@@ -160,12 +160,21 @@ impl Session {
         let shared = engine.clients.add(address, local_address, engine.now_ms());
         let mut client = Client::new(shared);
         client.is_authenticated = !engine.acl.asks_password();
+        Session::of_client(client)
+    }
+
+    /// The session of a client.
+    pub(crate) fn of_client(client: Client) -> Self {
         Session {
             client,
             parser: RequestParser::new(),
             is_excused: false,
             breakage: None,
         }
+    }
+
+    pub(crate) fn into_client(self) -> Client {
+        self.client
     }
 
     /// The session of the link to a primary: it may do everything, and nobody sees its replies.
@@ -243,6 +252,7 @@ impl Session {
         self.client.blocked.is_some()
             || self.client.held_back_until_ms.is_some()
             || self.client.is_migrating
+            || self.awaits_debugger()
     }
 
     /// When a blocked session gives up, in milliseconds since 1970.

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use crate::blocking::Blocked;
 use crate::command::{EventClass, Registered};
 use crate::command_log::Thresholds;
+use crate::debugging::Conversation;
 use crate::engine::Engine;
 use crate::eviction::{Evictor, MemoryRules};
 use crate::expire::ExpireCycle;
@@ -144,6 +145,8 @@ pub struct Worker {
     /// While the command of a blocked session is served: what that session is told once it has its
     /// reply.
     pub(crate) kept_back: Option<Vec<Message>>,
+    /// While it runs a call that is debugged: the conversation with the client.
+    pub(crate) conversation: Option<Box<Conversation>>,
     /// Buffers that live on from batch to batch.
     pub(crate) spans: Vec<Span>,
 }
@@ -208,6 +211,7 @@ impl Worker {
             is_tracking: false,
             has_broadcasts: false,
             kept_back: None,
+            conversation: None,
             spans: Vec::new(),
             engine: engine.clone(),
         };

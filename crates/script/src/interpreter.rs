@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::debugger::Debugger;
 use crate::digest::sha1_hex;
 use crate::limits::MEMORY_MAX_BYTES;
 use crate::lua::{Code, Failure, Frame, Kind, Purpose, Running, State};
@@ -192,6 +193,9 @@ impl Interpreter for Lua {
                 let state = &mut scripts.state;
                 state.set_global("KEYS", |frame| push_array(frame, call.keys));
                 state.set_global("ARGV", |frame| push_array(frame, call.arguments));
+                if let Some(source) = call.debugged {
+                    state.debug(Debugger::new(source));
+                }
                 state.run(code, &mut running, |_| 0, read);
                 Ok(())
             }),

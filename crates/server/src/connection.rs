@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use oxidis_engine::{Engine, Foreseen, Release, Session, Worker};
+use oxidis_engine::{DebuggedCall, Engine, Foreseen, Release, Session, Worker};
 use parking_lot::Mutex;
 use tokio::time::Sleep;
 
+use crate::debugger::{self, Debugged};
 use crate::transport::{Drive, Transport};
 use crate::turn;
 use crate::worker;
@@ -167,6 +168,12 @@ impl<T: Transport> Connection<T> {
             }
             if self.exceeds_output_limit() {
                 return Poll::Ready(());
+            }
+            if self.session.awaits_debugger() && matches!(drive, Drive::Task(_)) {
+                self.release_alone(drive, state);
+                if self.unsent.is_empty() {
+                    return Poll::Ready(());
+                }
             }
             if !self.session.should_close() {
                 progressed |= matches!(self.check_deadline(drive), Step::Progressed);
@@ -477,6 +484,12 @@ impl<T: Transport> Connection<T> {
         }
     }
 
+    /// Whether it goes on on the thread of a debugger.
+    fn awaits_debugger(&self) -> bool {
+        let is_over = self.is_at_end || self.session.should_close();
+        self.session.awaits_debugger() && !is_over
+    }
+
     /// Whether more waits to be sent than the client's class may have.
     fn exceeds_output_limit(&self) -> bool {
         self.session
@@ -538,8 +551,8 @@ impl<T: Transport + 'static> Served for Seat<T> {
         };
         let mut drive = Drive::Task(&mut Context::from_waker(&waker));
         if connection.advance(&mut drive, state).is_ready() {
-            connection.is_at_end = true;
-            // The task learns that this is the end.
+            // The task learns that it is to end.
+            connection.is_at_end = !connection.awaits_debugger();
             waker.wake_by_ref();
         }
         connection.waker = Some(waker);
@@ -580,6 +593,33 @@ impl<T: Transport + 'static> Served for Seat<T> {
     }
 }
 
+impl<T: Transport + 'static> Debugged for Seat<T> {
+    fn begin(&self) -> Option<DebuggedCall> {
+        self.connection.lock().session.begin_debugging()
+    }
+
+    fn end(&self, call: DebuggedCall) {
+        self.connection.lock().session.end_debugging(call);
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Drive::Now.receive(&mut self.connection.lock().transport, buffer)
+    }
+
+    fn send(&self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Drive::Now.send(&mut self.connection.lock().transport, bytes)
+    }
+
+    fn is_killed(&self) -> bool {
+        self.connection.lock().session.is_killed()
+    }
+
+    fn close(&self) {
+        let mut connection = self.connection.lock();
+        with_worker(|state| connection.discard_input(&mut Drive::Now, state));
+    }
+}
+
 impl<T: Transport> Task<T> {
     /// Whether the connection has left this task behind.
     fn is_left(&self) -> bool {
@@ -601,8 +641,13 @@ impl<T: Transport + 'static> Future for Task<T> {
         }
         let advanced = with_worker(|state| connection.advance(&mut Drive::Task(cx), state));
         connection.await_turn(&self.seat);
+        let debugging = (advanced.is_ready() && connection.awaits_debugger())
+            .then(|| connection.engine.clone());
         drop(connection);
         turn::end_early();
+        if let Some(engine) = debugging {
+            debugger::start(self.seat.clone(), engine);
+        }
         advanced
     }
 }

@@ -228,6 +228,10 @@ impl Host for ProcessHost {
         (self.allocator.statistics)()
     }
 
+    fn serves_debuggers(&self) -> bool {
+        true
+    }
+
     fn fork(&self, fork: Fork) -> Result<u16, String> {
         self.forks.start(fork, self.allocator)
     }

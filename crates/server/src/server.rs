@@ -79,7 +79,7 @@ pub struct RunningServer {
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The stack of a worker: scripts nest functions, and these functions of ours, 200 deep.
-const STACK_BYTES: usize = 8 << 20;
+pub(crate) const STACK_BYTES: usize = 8 << 20;
 
 /// A connection on its way to its worker.
 pub(crate) enum Accepted {

@@ -101,6 +101,8 @@ thread_local! {
     static STAND_IN: RefCell<Option<StandIn>> = const { RefCell::new(None) };
     /// This thread's connections by the numbers of their sessions.
     static CONNECTIONS: RefCell<HashMap<u64, Arc<dyn Served>>> = RefCell::default();
+    /// Whether the server has been told to stop.
+    static STOPPED: RefCell<Option<watch::Receiver<bool>>> = const { RefCell::new(None) };
     /// What others see.
     static LOAD: RefCell<Arc<Load>> = RefCell::default();
     /// Connections on their way to this thread.
@@ -121,6 +123,17 @@ pub(crate) fn install(
     WORKER.with(|worker| *worker.borrow_mut() = Some(state));
     ARRIVALS.with(|slot| *slot.borrow_mut() = Some(arrivals));
     LOAD.with(|slot| *slot.borrow_mut() = load);
+}
+
+/// Gives a thread that is none of the server's workers a worker for one connection.
+pub(crate) fn install_alone(state: WorkerState) {
+    crash::prepare_thread();
+    WORKER.with(|worker| *worker.borrow_mut() = Some(state));
+}
+
+/// Where threads that this worker starts see that the server is to stop.
+pub(crate) fn stopped() -> Option<watch::Receiver<bool>> {
+    STOPPED.with(|stopped| stopped.borrow().clone())
 }
 
 /// Which of the server's workers this thread has; the first is 0.
@@ -193,6 +206,7 @@ pub(crate) async fn run(index: usize, engine: Arc<Engine>, stopped: watch::Recei
     if index == 0 {
         tokio::spawn(run_cron(engine.clone()));
     }
+    STOPPED.with(|slot| *slot.borrow_mut() = Some(stopped.clone()));
     with_worker(|state| state.worker.defer_log());
     tokio::spawn(turn::end_regularly());
     let accepting = async move {

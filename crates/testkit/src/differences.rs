@@ -84,7 +84,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ),
     (
         "`redis-cli --ldb`, `--ldb-sync-mode`",
-        "scripts cannot be stopped at a line",
+        "`oxidis cli` has no debugger of scripts; `redis-cli --ldb` debugs those of Oxidis",
     ),
     (
         "`redis-cli --verbose`",

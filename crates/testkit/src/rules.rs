@@ -236,6 +236,24 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "7.0.15 ends when an error that a script raises is a table without a text",
     ),
     (
+        "an eval of the debugger of scripts that fails with an error that is a table",
+        "7.0.15 ends; Oxidis shows the error",
+    ),
+    (
+        "breakpoints behind one that is removed",
+        "7.0.15 forgets the last of them and has another one twice",
+    ),
+    (
+        "what stands in a pipeline before, or in a transaction behind an EVAL that is debugged",
+        "Redis sends replies to the former when the conversation is over, and none to the latter, which with SCRIPT DEBUG \
+         YES it executes on the data; Oxidis replies to all, and has the whole transaction on the copy",
+    ),
+    (
+        "SCRIPT DEBUG YES with much data",
+        "Redis forks, and pages are copied as they change; Oxidis copies the data set when the conversation begins, and \
+         CLIENT LIST goes on to show the client",
+    ),
+    (
         "FLUSHALL told to a client that speaks another protocol than the one that redirects its invalidations to it",
         "Redis writes the null in the protocol of the one that redirects, which the other may not understand; Oxidis in \
          the protocol of the one that gets it",

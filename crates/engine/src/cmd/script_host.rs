@@ -9,8 +9,12 @@ use crate::acl::{self, DenialContext};
 use crate::command::context::Mode;
 use crate::command::{Args, CommandError, Context, Flags};
 use crate::config::LogLevel;
+use crate::debugging::Conversation;
 use crate::persistence::Unsafe;
 use crate::scripting::{Interruption, ScriptCode, ScriptFlags, ScriptHost, SlowFunction};
+
+/// As Redis has it where `busy-reply-threshold` says nothing.
+const PATIENCE_MS: u64 = 5000;
 
 /// The session, its locks and its worker, lent to a script for the time that it runs.
 pub(super) struct Host<'c, 'a> {
@@ -90,7 +94,8 @@ impl<'c, 'a> Host<'c, 'a> {
             ScriptCode::Script(_) => None,
             ScriptCode::Function { name, .. } => Some(name),
         };
-        running.start(started_us / 1000, function.is_some());
+        let is_debugged = cx.worker.conversation.is_some();
+        running.start(started_us / 1000, function.is_some(), is_debugged);
         Ok(Host {
             function,
             is_read_only: is_reading_command || flags.is_read_only(),
@@ -301,5 +306,23 @@ impl ScriptHost for Host<'_, '_> {
 
     fn elapsed_us(&mut self) -> i64 {
         self.cx.worker.engine.clock.stopwatch_us() - self.started_us
+    }
+
+    fn conversation(&mut self) -> Option<&mut Conversation> {
+        self.cx.worker.conversation.as_deref_mut()
+    }
+
+    fn resume(&mut self) {
+        let worker = &mut self.cx.worker;
+        if !worker.is_obeying {
+            worker.now_us = worker.engine.clock.now_us();
+        }
+    }
+
+    fn patience_ms(&self) -> u64 {
+        match self.cx.worker.engine.config.busy_reply_threshold_ms() {
+            0 => PATIENCE_MS,
+            threshold_ms => threshold_ms,
+        }
     }
 }

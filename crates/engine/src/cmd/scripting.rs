@@ -8,6 +8,7 @@ use crate::command::{
     Args, Categories, Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags,
     KeySpec, Locks, Registered, Reply,
 };
+use crate::debugging::DebugMode;
 use crate::engine::Engine;
 use crate::scripting::{Interpreter, Script, ScriptCall, ScriptCode, ScriptFlags};
 
@@ -203,6 +204,20 @@ pub(super) fn show_first(cx: &Context<'_>) {
 
 fn eval(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     show_first(cx);
+    let is_debugged =
+        cx.worker.conversation.is_some() && cx.engine().scripting.running.since_ms().is_none();
+    let result = eval_plainly(cx, out);
+    if is_debugged {
+        cx.client.close_after_reply = true;
+        if let Some(conversation) = &mut cx.worker.conversation {
+            conversation.note(b"<endsession>".to_vec());
+            conversation.send();
+        }
+    }
+    result
+}
+
+fn eval_plainly(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let interpreter = interpreter(cx)?;
     let keys = key_count(cx)?;
     let source = cx.arg(1);
@@ -220,6 +235,11 @@ fn evalsha(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let interpreter = interpreter(cx)?;
     if cx.arg(1).len() != DIGEST_LEN {
         return Err(NO_SCRIPT);
+    }
+    if cx.client.debugging.mode.is_some() {
+        return Err(CommandError::text(
+            "ERR Please use EVAL instead of EVALSHA for debugging",
+        ));
     }
     let keys = key_count(cx)?;
     let digest = lower_case(cx.arg(1));
@@ -345,6 +365,7 @@ pub(super) fn run(
         code,
         keys,
         arguments,
+        debugged: cx.worker.conversation.as_ref().map(|_| cx.arg(1)),
     };
     let mut host = Host::start(cx, flags, code)?;
     interpreter.run(&call, &mut host, out);
@@ -425,22 +446,35 @@ pub(super) fn kill(cx: &mut Context<'_>, function: bool) -> CommandResult {
 }
 
 fn script_debug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    if cx.arg_is(2, "no") {
-        out.ok();
-        return Ok(());
+    if out.position() > 0 {
+        return Err(CommandError::text(
+            "ERR SCRIPT DEBUG must be called outside a pipeline",
+        ));
     }
-    Err(if cx.arg_is(2, "yes") || cx.arg_is(2, "sync") {
-        CommandError::text("ERR this server has no debugger of scripts")
+    let mode = if cx.arg_is(2, "no") {
+        None
+    } else if cx.arg_is(2, "yes") {
+        Some(DebugMode::Copy)
+    } else if cx.arg_is(2, "sync") {
+        Some(DebugMode::Synchronous)
     } else {
-        CommandError::text("ERR Use SCRIPT DEBUG YES/SYNC/NO")
-    })
+        return Err(CommandError::text("ERR Use SCRIPT DEBUG YES/SYNC/NO"));
+    };
+    if mode.is_some() && !cx.engine().host.serves_debuggers() {
+        return Err(CommandError::text(
+            "ERR there is no server around this engine to debug scripts",
+        ));
+    }
+    cx.client.debugging.mode = mode;
+    out.ok();
+    Ok(())
 }
 
 fn script_help(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let lines = [
         (
-            "DEBUG NO",
-            "Leaves the debugger, which this server does not have.",
+            "DEBUG (YES|SYNC|NO)",
+            "Says whether the next EVAL is debugged: on a copy of the data, on the data, or not.",
         ),
         (
             "EXISTS <sha1> [<sha1> ...]",

@@ -21,6 +21,7 @@ use crate::client::{Client, ClientShared};
 use crate::client_limits::is_web_request;
 use crate::cmd::flags_of_call;
 use crate::command_log::Measured;
+use crate::debugging::DebugMode;
 use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::latency::Event;
@@ -105,6 +106,9 @@ pub(crate) fn execute(
         out.simple("QUEUED");
         return;
     }
+    if client.debugging.mode.is_some() && opens_debugger(worker, client, registered) {
+        return hand_to_debugger(worker, client, registered, args);
+    }
     if lock(worker, client, registered, args, prepared.hashed).is_err() {
         let error = worker.engine.busy_error();
         return reject(worker, client, Some(registered), &error, out);
@@ -129,6 +133,35 @@ pub(crate) fn execute(
     if worker.written_offset != 0 {
         client.written_offset = std::mem::take(&mut worker.written_offset);
     }
+}
+
+/// Whether a command of a session that debugs runs a script, itself or as EXEC, and is to be run elsewhere for that.
+#[cold]
+fn opens_debugger(worker: &Worker, client: &Client, registered: &Registered) -> bool {
+    let is_debugged =
+        |registered: &Registered| matches!(registered.command.name, "eval" | "eval_ro");
+    let runs_script = match registered.command.name {
+        "exec" => (client.transaction.queue.iter()).any(|queued| is_debugged(queued.registered)),
+        _ => is_debugged(registered),
+    };
+    runs_script && worker.conversation.is_none()
+}
+
+/// Leaves such a command to the session's owner.
+#[cold]
+fn hand_to_debugger(
+    worker: &mut Worker,
+    client: &mut Client,
+    registered: &'static Registered,
+    args: Args<'_>,
+) {
+    // On a copy nobody would see it.
+    let is_shown = client.debugging.mode == Some(DebugMode::Copy);
+    if is_shown && worker.engine.monitors.is_on() {
+        let cx = Context::new(registered, args, client, worker, Mode::Direct, (0, 0));
+        cx.feed_monitors(cx.now_us());
+    }
+    client.debugging.call = Some(args.to_owned());
 }
 
 /// Keeps a command for EXEC, unless that is bound to fail.

@@ -21,3 +21,4 @@ mod text;
 
 pub(crate) use json::Settings as JsonSettings;
 pub(crate) use library::{ALL, LOADING, Library, SCRIPTS_ONLY};
+pub(crate) use redis::push_error;

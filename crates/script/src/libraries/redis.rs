@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::Library;
 use super::library::nothing_more;
+use crate::debugger;
 use crate::digest::sha1_hex;
 use crate::from_reply::push_reply;
 use crate::lua::{Frame, Kind, Raise, Results, function, integer_of};
@@ -87,7 +88,8 @@ fn version_number() -> u32 {
 
 /// Pushes an error as `redis.pcall` answers it. A text that begins with `-` has its code word; any
 /// other gets the common one.
-fn push_error(frame: &mut Frame<'_>, text: &[u8], is_counted: bool) {
+pub(crate) fn push_error(frame: &mut Frame<'_>, text: &[u8], is_counted: bool) {
+    debugger::note_error(frame.debugger(), text);
     let text = match text {
         [b'-', rest @ ..] if rest.contains(&b' ') => rest.to_vec(),
         [b'-', rest @ ..] => [b"ERR ", rest].concat(),
@@ -138,12 +140,20 @@ fn execute(frame: &mut Frame<'_>, raises: bool) -> Results {
     }
     frame
         .with_running(|frame, running| {
+            if frame.debugger().is_some() {
+                let arguments: Vec<Vec<u8>> = arguments(frame, count)
+                    .iter()
+                    .map(|it| it.to_vec())
+                    .collect();
+                debugger::note_command(frame.debugger(), &arguments);
+            }
             let result = {
                 let arguments = arguments(frame, count);
                 running.host.call(&arguments, running.protocol)
             };
             match result {
                 Ok(reply) => {
+                    debugger::note_reply(frame.debugger(), reply);
                     let is_error = reply.first() == Some(&b'-');
                     frame.set_top(0);
                     push_reply(frame, reply)?;
@@ -311,13 +321,14 @@ fn acl_check_cmd(frame: &mut Frame<'_>) -> Results {
     }
 }
 
-/// Nobody debugs, so there is nothing to stop for.
 fn breakpoint(frame: &mut Frame<'_>) -> Results {
-    frame.push_boolean(false);
+    let is_debugged = debugger::stop_at_next_line(frame);
+    frame.push_boolean(is_debugged);
     Ok(1)
 }
 
-fn debug(_: &mut Frame<'_>) -> Results {
+fn debug(frame: &mut Frame<'_>) -> Results {
+    debugger::note_values(frame);
     Ok(0)
 }
 

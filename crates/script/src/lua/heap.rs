@@ -14,6 +14,7 @@ use oxidis_engine::scripting::{LoadHost, ScriptFlags, ScriptHost};
 use oxidis_resp::Protocol;
 
 use super::state::Code;
+use crate::debugger::Debugger;
 use crate::libraries::JsonSettings;
 use crate::random::Lrand48;
 
@@ -54,6 +55,8 @@ pub(crate) struct Heap {
     running: Option<NonNull<Running<'static>>>,
     /// The library whose code runs; as for the script, with `State::load`.
     loading: Option<NonNull<Loading<'static>>>,
+    /// The debugger of the script that runs.
+    pub(super) debugger: Option<Box<Debugger>>,
     /// The numbers of `math.random`.
     pub(super) random: Lrand48,
     /// What scripts have set of `cjson`.
@@ -72,6 +75,7 @@ impl Heap {
             has_refused: false,
             running: None,
             loading: None,
+            debugger: None,
             random: Lrand48::new(0),
             json: JsonSettings::default(),
         })

@@ -6,11 +6,13 @@
 //! * `state`: an interpreter: making it, compiling, running.
 //! * `sandbox`: what is done to Lua's own libraries before scripts see them.
 //! * `interrupt`: the hook by which a running script is asked to stop.
+//! * `lines`: the hook by which a debugger stops a script at its lines.
 
 mod above;
 mod frame;
 mod heap;
 mod interrupt;
+mod lines;
 mod sandbox;
 mod state;
 

@@ -10,7 +10,8 @@ use oxidis_engine::scripting::LoadHost;
 
 use super::frame::{Frame, Kind, Results, function};
 use super::heap::{Heap, Loading, Registered, Running};
-use super::{interrupt, sandbox};
+use super::{interrupt, lines, sandbox};
+use crate::debugger::Debugger;
 
 /// A compiled function that the interpreter keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +186,11 @@ impl State {
         unsafe { ffi::luaL_unref(self.state.as_ptr(), ffi::LUA_REGISTRYINDEX, code.0) };
     }
 
+    /// Has the next script that runs debugged.
+    pub(crate) fn debug(&mut self, debugger: Debugger) {
+        self.heap().debugger = Some(Box::new(debugger));
+    }
+
     /// Sets a global that scripts see. `push` leaves its value on the stack.
     pub(crate) fn set_global(&mut self, name: &str, push: impl FnOnce(&mut Frame<'_>)) {
         self.heap().set_lenient(true);
@@ -215,6 +221,12 @@ impl State {
         // SAFETY: what runs can reach `running` only until it is taken away below.
         let ended = unsafe { self.call(code, push) };
         self.heap().set_running(None);
+        if let Some(mut debugger) = self.heap().debugger.take()
+            && let Some(conversation) = running.host.conversation()
+        {
+            let notes = debugger.take_notes();
+            notes.into_iter().for_each(|note| conversation.note(note));
+        }
         let answer = read(&mut frame, running, ended);
         self.clean_up();
         answer
@@ -296,7 +308,10 @@ impl State {
         // SAFETY: the function and its arguments are on the stack above the handler; nothing unwinds
         // out of Lua.
         let status = unsafe {
-            interrupt::install(state);
+            match self.heap().debugger {
+                Some(_) => lines::install(state),
+                None => interrupt::install(state),
+            }
             let status = ffi::lua_pcall(state, arguments as c_int, 1, handler);
             interrupt::remove(state);
             status

@@ -164,7 +164,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         println!("the server under test is configured with {key} {value}: {reason}");
     }
     println!("{}", source::ENCODING_OF_LISTS);
-    println!("{}", source::DEBUGGER_OUTSIDE_TESTS);
     println!(
         "{} wordings of 7.0.15 are those of newer servers (compat/wordings.toml)",
         wordings.len()
@@ -289,13 +288,11 @@ fn limit_skips(skips: &Skips, expected: &Expected, held_to: &[String]) -> Result
     };
     println!(
         "of the {count} tests of the {} units that Oxidis is held to, {all} are listed in skips.toml \
-         ({:.1}% of at most {SKIPS_LIMIT_PERCENT}%): {} of them need replication, {} a forked process, {} the \
-         debugger of scripts",
+         ({:.1}% of at most {SKIPS_LIMIT_PERCENT}%): {} of them need replication, {} a forked process",
         held_to.len(),
         percent(all, count),
         needing(Need::Replication),
         needing(Need::Fork),
-        needing(Need::Debugger),
     );
     if all * 100 > count * SKIPS_LIMIT_PERCENT {
         bail!("more than {SKIPS_LIMIT_PERCENT}% of the tests are listed in skips.toml");
@@ -401,7 +398,6 @@ impl Bench<'_> {
         let is_redis = is_redis_7_0(self.subject)?;
         if !is_redis {
             source::accept_small_lists(&folder)?;
-            source::leave_out_debugger(&folder)?;
             self.wordings.apply(&folder, unit)?;
         }
         let config = CONFIG.iter().filter(|_| !is_redis);

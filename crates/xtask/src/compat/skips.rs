@@ -35,8 +35,6 @@ pub enum Need {
     Replication,
     /// The process that Redis forks to save.
     Fork,
-    /// The debugger of scripts: SCRIPT DEBUG.
-    Debugger,
 }
 
 impl Skips {

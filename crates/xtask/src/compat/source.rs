@@ -176,26 +176,6 @@ pub fn accept_small_lists(folder: &Path) -> Result<()> {
     )?)
 }
 
-/// What else is changed, and why.
-pub const DEBUGGER_OUTSIDE_TESTS: &str = "unit/scripting does without the scripts that it debugs outside of any test: \
-                                          there is no debugger (its tests are listed), and what fails there takes \
-                                          the rest of the unit with it";
-
-/// Takes what [`DEBUGGER_OUTSIDE_TESTS`] says out of the suite.
-///
-/// # Errors
-/// When there is no such thing in it.
-pub fn leave_out_debugger(folder: &Path) -> Result<()> {
-    const SESSION: &str = "start_server {tags {\"scripting external:skip\"}} {\n    r script debug sync\n    \
-                           r eval {return 'hello'} 0\n    r eval {return 'hello'} 0\n}\n";
-    let file = folder.join("tests/unit/scripting.tcl");
-    let text = fs::read_to_string(&file)?;
-    if !text.contains(SESSION) {
-        bail!("{} debugs nothing outside of tests", file.display());
-    }
-    Ok(fs::write(&file, text.replace(SESSION, ""))?)
-}
-
 /// Lays out a folder in which units can be run against the given server: the suite cleans its own
 /// folder when it starts, so two that run side by side each need one.
 pub fn lay_out(source: &Path, name: &str, server: &Path) -> Result<PathBuf> {
