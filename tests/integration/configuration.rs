@@ -163,6 +163,16 @@ fn port_and_addresses_change_while_clients_are_connected() {
         // Elsewhere the loopback interface has but one address.
         return;
     }
+    for addresses in ["127.0.0.1 127.0.0.1", "127.0.0.1 -no.such.host.invalid"] {
+        let words = ["CONFIG", "SET", "bind", addresses];
+        client.send(&words).expect("it is sent");
+        assert_eq!(
+            client.receive().expect("a reply").text(),
+            "ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified \
+             addresses.",
+            "{addresses}"
+        );
+    }
     assert_eq!(client.run("CONFIG SET bind 127.0.0.2").text(), "OK");
     assert!(connect(port).is_err());
     let elsewhere = SocketAddr::from(([127, 0, 0, 2], port));

@@ -65,6 +65,33 @@ fn debug_object_says_how_long_a_value_is_in_a_file() {
     assert_eq!(lengths[0], lengths[1]);
 }
 
+/// The nodes of a list that has only grown at its end are those of Redis.
+#[test]
+fn nodes_of_long_lists_end_where_those_of_redis_do() {
+    let Some(redis) = redis() else { return };
+    let servers = [redis, oxidis()];
+    let elements: [fn(usize) -> String; 5] = [
+        |_| "x".to_owned(),
+        |_| "fives".to_owned(),
+        |_| "v".repeat(4090),
+        |n| (n as i64 - 1000).to_string(),
+        |n| (1_000_000_000_000_000 + n).to_string(),
+    ];
+    for (place, element) in elements.into_iter().enumerate() {
+        let dumps = servers.each_ref().map(|server| {
+            let mut client = server.client();
+            client.run("CONFIG SET rdbcompression no");
+            client.run("DEL list");
+            for n in 0..3000 >> (if place == 2 { 8 } else { 0 }) {
+                client.run(&format!("RPUSH list {}", element(n)));
+            }
+            dump(&mut client, "list")
+        });
+        assert!(dumps[0].len() > 8192);
+        assert_eq!(dumps[0], dumps[1], "{place}");
+    }
+}
+
 /// Every value of one server is carried to the other; then both have the same digest.
 #[test]
 fn values_go_to_redis_and_come_from_it() {

@@ -182,6 +182,8 @@ fn a_password_is_asked_for_and_given() {
     check(&mut source, &line, "+OK");
     let line = format!("MIGRATE 127.0.0.1 {port} k 0 1000 REPLACE AUTH2 default secret");
     check(&mut source, &line, "+OK");
+    let both = format!("MIGRATE 127.0.0.1 {port} k 0 1000 AUTH secret AUTH2 default secret");
+    check(&mut source, &both, "+NOKEY");
     let log = text(&mut source, "SLOWLOG GET -1");
     assert!(
         log.contains("(redacted)") && !log.contains("secret"),
@@ -223,16 +225,19 @@ fn who_does_not_answer_costs_nothing_but_time() {
     let mut client = server.client();
     client.run("SET k 1");
     let port = Silent::new().port();
-    check(
-        &mut client,
-        &format!("MIGRATE 127.0.0.1 {port} k 0 300"),
+    // A port that refuses is noticed when something is written to it; one that cannot be, at once.
+    let (connecting, writing) = (
         "-IOERR error or timeout connecting to the client",
+        "-IOERR error or timeout writing to target instance",
     );
-    check(
-        &mut client,
-        "MIGRATE 127.0.0.1 none k 0 300",
-        "-IOERR error or timeout connecting to the client",
-    );
+    for (target, expected) in [
+        (format!("127.0.0.1 {port}"), writing),
+        ("127.0.0.1 none".to_owned(), writing),
+        ("127.0.0.1 -1".to_owned(), connecting),
+        ("256.1.1.1 6379".to_owned(), connecting),
+    ] {
+        check(&mut client, &format!("MIGRATE {target} k 0 300"), expected);
+    }
     let silent = Silent::new();
     check(
         &mut client,
@@ -240,6 +245,30 @@ fn who_does_not_answer_costs_nothing_but_time() {
         "-IOERR error or timeout reading to target instance",
     );
     check(&mut client, "GET k", "$\"1\"");
+}
+
+/// A connection on which a reply did not come is not used again, whatever the other replies were.
+#[test]
+fn a_connection_that_ended_is_not_kept() {
+    let server = ours();
+    let silent = Silent::new();
+    let mut client = server.client();
+    client.run("MSET a 1 b 1");
+    let line = format!(
+        "MIGRATE 127.0.0.1 {}  0 60000 REPLACE KEYS a b",
+        silent.port()
+    );
+    client.send(&line.split(' ').collect::<Vec<_>>()).unwrap();
+    let mut stream = silent.accept_request(b"$7\r\nREPLACE\r\n");
+    stream.write_all(b"+OK\r\n-BAD key\r\n").unwrap();
+    drop(stream);
+    assert_eq!(
+        client.receive().unwrap().to_string(),
+        "-ERR Target instance replied with error: BAD key"
+    );
+    check(&mut client, "EXISTS a b", ":2");
+    let info = text(&mut client, "INFO stats");
+    assert!(info.contains("migrate_cached_sockets:0"), "{info}");
 }
 
 /// While a key is on its way, others wait for it and are executed when it has gone; whatever has

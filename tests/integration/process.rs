@@ -199,7 +199,12 @@ fn addresses_may_be_missing_and_stars_are_all_of_them() {
     stranger.set_read_timeout(Some(LIMIT)).expect("a limit");
     let mut answer = String::new();
     stranger.read_to_string(&mut answer).expect("a refusal");
-    assert!(answer.starts_with("-DENIED "), "{answer}");
+    let beginning = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
+                     password is set for the default user. In this mode connections are only accepted \
+                     from the loopback interface. ";
+    assert!(answer.starts_with(beginning), "{answer}");
+    let info = all.client().run("INFO stats").text();
+    assert!(info.contains("\r\nrejected_connections:1\r\n"), "{info}");
     all.client().run("CONFIG SET protected-mode no");
     let mut welcome = Client::connect((ours, port).into()).expect("it listens");
     assert_eq!(welcome.run("PING").text(), "PONG");

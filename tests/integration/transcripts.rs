@@ -5,7 +5,7 @@ use std::path::Path;
 
 use oxidis_testkit::ServerBuilder;
 use oxidis_testkit::rules::{COMPARISON_ARGUMENTS, Comparison};
-use oxidis_testkit::transcript::{Encodings, Protocol, file_name, replay};
+use oxidis_testkit::transcript::{Encodings, Protocol, arguments_of, file_name, replay};
 
 /// How many differences one failing test shows.
 const SHOWN_DIFFERENCES: usize = 25;
@@ -33,6 +33,7 @@ fn check_on(
     let file = folder.join(file_name(name, encodings, protocol));
     let transcript = std::fs::read_to_string(&file)
         .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let server = server.clone().arguments(arguments_of(&transcript));
     let server = server.start().unwrap();
     let differences = replay(&transcript, &server, protocol, comparison)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -178,5 +179,6 @@ transcripts! {
         stream_group
         tracking
         acl
+        debug
     }
 }

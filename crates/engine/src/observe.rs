@@ -27,7 +27,7 @@ pub(crate) fn shown<'a>(command: &Command, args: Args<'a>) -> impl Iterator<Item
     let is_config_set = command.name == "set" && is(0, "CONFIG");
     let migrate_secrets = match command.name {
         "migrate" => crate::cmd::migrate_secrets(args),
-        _ => 0..0,
+        _ => Vec::new(),
     };
     let is_secret = move |index: usize| {
         is_auth && index > 0
@@ -133,6 +133,10 @@ mod tests {
         check(
             "MIGRATE h 1  0 10 AUTH2 u p KEYS AUTH x",
             "MIGRATE h 1  0 10 AUTH2 (redacted) (redacted) KEYS AUTH x",
+        );
+        check(
+            "MIGRATE h 1 k 0 10 AUTH p REPLACE AUTH2 u q",
+            "MIGRATE h 1 k 0 10 AUTH (redacted) REPLACE AUTH2 (redacted) (redacted)",
         );
         check("MIGRATE h 1 auth 0 10 COPY", "MIGRATE h 1 auth 0 10 COPY");
         check(

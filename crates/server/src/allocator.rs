@@ -121,6 +121,11 @@ mod jemalloc {
         let _ = background_thread::write(is_on);
     }
 
+    /// The system's word for what jemalloc answers.
+    fn reason_of(number: i32) -> String {
+        oxidis_persist::storage::reason_of(&std::io::Error::from_raw_os_error(number))
+    }
+
     /// Calls a control that takes and gives no value.
     pub(super) fn command(name: &[u8]) -> Result<(), String> {
         let name = CString::new(name).map_err(|error| error.to_string())?;
@@ -131,7 +136,7 @@ mod jemalloc {
             unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), nothing, no_length, nothing, 0) };
         match reason {
             0 => Ok(()),
-            reason => Err(std::io::Error::from_raw_os_error(reason).to_string()),
+            reason => Err(reason_of(reason)),
         }
     }
 
@@ -157,7 +162,7 @@ mod jemalloc {
                 return Ok(u64::from_le_bytes(value));
             }
         }
-        Err(std::io::Error::from_raw_os_error(reason).to_string())
+        Err(reason_of(reason))
     }
 
     /// jemalloc's own report.

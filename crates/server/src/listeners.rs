@@ -99,6 +99,9 @@ impl Listeners {
             .rev()
             .filter(|&index| !wanted.contains(&open[index].wanted))
             .collect();
+        if let Some(twice) = wanted_twice(&wanted) {
+            return Err(in_use(twice));
+        }
         match listen_all(&missing, backlog) {
             Ok(opened) => {
                 surplus
@@ -213,12 +216,27 @@ fn listen_anywhere(config: &Config) -> Result<Vec<(Wanted, StdListener)>, Server
     Ok(opened)
 }
 
+/// An address that is named a second time: on its own it would be found in use.
+fn wanted_twice(wanted: &[Wanted]) -> Option<&Wanted> {
+    wanted.iter().find(|it| {
+        let same = |other: &&Wanted| (&other.host, other.port) == (&it.host, it.port);
+        wanted.iter().filter(same).count() > 1
+    })
+}
+
+fn in_use(wanted: &Wanted) -> ServerError {
+    ServerError::Listen {
+        address: format!("{}:{}", wanted.host, wanted.port),
+        source: io::ErrorKind::AddrInUse.into(),
+    }
+}
+
 fn listen_all(wanted: &[Wanted], backlog: u32) -> Result<Vec<(Wanted, StdListener)>, ServerError> {
     let mut opened = Vec::new();
     for wanted in wanted {
         match listen_on(&wanted.host, wanted.port, backlog) {
             Ok(listener) => opened.push((wanted.clone(), listener)),
-            Err(error) if wanted.is_optional && error.kind() != io::ErrorKind::AddrInUse => {}
+            Err(error) if wanted.is_optional && is_missing(&error) => {}
             Err(source) => {
                 let address = format!("{}:{}", wanted.host, wanted.port);
                 return Err(ServerError::Listen { address, source });
@@ -226,6 +244,12 @@ fn listen_all(wanted: &[Wanted], backlog: u32) -> Result<Vec<(Wanted, StdListene
         }
     }
     Ok(opened)
+}
+
+/// Whether this machine has no such address, or no such kind of address: what optional ones are for. A name that
+/// cannot be resolved is none.
+fn is_missing(error: &io::Error) -> bool {
+    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::AddrInUse
 }
 
 fn is_in_use(error: &ServerError) -> bool {

@@ -34,6 +34,8 @@ struct Connection {
     stream: TcpStream,
     /// The database that it has selected.
     selected: Option<i64>,
+    /// Whether a reply did not come: it is not used again.
+    has_ended: bool,
     used: Instant,
 }
 
@@ -86,13 +88,13 @@ impl Migrator {
                 Some(connection) => Ok(connection),
                 None => connect(request),
             };
-            let Ok(mut connection) = connection else {
-                return MigrationOutcome::failed(MigrationError::Connecting);
+            let mut connection = match connection {
+                Ok(connection) => connection,
+                Err(cause) => return MigrationOutcome::failed(not_connected(&cause)),
             };
             match connection.send(request) {
                 Ok(outcome) => {
-                    let is_usable = matches!(outcome.error, None | Some(MigrationError::Target(_)));
-                    if is_usable {
+                    if !connection.has_ended {
                         self.keep(target, connection);
                     }
                     return outcome;
@@ -137,7 +139,8 @@ impl Migrator {
 
 fn connect(request: &MigrationRequest) -> io::Result<Connection> {
     let host = String::from_utf8_lossy(&request.host);
-    let addresses = (&*host, port_of(&request.port)).to_socket_addrs()?;
+    let port = port_of(&request.port).ok_or(io::ErrorKind::InvalidInput)?;
+    let addresses = (&*host, port).to_socket_addrs()?;
     let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
     for address in addresses {
         result = TcpStream::connect_timeout(&address, request.timeout);
@@ -150,16 +153,37 @@ fn connect(request: &MigrationRequest) -> io::Result<Connection> {
     Ok(Connection {
         stream,
         selected: None,
+        has_ended: false,
         used: Instant::now(),
     })
 }
 
-/// The number that a text begins with, 0 if it is none, as Redis reads ports here.
-fn port_of(text: &[u8]) -> u16 {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit());
-    let digits = &text[..end.unwrap_or(text.len())];
-    let digits = str::from_utf8(digits).unwrap_or_default();
-    digits.parse().unwrap_or(0)
+/// Redis does not see that it was refused before it writes.
+fn not_connected(cause: &io::Error) -> MigrationError {
+    match cause.kind() {
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::HostUnreachable => MigrationError::Writing,
+        _ => MigrationError::Connecting,
+    }
+}
+
+/// The number that a text begins with, 0 if it is none, as C's `atoi` and `getaddrinfo` read ports: only
+/// the lower bits count, and none is negative.
+fn port_of(text: &[u8]) -> Option<u16> {
+    let text = text.trim_ascii_start();
+    let (is_negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    let magnitude = digits.fold(0_i64, |sum, digit| {
+        sum.saturating_mul(10)
+            .saturating_add(i64::from(digit - b'0'))
+    });
+    let number = if is_negative { -magnitude } else { magnitude } as i32;
+    (number >= 0).then_some(number as u16)
 }
 
 impl Connection {
@@ -193,10 +217,9 @@ impl Connection {
                 Err(cause) if count == 0 => return Err(reading(cause)),
                 Err(_) => {
                     let error = first_error.map(MigrationError::Target);
-                    self.selected = None;
-                    // What was acknowledged stays so; the connection is not used again.
+                    // What was acknowledged stays so.
                     outcome.error = Some(error.unwrap_or(MigrationError::Reading));
-                    let _ = self.stream.shutdown(std::net::Shutdown::Both);
+                    self.has_ended = true;
                     return Ok(outcome);
                 }
             };
@@ -269,4 +292,25 @@ fn read_line(replies: &mut BufReader<&TcpStream>) -> io::Result<Vec<u8>> {
 /// The text of an error reply.
 fn error_in(line: &[u8]) -> Option<Vec<u8>> {
     line.strip_prefix(b"-").map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::port_of;
+
+    #[test]
+    fn ports_are_read_as_c_reads_them() {
+        for (text, port) in [
+            ("6379", Some(6379)),
+            (" +6379x", Some(6379)),
+            ("", Some(0)),
+            ("x", Some(0)),
+            ("-1", None),
+            ("71915", Some(6379)),
+            ("4294973675", Some(6379)),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(port_of(text.as_bytes()), port, "{text}");
+        }
+    }
 }

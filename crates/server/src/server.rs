@@ -435,8 +435,9 @@ async fn refusal(engine: &Engine, team: &Workers, is_local: bool) -> Option<&'st
         return Some(b"-ERR max number of clients reached\r\n");
     }
     if !is_local && config.protected_mode() && engine.is_open() {
+        engine.count_rejected_connection();
         return Some(
-            b"-DENIED Oxidis is running in protected mode because protected mode is enabled and no \
+            b"-DENIED Redis is running in protected mode because protected mode is enabled and no \
               password is set for the default user. In this mode connections are only accepted \
               from the loopback interface. Set a password (requirepass), or turn protected mode \
               off (CONFIG SET protected-mode no) if the server is not reachable from outside.\r\n",

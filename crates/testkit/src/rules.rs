@@ -261,9 +261,52 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
     (
         "the bytes of DUMP",
         "with `rdbcompression no` they are the same but for the order of hash tables, fractions among the scores of \
-         small sorted sets, which since 7.2 are written in the shortest form, and where the nodes of long lists end; \
+         small sorted sets, which since 7.2 are written in the shortest form, and where the nodes end of lists that have \
+         not only grown at their end (since 7.2 the first node also takes a little more); \
          which repetitions are found otherwise is the compressor's own (Redis begins with a table that holds what \
          lay on its stack)",
+    ),
+    (
+        "a target of MIGRATE that answers a line of more than 1,023 bytes",
+        "Redis takes what is beyond for the next reply, and may delete a key that was refused; Oxidis reads the line",
+    ),
+    (
+        "passwords of a MIGRATE that is refused because of a word before them",
+        "Redis shows them in its logs; Oxidis never does",
+    ),
+    (
+        "DEBUG DIGEST and DEBUG DIGEST-VALUE of sorted sets",
+        "since 7.2 scores are digested in their shortest form; Oxidis digests them as 7.0.15 does",
+    ),
+    (
+        "DEBUG STRUCTSIZE, the numbers of DEBUG HTSTATS, HTSTATS-KEY and SDSLEN",
+        "memory is laid out differently: HTSTATS-KEY says how many elements there are, FULL says no more, and \
+         expiries have no table",
+    ),
+    (
+        "DEBUG LISTPACK and QUICKLIST",
+        "what they say is printed on stdout goes to the log, which is stdout unless `logfile` names a file",
+    ),
+    (
+        "DEBUG RESTART, DEBUG CRASH-AND-RECOVER",
+        "Oxidis does not start itself anew",
+    ),
+    (
+        "DEBUG MALLCTL with a value, DEBUG MALLCTL-STR but with VOID",
+        "Redis gives the allocator whatever pointer comes of it, and ends where the control is of another type; Oxidis \
+         refuses them",
+    ),
+    (
+        "DEBUG RELOAD NOFLUSH of keys that are there, without MERGE; DEBUG CLUSTERLINK without more words",
+        "Redis ends; Oxidis answers an error",
+    ),
+    (
+        "DEBUG REPL-PAUSE",
+        "Redis stands still at a step of a replica's synchronization; Oxidis has no such steps, and accepts the words",
+    ),
+    (
+        "MEMORY DOCTOR, and the advice of protected mode to who is refused",
+        "the texts are our own; what is refused, and the first two sentences that say why, are as in Redis",
     ),
     (
         "WATCH while a script is busy",

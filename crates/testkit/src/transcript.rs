@@ -11,6 +11,7 @@
 //! * `@NAME close`: the connection is closed,
 //! * `@sleep MILLISECONDS`,
 //! * `@server NAME VERSION`: the server that is asked, where it is not redis-server 7.0.15 ([`server_of`]),
+//! * `@arguments NAME VALUE ...`: what the server is started with ([`arguments_of`]),
 //! * `@encodings`: the conversation is held once with small collections and once with big ones
 //!   ([`Encodings`]), and each is recorded.
 //!
@@ -132,6 +133,16 @@ pub fn server_of(script: &str) -> &str {
 
 const SERVER_DIRECTIVE: &str = "@server ";
 
+/// What the server is started with for a script: `--enable-debug-command yes`.
+pub fn arguments_of(script: &str) -> impl Iterator<Item = &str> {
+    let lines = script.lines();
+    lines
+        .filter_map(|line| line.strip_prefix(ARGUMENTS_DIRECTIVE))
+        .flat_map(str::split_whitespace)
+}
+
+const ARGUMENTS_DIRECTIVE: &str = "@arguments ";
+
 /// Runs a script against a server and returns the transcript.
 ///
 /// # Errors
@@ -225,6 +236,7 @@ fn is_comment(line: &str) -> bool {
     line.trim().is_empty()
         || line.starts_with('#')
         || line.starts_with(SERVER_DIRECTIVE)
+        || line.starts_with(ARGUMENTS_DIRECTIVE)
         || is_encodings(line)
 }
 

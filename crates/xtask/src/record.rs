@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use oxidis_testkit::ServerBuilder;
 use oxidis_testkit::transcript::{
-    DEFAULT_SERVER, Encodings, Protocol, file_name, record, server_of,
+    DEFAULT_SERVER, Encodings, Protocol, arguments_of, file_name, record, server_of,
 };
 
 use crate::workspace;
@@ -106,7 +106,10 @@ fn record_script(
     protocol: Protocol,
 ) -> Result<()> {
     let limits = encodings.map_or(&[][..], Encodings::arguments);
-    let started = ServerBuilder::new(program).arguments(limits).start()?;
+    let started = ServerBuilder::new(program)
+        .arguments(limits)
+        .arguments(arguments_of(commands))
+        .start()?;
     let transcript = record(commands, &started, protocol)?;
     let head =
         format!("# Recorded from {server} by `cargo xtask record`: edit the script, not this.\n");

@@ -1,7 +1,8 @@
 //! DEBUG: what developers and tests of servers ask for. It needs `enable-debug-command`.
 //!
 //! As in Redis the subcommands are no rows of their own. Those that tell how things lie in memory are
-//! in `layout`, what two servers' data are compared by in `digest`.
+//! in `layout`, what two servers' data are compared by in `digest`, replies that are asked for in
+//! `replies`, what concerns scripts in `scripts`, and the allocator's controls in `allocator`.
 
 use std::sync::atomic::Ordering;
 
@@ -10,16 +11,18 @@ use super::databases::count_keys;
 use super::object::{idle_seconds, reference_count};
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
 use crate::config::LogLevel;
-use crate::engine::Crash;
-use crate::keyspace::{EntryRef, element_count, encoding, value_of};
-use crate::mailbox::Message;
+use crate::engine::{Crash, Engine};
+use crate::keyspace::{EntryRef, encoding, value_of};
 use crate::propagation::Unit;
 use crate::snapshot::{self, FileOptions, SaveOptions, SnapshotContents};
-use crate::text::{parse_integer, parse_memory_size};
+use crate::text::{Case, glob_matches, parse_integer};
 use crate::value::ListRef;
 
+mod allocator;
 mod digest;
 mod layout;
+mod replies;
+mod scripts;
 
 use digest::Digest;
 
@@ -70,8 +73,8 @@ const SUBCOMMANDS: &[Subcommand] = &[
         name: "change-repl-id",
         arguments: (2, 2),
         form: "CHANGE-REPL-ID",
-        explanation: "Accepted; there is no replication whose identity could change.",
-        handler: accept,
+        explanation: "Gives the stream of changes another identity: replicas must take all data anew.",
+        handler: change_replication_id,
     },
     Subcommand {
         name: "client-eviction",
@@ -79,6 +82,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "CLIENT-EVICTION",
         explanation: "Says how many clients take how much memory, if maxmemory-clients limits it.",
         handler: layout::client_eviction,
+    },
+    Subcommand {
+        name: "clusterlink",
+        arguments: (5, 5),
+        form: "CLUSTERLINK KILL (to|from|all) <node>",
+        explanation: "Refused; there is no cluster.",
+        handler: refuse_without_cluster,
     },
     Subcommand {
         name: "config-rewrite-force-all",
@@ -120,21 +130,28 @@ const SUBCOMMANDS: &[Subcommand] = &[
         arguments: (3, 3),
         form: "ERROR <text>",
         explanation: "Answers an error with this text.",
-        handler: error,
+        handler: replies::error,
     },
     Subcommand {
         name: "htstats",
-        arguments: (3, 3),
-        form: "HTSTATS <db>",
+        arguments: (3, usize::MAX),
+        form: "HTSTATS <db> [full]",
         explanation: "Says how the tables of a database are filled.",
-        handler: table_statistics,
+        handler: layout::table_statistics,
     },
     Subcommand {
         name: "htstats-key",
-        arguments: (3, 3),
-        form: "HTSTATS-KEY <key>",
+        arguments: (3, usize::MAX),
+        form: "HTSTATS-KEY <key> [full]",
         explanation: "Says how many elements the table of a value has.",
-        handler: table_statistics_of_key,
+        handler: layout::table_statistics_of_key,
+    },
+    Subcommand {
+        name: "internal_secret",
+        arguments: (2, 2),
+        form: "INTERNAL_SECRET",
+        explanation: "Refused; only clusters have one.",
+        handler: refuse_without_secret,
     },
     Subcommand {
         name: "leak",
@@ -159,17 +176,24 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "mallctl",
-        arguments: (3, 3),
+        arguments: (3, usize::MAX),
         form: "MALLCTL <key>",
         explanation: "Answers a number that the allocator keeps under a name.",
-        handler: allocator_control,
+        handler: allocator::control,
     },
     Subcommand {
         name: "mallctl-str",
-        arguments: (4, 4),
+        arguments: (3, usize::MAX),
         form: "MALLCTL-STR <key> VOID",
         explanation: "Has the allocator do what has no value, such as thread.tcache.flush.",
-        handler: allocator_command,
+        handler: allocator::command,
+    },
+    Subcommand {
+        name: "mark-internal-client",
+        arguments: (2, 3),
+        form: "MARK-INTERNAL-CLIENT [UNMARK]",
+        explanation: "Accepted; there are no commands for internal clients alone.",
+        handler: mark_internal_client,
     },
     Subcommand {
         name: "object",
@@ -211,7 +235,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
         arguments: (3, 3),
         form: "PROTOCOL <type>",
         explanation: "Answers an example of a type of the protocol.",
-        handler: protocol,
+        handler: replies::protocol,
     },
     Subcommand {
         name: "quicklist",
@@ -225,7 +249,14 @@ const SUBCOMMANDS: &[Subcommand] = &[
         arguments: (3, 3),
         form: "QUICKLIST-PACKED-THRESHOLD <size>",
         explanation: "Accepted; big elements of a list stand alone, whatever their size.",
-        handler: quicklist_packed_threshold,
+        handler: layout::quicklist_packed_threshold,
+    },
+    Subcommand {
+        name: "repl-pause",
+        arguments: (3, 3),
+        form: "REPL-PAUSE (clear|after-fork|before-rdb-channel|on-streaming-repl-buf)",
+        explanation: "Accepted; replicas are served without a fork and over one connection.",
+        handler: pause_replication,
     },
     Subcommand {
         name: "replicate",
@@ -240,6 +271,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "REPLYBUFFER (PEAK-RESET-TIME|RESIZING) <value>",
         explanation: "Accepted; a connection has no reply buffer while it has no replies.",
         handler: reply_buffer,
+    },
+    Subcommand {
+        name: "script",
+        arguments: (3, 3),
+        form: "SCRIPT (LIST|<sha>)",
+        explanation: "Writes to the log the sources of all scripts, or of one.",
+        handler: scripts::write,
     },
     Subcommand {
         name: "sdslen",
@@ -278,7 +316,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "loadaof",
-        arguments: (2, 2),
+        arguments: (2, usize::MAX),
         form: "LOADAOF",
         explanation: "Writes the append-only file down, and loads all data from it.",
         handler: load_log,
@@ -296,6 +334,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "SLEEP <seconds>",
         explanation: "Stops the server for some time.",
         handler: sleep,
+    },
+    Subcommand {
+        name: "stringmatch-test",
+        arguments: (2, 2),
+        form: "STRINGMATCH-TEST",
+        explanation: "Matches random texts with random patterns.",
+        handler: match_random_patterns,
     },
     Subcommand {
         name: "structsize",
@@ -324,23 +369,6 @@ fn debug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     }
 }
 
-fn allocator_control(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let value = cx.engine().host.allocator_control(cx.arg(2));
-    let value = value.map_err(|reason| CommandError::from(format!("ERR {reason}")))?;
-    out.integer(value as i64);
-    Ok(())
-}
-
-fn allocator_command(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    if !cx.arg_is(3, "VOID") {
-        return Err(CommandError::text("ERR only controls without a value"));
-    }
-    let result = cx.engine().host.allocator_command(cx.arg(2));
-    result.map_err(|reason| CommandError::from(format!("ERR {reason}")))?;
-    out.ok();
-    Ok(())
-}
-
 fn unknown(cx: &Context<'_>) -> CommandError {
     CommandError::unknown_subcommand(cx.arg(1), "DEBUG")
 }
@@ -352,7 +380,54 @@ fn accept(_: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn rewrite_all_of_config(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.engine().config.file().is_none() {
+        return Err(CommandError::text(
+            "ERR CONFIG-REWRITE-FORCE-ALL failed: Bad address",
+        ));
+    }
     super::config::rewrite(cx, out, crate::config::RewriteScope::All)
+}
+
+fn change_replication_id(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let engine = cx.engine();
+    let line = "Changing replication IDs after receiving DEBUG change-repl-id";
+    engine.host.log(LogLevel::Notice, line);
+    engine.replication.lock().change_id(false);
+    out.ok();
+    Ok(())
+}
+
+fn pause_replication(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    const STEPS: [&str; 4] = [
+        "clear",
+        "after-fork",
+        "before-rdb-channel",
+        "on-streaming-repl-buf",
+    ];
+    if !STEPS.iter().any(|step| cx.arg_is(2, step)) {
+        return Err(unknown(cx));
+    }
+    accept(cx, out)
+}
+
+fn mark_internal_client(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.argc() == 3 && !cx.arg_is(2, "unmark") {
+        return Err(unknown(cx));
+    }
+    accept(cx, out)
+}
+
+fn refuse_without_cluster(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    if !cx.arg_is(2, "KILL") {
+        return Err(unknown(cx));
+    }
+    Err(CommandError::text(
+        "ERR Debug option only available for cluster mode enabled setup!",
+    ))
+}
+
+fn refuse_without_secret(_: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    Err(CommandError::text("ERR Internal secret is missing"))
 }
 
 /// A switch as C's `atoi` reads it: anything but a number is 0.
@@ -387,7 +462,8 @@ fn reload(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
             let everything = SnapshotContents::default();
             let purpose = snapshot::Purpose::Snapshot;
             let bytes = snapshot::write_all(cx.worker, &**codec, purpose, everything);
-            snapshot::replace(cx.worker, &**codec, &bytes).map_err(not_loaded)?;
+            snapshot::replace(cx.worker, &**codec, &bytes)
+                .map_err(|reason| not_loaded(&engine, &reason))?;
             out.ok();
             return Ok(());
         }
@@ -395,10 +471,10 @@ fn reload(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         snapshot::save_now(cx.worker).map_err(|_| CommandError::text("ERR"))?;
     }
     if snapshot::load_file(cx.worker, options)
-        .map_err(not_loaded)?
+        .map_err(|reason| not_loaded(&engine, &reason))?
         .is_none()
     {
-        return Err(not_loaded("there is no file".to_owned()));
+        return Err(not_loaded(&engine, "There is no RDB file to load"));
     }
     engine
         .host
@@ -427,8 +503,9 @@ fn load_log(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
-fn not_loaded(reason: String) -> CommandError {
-    CommandError::from(format!("ERR Error trying to load the RDB dump: {reason}"))
+fn not_loaded(engine: &Engine, reason: &str) -> CommandError {
+    engine.host.log(LogLevel::Warning, reason);
+    CommandError::text("ERR Error trying to load the RDB dump, check server logs.")
 }
 
 fn digest(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
@@ -504,12 +581,17 @@ fn serialized_bytes(cx: &Context<'_>, entry: EntryRef<'_>) -> usize {
 }
 
 fn populate(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    /// Redis puts the names together in a buffer of C's.
+    const NAME_MAX_BYTES: usize = 127;
     let count = positive(cx, 2)?;
     let size = if cx.argc() == 5 { positive(cx, 4)? } else { 0 };
     let prefix = if cx.argc() > 3 { cx.arg(3) } else { b"key" };
+    let prefix = prefix.split(|&byte| byte == 0).next().unwrap_or_default();
+    let prefix = prefix.to_vec();
     for number in 0..count {
-        let mut name = prefix.to_vec();
+        let mut name = prefix.clone();
         name.extend_from_slice(format!(":{number}").as_bytes());
+        name.truncate(NAME_MAX_BYTES);
         let key = cx.key_of(&name);
         cx.expire_if_needed(key);
         if cx.exists(key) {
@@ -528,58 +610,6 @@ fn populate(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 
 fn positive(cx: &Context<'_>, index: usize) -> Result<usize, CommandError> {
     positive_or(cx.arg(index), CommandError::MustBePositive)
-}
-
-fn table_statistics(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let index = usize::try_from(cx.integer(2)?).ok();
-    let index = index
-        .filter(|&index| index < cx.engine().databases)
-        .ok_or(CommandError::text("ERR Out of range database"))?;
-    let view = &cx.worker.view;
-    let (mut buckets, mut elements, mut volatile) = (0, 0, 0);
-    for stripe in 0..view.keyspace().stripe_count() {
-        if let Some(database) = view.stripe_at(stripe).database(index) {
-            buckets += database.bucket_count();
-            elements += database.len();
-            volatile += database.volatile_len();
-        }
-    }
-    // Expiries have no table: they stand in the entries.
-    let text = format!(
-        "[Dictionary HT]\nHash table 0 stats (main hash table):\n table size: {buckets}\n \
-         number of elements: {elements}\n[Expires HT]\n number of elements: {volatile}\n"
-    );
-    out.verbatim("txt", text.as_bytes());
-    Ok(())
-}
-
-fn table_statistics_of_key(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let entry = cx.look_quietly(cx.key(2)).ok_or(CommandError::NoSuchKey)?;
-    if !matches!(encoding(entry), "hashtable" | "skiplist") {
-        return Err(CommandError::text(
-            "ERR The value stored at the specified key is not represented using an hash table",
-        ));
-    }
-    let text = format!(
-        "Hash table 0 stats (main hash table):\n number of elements: {}\n",
-        element_count(entry)
-    );
-    out.verbatim("txt", text.as_bytes());
-    Ok(())
-}
-
-fn quicklist_packed_threshold(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    /// A little below 4 GiB.
-    const MOST_BYTES: u64 = (1 << 32) - (1 << 20);
-    match parse_memory_size(cx.arg(2)) {
-        Some(0..=MOST_BYTES) => out.ok(),
-        _ => {
-            return Err(CommandError::text(
-                "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
-            ));
-        }
-    }
-    Ok(())
 }
 
 // The server.
@@ -635,6 +665,25 @@ fn aof_flush_sleep(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 fn drop_packets(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     cx.integer(2)?;
     out.ok();
+    Ok(())
+}
+
+/// Whatever the patterns say, matching comes to an end.
+fn match_random_patterns(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    const ROUNDS: usize = 100_000;
+    const LONGEST: usize = 32;
+    let random = &mut cx.worker.random;
+    let mut draw = |letters: &[u8]| -> Vec<u8> {
+        let count = random.index(LONGEST);
+        (0..count)
+            .map(|_| letters[random.index(letters.len())])
+            .collect()
+    };
+    for _ in 0..ROUNDS {
+        let (pattern, text) = (draw(b"ab*?[]^-\\"), draw(b"ab*"));
+        std::hint::black_box(glob_matches(&pattern, &text, Case::Sensitive));
+    }
+    out.simple("Apparently Redis did not crash: test passed");
     Ok(())
 }
 
@@ -700,84 +749,5 @@ fn reply_buffer(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         return Err(unknown(cx));
     }
     out.ok();
-    Ok(())
-}
-
-// The protocol.
-
-fn error(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    // Line ends become blanks here, also those at the ends that other errors are stripped of.
-    let blank = |&byte: &u8| {
-        if matches!(byte, b'\r' | b'\n') {
-            b' '
-        } else {
-            byte
-        }
-    };
-    let text: Vec<u8> = cx.arg(2).iter().map(blank).collect();
-    out.error_bytes(&text);
-    Ok(())
-}
-
-fn protocol(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let is_resp3 = out.protocol() == oxidis_resp::Protocol::Resp3;
-    match &cx.arg(2).to_ascii_lowercase()[..] {
-        b"string" => out.bulk(b"Hello World"),
-        b"integer" => out.integer(12345),
-        // Given as its text: it only looks like pi.
-        b"double" => out.double_text(b"3.141"),
-        b"bignum" => out.big_number("1234567999999999999999999999999999999"),
-        b"null" => out.null(),
-        b"array" => {
-            out.array(3);
-            (0..3).for_each(|n| out.integer(n));
-        }
-        b"set" => {
-            out.set(3);
-            (0..3).for_each(|n| out.integer(n));
-        }
-        b"map" => {
-            out.map(3);
-            for n in 0..3 {
-                out.integer(n);
-                out.boolean(n == 1);
-            }
-        }
-        b"attrib" => {
-            if is_resp3 {
-                out.attribute(1);
-                out.bulk(b"key-popularity");
-                out.array(2);
-                out.bulk(b"key:123");
-                out.integer(90);
-            }
-            // An attribute is of a reply, which must follow.
-            out.bulk(b"Some real reply following the attribute");
-        }
-        b"push" if !is_resp3 => {
-            return Err(CommandError::text(
-                "ERR RESP2 is not supported by this command",
-            ));
-        }
-        b"push" => {
-            // A push is not the reply. What a command gives rise to comes behind its reply.
-            let mut pushed = Vec::new();
-            let mut writer = oxidis_resp::Writer::new(&mut pushed, oxidis_resp::Protocol::Resp3);
-            writer.push(2);
-            writer.bulk(b"server-cpu-usage");
-            writer.integer(42);
-            cx.client.shared.post(Message::Push(pushed.into()));
-            out.bulk(b"Some real reply following the push reply");
-        }
-        b"true" => out.boolean(true),
-        b"false" => out.boolean(false),
-        b"verbatim" => out.verbatim("txt", b"This is a verbatim\nstring"),
-        _ => {
-            return Err(CommandError::text(
-                "ERR Wrong protocol type name. Please use one of the following: \
-                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
-            ));
-        }
-    }
     Ok(())
 }

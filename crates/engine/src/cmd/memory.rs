@@ -179,14 +179,20 @@ fn memory_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     field("peak.allocated", overview.peak, out);
     field("total.allocated", overview.used, out);
     field("startup.allocated", overview.startup, out);
-    field("replication.backlog", 0, out);
-    field("clients.slaves", 0, out);
+    let replication = cx.engine().replication.memory();
+    field("replication.backlog", replication.backlog_bytes as u64, out);
+    // Replicas get what they lack from the backlog: no whole data set waits for them.
+    field("replica.fullsync.buffer", 0, out);
+    field("clients.slaves", replication.replica_bytes as u64, out);
     field("clients.normal", overview.clients, out);
     field("cluster.links", 0, out);
     field("aof.buffer", 0, out);
     field("lua.caches", overview.scripts, out);
     let (_, _, function_bytes) = cx.engine().scripting.functions.counts();
     field("functions.caches", function_bytes as u64, out);
+    let scripting = &cx.engine().scripting;
+    let interpreters = scripting.memory_bytes() + scripting.functions_memory_bytes();
+    field("script.VMs", interpreters as u64, out);
     let databases = overview.databases.iter().enumerate();
     let mut tables = 0;
     for (index, sum) in databases.filter(|(_, sum)| sum.keys > 0) {
@@ -194,6 +200,9 @@ fn memory_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         tables += 1;
     }
     let per_key = overview.net.checked_div(overview.keys as u64).unwrap_or(0);
+    let table_bytes: usize = overview.databases.iter().map(|sum| sum.table_bytes).sum();
+    field("overhead.db.hashtable.lut", table_bytes as u64, out);
+    field("overhead.db.hashtable.rehashing", 0, out);
     field("overhead.total", overview.overhead, out);
     field("db.dict.rehashing.count", 0, out);
     field("keys.count", overview.keys as u64, out);
@@ -238,6 +247,7 @@ const ALLOCATOR_FIELDS: &[(&str, &str, bool)] = &[
     ("allocator.allocated", "allocator_allocated", false),
     ("allocator.active", "allocator_active", false),
     ("allocator.resident", "allocator_resident", false),
+    ("allocator.muzzy", "allocator_muzzy", false),
     (
         "allocator-fragmentation.ratio",
         "allocator_frag_ratio",

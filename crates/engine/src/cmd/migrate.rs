@@ -109,11 +109,14 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The keys: behind KEYS if the key argument is empty, which may stand behind AUTH as a password, too.
+/// The keys: behind KEYS if the key argument is empty, which may stand behind AUTH as a password, too. Where
+/// both are given there are none: then the command is refused. A word KEYS at the end says nothing.
 fn find_keys(args: Args<'_>, visit: &mut dyn FnMut(usize)) -> bool {
+    let is_keys = |index: usize| args.get(index).eq_ignore_ascii_case(b"keys");
     let mut index = 6;
-    while args.get(3).is_empty() && index < args.len() {
+    while (6..args.len().saturating_sub(1)).any(is_keys) && index < args.len() {
         match &args.get(index).to_ascii_lowercase()[..] {
+            b"keys" if !args.get(3).is_empty() => return false,
             b"keys" => {
                 (index + 1..args.len()).for_each(visit);
                 return true;
@@ -128,18 +131,20 @@ fn find_keys(args: Args<'_>, visit: &mut dyn FnMut(usize)) -> bool {
     true
 }
 
-/// The arguments that are secret: what stands behind AUTH and AUTH2.
-pub(crate) fn secrets(args: Args<'_>) -> std::ops::Range<usize> {
-    let mut index = 6;
+/// The places of the arguments that are secret: what stands behind each AUTH and AUTH2.
+pub(crate) fn secrets(args: Args<'_>) -> Vec<usize> {
+    let (mut index, mut places) = (6, Vec::new());
     while index < args.len() {
-        match &args.get(index).to_ascii_lowercase()[..] {
-            b"auth" => return index + 1..index + 2,
-            b"auth2" => return index + 1..index + 3,
+        let count = match &args.get(index).to_ascii_lowercase()[..] {
+            b"auth" => 1,
+            b"auth2" => 2,
             b"keys" => break,
-            _ => index += 1,
-        }
+            _ => 0,
+        };
+        places.extend(index + 1..=index + count);
+        index += 1 + count;
     }
-    0..0
+    places
 }
 
 fn migrate(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {

@@ -184,7 +184,9 @@ const SCRIPT: &[Command] = &[
     },
 ];
 
-const NO_SCRIPT: CommandError = CommandError::text("NOSCRIPT No matching script. Please use EVAL.");
+/// The digest is of no script.
+pub(super) const NO_SCRIPT: CommandError =
+    CommandError::text("NOSCRIPT No matching script. Please use EVAL.");
 
 /// The length of a digest.
 const DIGEST_LEN: usize = 40;

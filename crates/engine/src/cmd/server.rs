@@ -201,14 +201,17 @@ const PICTURE_COLUMNS: usize = 64;
 const PICTURE_ROWS: usize = 10;
 
 fn lolwut(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let mut first = 1;
+    let (mut first, mut is_sized) = (1, false);
     if cx.argc() >= 3 && cx.arg_is(1, "VERSION") {
-        // There is one picture, whatever the version.
-        cx.integer(2)?;
+        // There is one picture, whatever the version; but of Redis's only two have a size.
+        is_sized = matches!(cx.integer(2)?, 5 | 6);
         first = 3;
     }
     let size = |index: usize, usual: usize, most: i64| match cx.argc() > index {
-        true => cx.integer(index).map(|size| size.clamp(1, most) as usize),
+        true => match cx.integer(index) {
+            Err(_) if !is_sized => Ok(usual),
+            size => size.map(|size| size.clamp(1, most) as usize),
+        },
         false => Ok(usual),
     };
     let columns = size(first, PICTURE_COLUMNS, 1000)?;

@@ -1,7 +1,7 @@
 //! Values as RDB has them: for each type the form that redis-server 7.0 writes for what it keeps
 //! alike, and that of Redis 7.4 for hashes with fields that expire, which are new there.
 
-use oxidis_engine::text::DoubleText;
+use oxidis_engine::text::{DoubleText, IntegerText};
 use oxidis_engine::value::packed::PackedItem;
 use oxidis_engine::value::{
     ExpiringRef, HashRef, ListItem, ListRef, SetRef, SortedSetRef, StringRef, ValueRef,
@@ -18,8 +18,12 @@ use super::intset;
 use super::listpack::ListpackWriter;
 use super::writer::Writer;
 
-/// A node of a list takes elements until it has so many bytes: Redis's default.
+/// A node of a list takes elements while it has no more than so many bytes: Redis's default.
 const NODE_LEN: usize = 8 * 1024;
+
+/// What Redis takes an element of a node to need beside its text, be it a number or not. It is mostly too much, but
+/// with another number the nodes would end elsewhere.
+const ELEMENT_FRAME_LEN: usize = 8;
 
 /// An element from this length on stands alone, out of any listpack: those end at a gigabyte.
 const PLAIN_FROM: usize = 1 << 29;
@@ -157,12 +161,11 @@ fn write_list(writer: &mut Writer<'_>, list: ListRef<'_>) {
             count += 1;
             continue;
         }
-        // An integer takes ten bytes at most.
         let len = match &item {
             ListItem::Bytes(bytes) => bytes.len(),
-            ListItem::Integer(_) => 10,
+            ListItem::Integer(n) => IntegerText::new(*n).len(),
         };
-        if listpack.len() + len > NODE_LEN {
+        if listpack.len() + len + ELEMENT_FRAME_LEN > NODE_LEN {
             count += finish_node(&mut node_writer, &mut listpack);
         }
         match item {

@@ -7,6 +7,7 @@ use crate::client::{Client, ClientShared};
 use crate::command::{CommandError, CommandResult, Context, Reply};
 use crate::config::LogLevel;
 use crate::keyspace::{EntryRef, element_count, encoding, memory_usage};
+use crate::text::parse_memory_size;
 use crate::value::list::{ListRef, Quicklist};
 use crate::value::{EncodingLimits, StringRef};
 
@@ -50,7 +51,7 @@ pub(super) fn listpack(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResu
         memory_usage(entry)
     );
     cx.engine().host.log(LogLevel::Warning, &line);
-    out.simple("Listpack structure written to the log");
+    out.simple("Listpack structure printed on stdout");
     Ok(())
 }
 
@@ -90,14 +91,14 @@ pub(super) fn quicklist(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandRes
         " {nodes} nodes, {element_bytes} bytes in {allocated_bytes}"
     );
     cx.engine().host.log(LogLevel::Warning, &text);
-    out.simple("Quicklist structure written to the log");
+    out.simple("Quicklist structure printed on stdout");
     Ok(())
 }
 
 /// What DEBUG OBJECT adds about a list with nodes.
 pub(super) fn node_summary(list: &Quicklist, limits: &EncodingLimits) -> String {
     let nodes = list.nodes().count();
-    let bytes: usize = list.nodes().map(|node| node.element_bytes).sum();
+    let bytes: usize = list.nodes().map(|node| node.listpack_bytes).sum();
     format!(
         " ql_nodes:{nodes} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} \
          ql_uncompressed_size:{bytes}",
@@ -105,6 +106,68 @@ pub(super) fn node_summary(list: &Quicklist, limits: &EncodingLimits) -> String 
         limits.list_max_listpack_size,
         u8::from(limits.list_compress_depth != 0),
     )
+}
+
+/// From which size on an element of a list would stand alone.
+pub(super) fn quicklist_packed_threshold(
+    cx: &mut Context<'_>,
+    out: &mut Reply<'_>,
+) -> CommandResult {
+    /// A little below 4 GiB.
+    const MOST_BYTES: u64 = (1 << 32) - (1 << 20);
+    match parse_memory_size(cx.arg(2)) {
+        Some(0..=MOST_BYTES) => out.ok(),
+        _ => {
+            return Err(CommandError::text(
+                "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// How the tables of a database are filled.
+pub(super) fn table_statistics(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let index = usize::try_from(cx.integer(2)?).ok();
+    let index = index
+        .filter(|&index| index < cx.engine().databases)
+        .ok_or(CommandError::text("ERR Out of range database"))?;
+    let view = &cx.worker.view;
+    let (mut buckets, mut elements, mut volatile) = (0, 0, 0);
+    for stripe in 0..view.keyspace().stripe_count() {
+        if let Some(database) = view.stripe_at(stripe).database(index) {
+            buckets += database.bucket_count();
+            elements += database.len();
+            volatile += database.volatile_len();
+        }
+    }
+    let mut text = "[Dictionary HT]\n".to_owned();
+    if elements > 0 {
+        text += &format!("{TABLE_HEAD} table size: {buckets}\n number of elements: {elements}\n");
+    }
+    text += "[Expires HT]\n";
+    // Expiries have no table: they stand in the entries.
+    if volatile > 0 {
+        text += &format!("{TABLE_HEAD} number of elements: {volatile}\n");
+    }
+    out.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+const TABLE_HEAD: &str = "Hash table 0 stats (main hash table):\n";
+
+/// How many elements the table of a value has.
+pub(super) fn table_statistics_of_key(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let entry = cx.look_quietly(cx.key(2)).ok_or(CommandError::NoSuchKey)?;
+    if !matches!(encoding(entry), "hashtable" | "skiplist") {
+        return Err(CommandError::text(
+            "ERR The value stored at the specified key is not represented using an hash table",
+        ));
+    }
+    let count = element_count(entry);
+    let text = format!("{TABLE_HEAD} number of elements: {count}\n");
+    out.verbatim("txt", text.as_bytes());
+    Ok(())
 }
 
 /// Sizes of what there are many of.

@@ -51,6 +51,8 @@ pub struct NodeFacts {
     pub count: usize,
     /// What they take as they lie side by side.
     pub element_bytes: usize,
+    /// What they would take as a listpack.
+    pub listpack_bytes: usize,
     /// What the node has for them.
     pub allocated_bytes: usize,
     /// Whether they are compressed there.
@@ -105,6 +107,7 @@ impl Quicklist {
         nodes.map(|node| NodeFacts {
             count: node.count(),
             element_bytes: node.len(),
+            listpack_bytes: listpack::FRAME_LEN + node.listpack_len(),
             allocated_bytes: node.capacity(),
             is_compressed: node.is_compressed(),
         })
