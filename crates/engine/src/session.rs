@@ -648,8 +648,14 @@ impl Session {
         for run in &runs {
             worker.view.prefetch_bucket(database, run.hash);
         }
+        let mut overflowed: SmallVec<[u64; BATCH_MAX]> = SmallVec::new();
         for run in &runs {
-            worker.view.prefetch_element(database, run.hash);
+            if worker.view.prefetch_element(database, run.hash) {
+                overflowed.push(run.hash);
+            }
+        }
+        for &hash in &overflowed {
+            worker.view.prefetch_overflowed(database, hash);
         }
         let args = |request: &Request| {
             let span_range = request.first_span..request.first_span + request.span_count;

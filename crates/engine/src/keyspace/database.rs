@@ -494,8 +494,13 @@ impl Database {
     }
 
     #[inline]
-    pub(crate) fn prefetch_element(&self, hash: u64) {
-        self.table.prefetch_element(hash);
+    pub(crate) fn prefetch_element(&self, hash: u64) -> bool {
+        self.table.prefetch_element(hash)
+    }
+
+    #[inline]
+    pub(crate) fn prefetch_overflowed(&self, hash: u64) {
+        self.table.prefetch_overflowed(hash);
     }
 
     /// Puts a collection back into the entry that it was taken from.

@@ -469,19 +469,37 @@ impl View {
         for (database, hash) in hashes.iter().filter_map(found) {
             database.prefetch_bucket(hash);
         }
+        let mut overflowed: SmallVec<[u64; 16]> = SmallVec::new();
         for (database, hash) in hashes.iter().filter_map(found) {
-            database.prefetch_element(hash);
+            if database.prefetch_element(hash) {
+                overflowed.push(hash);
+            }
+        }
+        for (database, hash) in overflowed.iter().filter_map(found) {
+            database.prefetch_overflowed(hash);
         }
     }
 
-    /// Asks the processor for the entry of a key, under a short lock. The view must hold nothing.
+    /// Asks the processor for the entry of a key, under a short lock, or for what says where that lies: then it
+    /// answers true, and [`Self::prefetch_overflowed`] is the next step. The view must hold nothing.
     #[inline]
-    pub(crate) fn prefetch_element(&mut self, database: usize, hash: u64) {
+    pub(crate) fn prefetch_element(&mut self, database: usize, hash: u64) -> bool {
+        if !self.try_lock_one(hash) {
+            return false;
+        }
+        let database = self.stripe(hash).database(database);
+        let has_next = database.is_some_and(|it| it.prefetch_element(hash));
+        self.unlock();
+        has_next
+    }
+
+    /// Asks the processor for the entry of a key where [`Self::prefetch_element`] could not yet.
+    pub(crate) fn prefetch_overflowed(&mut self, database: usize, hash: u64) {
         if !self.try_lock_one(hash) {
             return;
         }
         if let Some(database) = self.stripe(hash).database(database) {
-            database.prefetch_element(hash);
+            database.prefetch_overflowed(hash);
         }
         self.unlock();
     }

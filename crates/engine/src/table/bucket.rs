@@ -347,20 +347,41 @@ impl Bucket {
     }
 
     /// Asks the processor to fetch the element that a lookup of `tag` will most likely compare, or the
-    /// overflow if it is not here.
+    /// overflow if it is not here; answers whether it is the overflow, so that
+    /// [`Self::prefetch_overflowed`] is the next step.
     #[inline]
-    pub(super) fn prefetch_element(&self, tag: u8) {
+    pub(super) fn prefetch_element(&self, tag: u8) -> bool {
         let found = self.matches(tag);
         if found != 0 {
-            prefetch(self.address(found.trailing_zeros() as usize).as_ptr());
-        } else if self.overflow_count != 0 {
-            prefetch(self.address(LAST).as_ptr());
+            prefetch_block(self.address(found.trailing_zeros() as usize));
+            return false;
+        }
+        if self.overflow_count != 0 {
+            prefetch_block(self.address(LAST));
+        }
+        self.overflow_count != 0
+    }
+
+    /// Asks the processor to fetch the element in the overflow that a lookup of `tag` will most likely compare.
+    #[inline]
+    pub(super) fn prefetch_overflowed(&self, tag: u8) {
+        let mut overflow = self.overflow().iter();
+        if let Some(record) = overflow.find(|record| record.tag == tag) {
+            prefetch_block(record.raw());
         }
     }
 }
 
 /// How many bytes a processor fetches at once.
 pub(crate) const CACHE_LINE_BYTES: usize = 64;
+
+/// Asks the processor for a small heap block whose length is not known yet. Half of all blocks of 40 bytes lie in two cache
+/// lines; where one lies in a single line the second request is for the same, and free.
+#[inline(always)]
+fn prefetch_block(block: NonNull<u8>) {
+    prefetch(block.as_ptr());
+    prefetch(block.as_ptr().wrapping_add(CACHE_LINE_BYTES / 2));
+}
 
 /// Asks the processor to bring a cache line near; does nothing where there is no such instruction.
 #[inline(always)]

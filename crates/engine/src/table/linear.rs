@@ -460,12 +460,35 @@ impl<E: Element> Table<E> {
         }
     }
 
-    /// Asks the processor for the element of `hash`: the second miss. The bucket should be near.
+    /// Asks the processor for the element of `hash`: the second miss. The bucket should be near. Answers whether
+    /// the element is one of the few that have a third, for [`Self::prefetch_overflowed`].
     #[inline]
-    pub fn prefetch_element(&self, hash: u64) {
+    pub fn prefetch_element(&self, hash: u64) -> bool {
+        self.element_count > 0
+            && self
+                .bucket(self.bucket_index(hash))
+                .prefetch_element(tag_of(hash))
+    }
+
+    /// Asks the processor for the elements of all these hashes, whose buckets should be near.
+    pub fn prefetch_elements(&self, hashes: impl Iterator<Item = u64>) {
+        let mut overflowed: smallvec::SmallVec<[u64; 16]> = Default::default();
+        for hash in hashes {
+            if self.prefetch_element(hash) {
+                overflowed.push(hash);
+            }
+        }
+        for hash in overflowed {
+            self.prefetch_overflowed(hash);
+        }
+    }
+
+    /// Asks the processor for the element of `hash` where [`Self::prefetch_element`] could not yet.
+    #[inline]
+    pub fn prefetch_overflowed(&self, hash: u64) {
         if self.element_count > 0 {
             self.bucket(self.bucket_index(hash))
-                .prefetch_element(tag_of(hash));
+                .prefetch_overflowed(tag_of(hash));
         }
     }
 }

@@ -145,11 +145,9 @@ impl HashTable {
 
     /// Asks the processor for these fields: the second miss. What says where they are should be near.
     pub(crate) fn prefetch_entries(&self, fields: &[&[u8]]) {
-        for element in fields {
-            let hash = self.blocks.hash_of(element);
-            self.blocks.prefetch_element(hash);
-            self.pages.prefetch_page_of(hash);
-        }
+        let hashes = || fields.iter().map(|element| self.blocks.hash_of(element));
+        self.blocks.prefetch_elements(hashes());
+        hashes().for_each(|hash| self.pages.prefetch_page_of(hash));
     }
 
     /// Whether there is no field.

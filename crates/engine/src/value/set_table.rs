@@ -97,11 +97,9 @@ impl SetTable {
 
     /// Asks the processor for these members: the second miss. What says where they are should be near.
     pub(crate) fn prefetch_entries(&self, members: &[&[u8]]) {
-        for element in members {
-            let hash = self.blocks.hash_of(element);
-            self.blocks.prefetch_element(hash);
-            self.pages.prefetch_page_of(hash);
-        }
+        let hashes = || members.iter().map(|element| self.blocks.hash_of(element));
+        self.blocks.prefetch_elements(hashes());
+        hashes().for_each(|hash| self.pages.prefetch_page_of(hash));
     }
 
     /// Whether there is no member.
