@@ -106,7 +106,8 @@ struct Request {
     end: usize,
     /// Where its spans count from.
     base: usize,
-    prepared: Result<Prepared, CommandError>,
+    /// Nothing where there is no such command: for the error it is prepared anew when it is its turn.
+    prepared: Option<Prepared>,
 }
 
 /// Requests of a batch, one behind the other, that name the same key.
@@ -486,8 +487,8 @@ impl Session {
                             Args::spans(buffer, request_spans)
                         }
                     };
-                    let prepared = dispatch::prepare(&worker.engine, args, previous);
-                    if let (Ok(prepared), Source::Input) = (&prepared, source)
+                    let prepared = dispatch::prepare(&worker.engine, args, previous).ok();
+                    if let (Some(prepared), Source::Input) = (&prepared, source)
                         && prepared.registered.is_plain
                     {
                         let name = request_spans[0].of(&input[at..]);
@@ -519,19 +520,22 @@ impl Session {
         }
         let last = requests.len();
         let mut consumed = 0;
-        for (index, mut request) in requests.drain(..).enumerate() {
+        for (index, request) in requests.iter().enumerate() {
             let buffer = match &unescaped {
                 Some(buffer) if index + 1 == last => &buffer[..],
                 _ => &input[request.base..],
             };
             let request_spans = &spans[request.first_span..request.first_span + request.span_count];
             let args = Args::spans(buffer, request_spans);
-            if worker.engine.gate.is_shut() && !self.pass_gate(worker, args, &mut request.prepared)
-            {
+            let mut prepared = match request.prepared {
+                Some(prepared) => Ok(prepared),
+                None => dispatch::prepare(&worker.engine, args, None),
+            };
+            if worker.engine.gate.is_shut() && !self.pass_gate(worker, args, &mut prepared) {
                 consumed = request.end;
             } else if self.client.held_back_until_ms.is_none() {
                 let reply_start = output.len();
-                self.execute(worker, args, request.prepared, output);
+                self.execute(worker, args, prepared, output);
                 if self.breakage.is_some() && !self.is_blocked() {
                     self.break_reply(reply_start, output);
                 }
@@ -628,7 +632,7 @@ impl Session {
         let database = self.client.database;
         let mut runs: SmallVec<[Run; BATCH_MAX]> = SmallVec::new();
         for (index, request) in requests.iter().enumerate() {
-            let Ok(prepared) = &request.prepared else {
+            let Some(prepared) = &request.prepared else {
                 continue;
             };
             let (argument, hash) = prepared.hashed;
@@ -666,14 +670,14 @@ impl Session {
         for run in &runs {
             let run_requests = &requests[run.requests.clone()];
             let first = match &run_requests[0].prepared {
-                Ok(first) if first.registered.command.element != 0 => first,
+                Some(first) if first.registered.command.element != 0 => first,
                 _ => continue,
             };
             let first_element = elements.len();
             for request in run_requests {
                 let element = match &request.prepared {
-                    Ok(prepared) => prepared.registered.command.element,
-                    Err(_) => 0,
+                    Some(prepared) => prepared.registered.command.element,
+                    None => 0,
                 };
                 if element != 0 && element < request.span_count {
                     elements.push(args(request).get(element));

@@ -4,7 +4,7 @@
 //! protocol spells it.
 
 use crate::Protocol;
-use crate::number::{DoubleText, IntegerText};
+use crate::number::{DoubleText, IntegerText, short_decimal};
 
 /// Appends replies to a buffer.
 ///
@@ -351,6 +351,13 @@ impl<'a> Writer<'a> {
             let end = self.buffer.len() + small_header_length(value);
             self.buffer.extend_from_slice(&header);
             self.buffer.truncate(end);
+        } else if let Some((digits, length)) = short_decimal(value) {
+            let end = self.buffer.len() + length + 3;
+            let line_end = u128::from(u16::from_le_bytes(*b"\r\n"));
+            let header =
+                u128::from(kind) | u128::from(digits) << 8 | line_end << (8 * (length + 1));
+            self.buffer.extend_from_slice(&header.to_le_bytes());
+            self.buffer.truncate(end);
         } else {
             self.long_header(kind, &IntegerText::unsigned(value));
         }
@@ -446,7 +453,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn integers_are_read_back(value in prop_oneof![any::<i64>(), -1100i64..1100]) {
+        fn integers_are_read_back(value in any::<i64>(), shift in 0u32..64) {
+            let value = value >> shift;
             let expected = (format!(":{value}|"), format!("${}|{value}|", value.to_string().len()));
             prop_assert_eq!(written(Protocol::Resp2, |out| out.integer(value)), expected.0);
             prop_assert_eq!(written(Protocol::Resp2, |out| out.bulk_integer(value)), expected.1);
