@@ -145,9 +145,11 @@ impl HashTable {
 
     /// Asks the processor for these fields: the second miss. What says where they are should be near.
     pub(crate) fn prefetch_entries(&self, fields: &[&[u8]]) {
-        let hashes = || fields.iter().map(|element| self.blocks.hash_of(element));
-        self.blocks.prefetch_elements(hashes());
-        hashes().for_each(|hash| self.pages.prefetch_page_of(hash));
+        self.blocks.prefetch_elements(fields.iter().map(|element| {
+            let hash = self.blocks.hash_of(element);
+            self.pages.prefetch_page_of(hash);
+            hash
+        }));
     }
 
     /// Whether there is no field.

@@ -164,13 +164,18 @@ pub fn splice(sequence: &mut Vec<u8>, range: Range<usize>, items: &[PackedItem<'
     if new_len > old_len {
         sequence.resize(len + new_len - old_len, 0);
         sequence.copy_within(range.end..len, range.start + new_len);
-    } else {
+    } else if new_len < old_len {
         sequence.copy_within(range.end..len, range.start + new_len);
         sequence.truncate(len + new_len - old_len);
     }
-    let mut at = range.start;
+    write(&mut sequence[range.start..range.start + new_len], items);
+}
+
+/// Writes `items` over the bytes of others that are as long.
+pub fn write(target: &mut [u8], items: &[PackedItem<'_>]) {
+    let mut at = 0;
     let mut put = |part: &[u8]| {
-        sequence[at..at + part.len()].copy_from_slice(part);
+        target[at..at + part.len()].copy_from_slice(part);
         at += part.len();
     };
     for &item in items {

@@ -230,8 +230,10 @@ impl<const STRIDE: usize> Pages<STRIDE> {
     }
 
     fn prefetch_name(&self, index: usize) {
-        let page = &self.chunk(index).pages[index % CHUNK_PAGES];
-        prefetch(std::ptr::from_ref(page).cast());
+        let chunk = self.chunk(index);
+        prefetch(std::ptr::from_ref(&chunk.pages[index % CHUNK_PAGES]).cast());
+        // Asked for when the page is changed.
+        prefetch(&raw const chunk.counts[index % CHUNK_PAGES]);
     }
 
     /// The place of `key`, whose hash is `hash`.
@@ -274,6 +276,11 @@ impl<const STRIDE: usize> Pages<STRIDE> {
     pub(super) fn replace_last(&mut self, place: Place, item: PackedItem<'_>) {
         debug_assert!(STRIDE > 1, "the only item is the key");
         let old = self.last_item(place);
+        if packed::encoded_len(item) == old.len() {
+            let chunk = self.chunk_mut(place.page);
+            let page = &mut chunk.pages[place.page % CHUNK_PAGES];
+            return packed::write(&mut page[old], &[item]);
+        }
         self.change(place.page, |bytes| {
             bytes.reserve_exact(packed::encoded_len(item).saturating_sub(old.len()));
             packed::splice(bytes, old, &[item]);

@@ -97,9 +97,11 @@ impl SetTable {
 
     /// Asks the processor for these members: the second miss. What says where they are should be near.
     pub(crate) fn prefetch_entries(&self, members: &[&[u8]]) {
-        let hashes = || members.iter().map(|element| self.blocks.hash_of(element));
-        self.blocks.prefetch_elements(hashes());
-        hashes().for_each(|hash| self.pages.prefetch_page_of(hash));
+        self.blocks.prefetch_elements(members.iter().map(|element| {
+            let hash = self.blocks.hash_of(element);
+            self.pages.prefetch_page_of(hash);
+            hash
+        }));
     }
 
     /// Whether there is no member.

@@ -24,6 +24,9 @@ use super::element::{Element, ListItem};
 /// What a listpack has beside its entries: total length, count and end byte.
 pub(in crate::value) const FRAME_LEN: usize = 7;
 
+/// The fewest bytes of an entry: what it is, and how long that was.
+pub(super) const ENTRY_MIN_LEN: usize = 2;
+
 const STRING_12_BIT: u8 = 0b1110_0000;
 const STRING_32_BIT: u8 = 0b1111_0000;
 const INTEGER_16_BIT: u8 = 0b1111_0001;

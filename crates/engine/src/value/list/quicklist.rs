@@ -27,10 +27,6 @@ use std::collections::VecDeque;
 /// The most nodes of a section. The tests have few, so that short lists have many sections.
 pub(super) const SECTION_NODES: usize = if cfg!(test) { 4 } else { 128 };
 
-/// A list with more nodes than this is taken to be too long for a listpack. Nodes hold at least a quarter of
-/// their limit before a new one is begun, so one that is not too long has fewer.
-const NODES_OF_A_LISTPACK: usize = 16;
-
 /// A list that is not packed.
 #[derive(Debug, Clone)]
 pub struct Quicklist {
@@ -137,14 +133,17 @@ impl Quicklist {
         self.sections.get(section).map_or(0, |it| it.nodes.len())
     }
 
-    /// Bytes of the elements, if they are few enough that they might lie in one block.
-    pub(super) fn block_len(&self) -> Option<usize> {
-        self.sum_of_nodes(Node::len)
+    /// Bytes of the elements, unless they are more than `most`.
+    pub(super) fn block_len(&self, most: usize) -> Option<usize> {
+        self.sum_of_nodes(most, Node::len)
     }
 
-    /// How many bytes the list would take as a listpack, if it is not far too long for that.
-    pub(super) fn listpack_len(&self) -> Option<usize> {
-        Some(listpack::FRAME_LEN + self.sum_of_nodes(Node::listpack_len)?)
+    /// How many bytes the list would take as a listpack, unless it is clear that they are more than `most`.
+    pub(super) fn listpack_len(&self, most: usize) -> Option<usize> {
+        if self.count > most / listpack::ENTRY_MIN_LEN {
+            return None;
+        }
+        Some(listpack::FRAME_LEN + self.sum_of_nodes(most, Node::listpack_len)?)
     }
 
     /// All elements in one node.
@@ -295,14 +294,13 @@ impl Quicklist {
         size_of::<Self>() + (bytes as u128 * self.count as u128 / count.max(1) as u128) as usize
     }
 
-    fn sum_of_nodes(&self, size: impl Fn(&Node) -> usize) -> Option<usize> {
-        match self.sections.len() {
-            0 => Some(0),
-            1 if self.nodes_in(0) <= NODES_OF_A_LISTPACK => {
-                Some(self.sections[0].nodes.iter().map(size).sum())
-            }
-            _ => None,
-        }
+    /// The sum over all nodes, unless it is more than `most`.
+    fn sum_of_nodes(&self, most: usize, size: impl Fn(&Node) -> usize) -> Option<usize> {
+        let mut nodes = self.sections.iter().flat_map(|section| &section.nodes);
+        nodes.try_fold(0, |sum, node| {
+            let sum = sum + size(node);
+            (sum <= most).then_some(sum)
+        })
     }
 
     fn node(&self, place: Place) -> &Node {

@@ -246,7 +246,7 @@ impl List {
             }
             Self::Quicklist(list) if list.answers_listpack => {
                 let stays = list
-                    .listpack_len()
+                    .listpack_len(limit.bytes)
                     .is_some_and(|len| !limit.is_exceeded(len + bytes, list.len() + count));
                 list.answers_listpack = stays;
             }
@@ -310,12 +310,12 @@ impl List {
         }
         if !list.answers_listpack {
             list.answers_listpack = list
-                .listpack_len()
+                .listpack_len(limit.bytes)
                 .is_some_and(|len| limit.is_undercut(len, list.len()));
         }
         if !list.answers_listpack
             || list.len() > REPACKED_MAX
-            || list.block_len().is_none_or(|len| len > REPACKED_MAX)
+            || list.block_len(REPACKED_MAX).is_none()
         {
             return;
         }
