@@ -17,11 +17,11 @@ use crate::blocking::{Blocked, BlockedState};
 use crate::client::{Client, ClientShared, ReplyMode};
 use crate::command::context::OUTPUT_UNLIMITED_BYTES;
 use crate::command::dispatch::{self, Prepared};
-use crate::command::{Args, CommandError, Registered};
+use crate::command::{Args, CommandError, Flags, Group, Registered};
 use crate::command_log::{Measured, request_bytes};
 use crate::engine::Engine;
 use crate::faults::FaultEffect;
-use crate::keyspace::{Key, PREFETCH_MIN, PrefetchStep};
+use crate::keyspace::{Key, PREFETCH_MIN};
 use crate::latency::Event;
 use crate::mailbox::Message;
 use crate::worker::Worker;
@@ -88,7 +88,9 @@ impl Worker {
     /// Goes on bringing near what a session [has foreseen](Session::foresee).
     #[inline]
     pub fn bring_nearer(&mut self, foreseen: Foreseen) {
-        self.view.prefetch_element(foreseen.database, foreseen.hash);
+        let mut prefetcher = self.view.keyspace().prefetcher(foreseen.database);
+        prefetcher.bucket(foreseen.hash);
+        prefetcher.entries(std::iter::once(foreseen.hash));
     }
 }
 
@@ -116,7 +118,7 @@ struct Run {
     requests: std::ops::Range<usize>,
 }
 
-/// Elements of one key's collection that a batch looks up: a range of all that it does.
+/// Elements of one key's collection that a batch looks up: a range of all that it does. None are the ends of a list.
 struct Lookup<'a> {
     key: Key<'a>,
     elements: std::ops::Range<usize>,
@@ -346,9 +348,8 @@ impl Session {
             database: self.client.database,
             hash: worker.engine.keyspace.key(key).hash,
         };
-        worker
-            .view
-            .prefetch_bucket(foreseen.database, foreseen.hash);
+        let keyspace = worker.view.keyspace();
+        keyspace.prefetcher(foreseen.database).bucket(foreseen.hash);
         Some(foreseen)
     }
 
@@ -629,7 +630,6 @@ impl Session {
         if requests.len() < PREFETCH_MIN {
             return;
         }
-        let database = self.client.database;
         let mut runs: SmallVec<[Run; BATCH_MAX]> = SmallVec::new();
         for (index, request) in requests.iter().enumerate() {
             let Some(prepared) = &request.prepared else {
@@ -649,30 +649,31 @@ impl Session {
                 }),
             }
         }
+        let mut prefetcher = worker.view.keyspace().prefetcher(self.client.database);
         for run in &runs {
-            worker.view.prefetch_bucket(database, run.hash);
+            prefetcher.bucket(run.hash);
         }
-        let mut overflowed: SmallVec<[u64; BATCH_MAX]> = SmallVec::new();
-        for run in &runs {
-            if worker.view.prefetch_element(database, run.hash) {
-                overflowed.push(run.hash);
-            }
-        }
-        for &hash in &overflowed {
-            worker.view.prefetch_overflowed(database, hash);
-        }
+        prefetcher.entries(runs.iter().map(|run| run.hash));
         let args = |request: &Request| {
             let span_range = request.first_span..request.first_span + request.span_count;
             Args::spans(&input[request.base..], &spans[span_range])
         };
         let mut elements: SmallVec<[&[u8]; BATCH_MAX]> = SmallVec::new();
         let mut lookups: SmallVec<[Lookup<'_>; BATCH_MAX]> = SmallVec::new();
+        let mut list_count = 0;
         for run in &runs {
             let run_requests = &requests[run.requests.clone()];
-            let first = match &run_requests[0].prepared {
-                Some(first) if first.registered.command.element != 0 => first,
-                _ => continue,
+            let Some(first) = &run_requests[0].prepared else {
+                continue;
             };
+            let command = first.registered.command;
+            // What commands read of lists they mostly read at the ends. What they add comes beside what was added last.
+            let reads_list =
+                command.group == Group::List && !command.flags.contains(Flags::DENYOOM);
+            if command.element == 0 && !reads_list {
+                continue;
+            }
+            list_count += usize::from(reads_list);
             let first_element = elements.len();
             for request in run_requests {
                 let element = match &request.prepared {
@@ -691,15 +692,11 @@ impl Session {
                 elements: first_element..elements.len(),
             });
         }
-        if elements.len() < PREFETCH_MIN {
-            return;
-        }
-        for step in PrefetchStep::ALL {
-            lookups.retain(|lookup| {
-                let elements = &elements[lookup.elements.clone()];
-                let view = &mut worker.view;
-                view.prefetch_elements(database, lookup.key, elements, step)
-            });
+        if elements.len() + list_count >= PREFETCH_MIN {
+            prefetcher.elements(lookups.into_iter().map(|lookup| {
+                let elements = &elements[lookup.elements];
+                (lookup.key, elements)
+            }));
         }
     }
 

@@ -23,11 +23,11 @@ fn eight_digits(value: u64) -> u64 {
     const PAIR_LANES: u64 = 0x0000_007f_0000_007f;
     const DIGIT_LANES: u64 = 0x000f_000f_000f_000f;
     debug_assert!(value < EIGHT_DIGITS_LIMIT);
-    let fours = value / 10_000 | (value % 10_000) << 32;
-    let first_pairs = (fours * 10_486 >> 20) & PAIR_LANES;
-    let pairs = first_pairs | (fours - 100 * first_pairs) << 16;
-    let first_digits = (pairs * 103 >> 10) & DIGIT_LANES;
-    first_digits | (pairs - 10 * first_digits) << 8
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    let first_pairs = ((fours * 10_486) >> 20) & PAIR_LANES;
+    let pairs = first_pairs | ((fours - 100 * first_pairs) << 16);
+    let first_digits = ((pairs * 103) >> 10) & DIGIT_LANES;
+    first_digits | ((pairs - 10 * first_digits) << 8)
 }
 
 /// How many of eight digits are left without leading zeros; at least one.

@@ -6,6 +6,7 @@
 //! * `database`: the entries of one database in one stripe, with typed access.
 //! * `epoch`: how a snapshot is taken of all that while it changes.
 //! * `meter`: what the entries take, where the allocator does not tell.
+//! * `prefetch`: bringing near what a batch of requests will look up.
 //! * `stripe`: a stripe (its share of every database, its waiters and watchers), the array of
 //!   stripes, and the [`View`] through which commands reach the ones they have locked.
 
@@ -14,6 +15,7 @@ mod database;
 mod entry;
 mod epoch;
 mod meter;
+mod prefetch;
 mod stored;
 mod stripe;
 #[cfg(test)]
@@ -25,9 +27,10 @@ pub use database::{CollectionMut, RawStringMut};
 pub(crate) use entry::{Entry, EntryRef};
 pub(crate) use epoch::{Epoch, Records, UseRecorded, record};
 pub(crate) use meter::{Meters, SLOT_BYTES};
+pub(crate) use prefetch::PREFETCH_MIN;
 pub(crate) use stored::{
-    Collection, PrefetchStep, collection_ref, element_count, encoding, expiring_hash, memory_usage,
-    to_value, value_of,
+    Collection, collection_ref, element_count, encoding, expiring_hash, memory_usage, to_value,
+    value_of,
 };
 pub use stripe::Key;
-pub(crate) use stripe::{Keyspace, PREFETCH_MIN, View};
+pub(crate) use stripe::{Keyspace, View};

@@ -86,43 +86,33 @@ pub(crate) fn element_count(entry: EntryRef<'_>) -> usize {
     }
 }
 
-/// What a lookup in a big collection touches one behind the other, each found through the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PrefetchStep {
-    /// The collection's own block.
-    Collection,
-    /// What says where the elements are.
-    Names,
-    /// The elements.
-    Entries,
-}
+/// The most steps of [`prefetch_elements`].
+pub(super) const PREFETCH_STEPS: usize = 4;
 
-impl PrefetchStep {
-    /// All of them, in their order.
-    pub(crate) const ALL: [Self; 3] = [Self::Collection, Self::Names, Self::Entries];
-}
-
-/// Asks the processor for one step of looking these elements of a collection up, and answers whether
-/// the next step is worth its while: small collections are in their entry, which is near already.
-pub(crate) fn prefetch_elements(
-    entry: EntryRef<'_>,
-    elements: &[&[u8]],
-    step: PrefetchStep,
-) -> bool {
+/// Asks the processor for one step, counted from 0, of the way to these elements of a collection, or to the ends of a
+/// list; answers whether there is a next one. Small collections are in their entry, which is near already.
+pub(super) fn prefetch_elements(entry: EntryRef<'_>, elements: &[&[u8]], step: usize) -> bool {
     if !matches!(
         entry.kind(),
-        Kind::BoxedHash | Kind::BoxedSet | Kind::BoxedSortedSet
+        Kind::BoxedHash | Kind::BoxedList | Kind::BoxedSet | Kind::BoxedSortedSet
     ) {
         return false;
     }
-    if step == PrefetchStep::Collection {
+    if step == 0 {
         let address = entry.boxed_address().as_ptr().cast_const();
         prefetch(address);
         prefetch(address.wrapping_add(CACHE_LINE_BYTES));
         return true;
     }
-    let is_first = step == PrefetchStep::Names;
+    // First what says where the elements are, then they.
+    let is_first = step == 1;
     match entry.kind() {
+        Kind::BoxedList => {
+            return match collection_ref::<List>(entry) {
+                ListRef::Packed(_) => false,
+                ListRef::Quicklist(list) => list.prefetch_ends(step - 1),
+            };
+        }
         Kind::BoxedHash => {
             let table = match collection_ref::<Hash>(entry) {
                 HashRef::Packed(_) => None,
@@ -147,7 +137,7 @@ pub(crate) fn prefetch_elements(
         },
         _ => return false,
     }
-    true
+    is_first
 }
 
 /// What OBJECT ENCODING answers for the entry's value.

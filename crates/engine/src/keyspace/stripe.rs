@@ -17,15 +17,15 @@ use smallvec::SmallVec;
 
 use super::database::Database;
 use super::meter::Meters;
-use super::stored::{PrefetchStep, prefetch_elements};
+use super::prefetch::{PREFETCH_MIN, Prefetcher};
 use crate::blocking::Waiters;
 use crate::busy::Busy;
 use crate::table::hash_bytes;
 use crate::tracking::TrackedKeys;
 use crate::transaction::Watchers;
 
-/// With fewer keys prefetching costs more than it saves.
-pub(crate) const PREFETCH_MIN: usize = 4;
+/// The most stripes that a key space may have.
+pub(super) const STRIPES_MAX: usize = 1024;
 
 /// What is prefetched of more keys than this, of a command or transaction, is gone from the cache before it is used.
 const PREFETCH_MAX: usize = 4096;
@@ -108,12 +108,12 @@ impl Stripe {
 
 /// A stripe and its lock, on cache lines of its own.
 #[repr(align(128))]
-struct Cell {
-    mutex: RawMutex,
-    stripe: UnsafeCell<Stripe>,
+pub(super) struct Cell {
+    pub(super) mutex: RawMutex,
+    pub(super) stripe: UnsafeCell<Stripe>,
 }
 
-// SAFETY: the stripe is reached only by a `View` that holds the mutex.
+// SAFETY: the stripe is reached only by a `View` or a `Prefetcher` that holds the mutex.
 unsafe impl Sync for Cell {}
 
 impl Cell {
@@ -141,7 +141,7 @@ impl Cell {
 
 /// All stripes.
 pub(crate) struct Keyspace {
-    cells: Box<[Cell]>,
+    pub(super) cells: Box<[Cell]>,
     /// The hash is shifted right by this to give the stripe.
     shift: u32,
     seed: u64,
@@ -149,10 +149,10 @@ pub(crate) struct Keyspace {
 }
 
 impl Keyspace {
-    /// `stripe_count` is rounded up to a power of two, at most 1024.
+    /// `stripe_count` is rounded up to a power of two, at most [`STRIPES_MAX`].
     /// `meters` add up what the entries take.
     pub(crate) fn new(stripe_count: usize, seed: u64, meters: Meters) -> Self {
-        let count = stripe_count.next_power_of_two().clamp(2, 1024);
+        let count = stripe_count.next_power_of_two().clamp(2, STRIPES_MAX);
         let cell = |_| Cell {
             mutex: RawMutex::INIT,
             stripe: UnsafeCell::new(Stripe::new(seed, meters.clone())),
@@ -217,6 +217,11 @@ impl Keyspace {
         body(unsafe { &mut *cell.stripe.get() })
     }
 
+    /// For bringing near what is about to be looked up in a database.
+    pub(crate) fn prefetcher(&self, database: usize) -> Prefetcher<'_> {
+        Prefetcher::new(self, database)
+    }
+
     /// The stripe that a key with this hash belongs to.
     #[inline]
     pub(crate) fn stripe_of(&self, hash: u64) -> usize {
@@ -276,18 +281,6 @@ impl View {
         self.keyspace.cells[index].lock(gives_up)?;
         self.locked = Locked::One(index);
         Ok(())
-    }
-
-    /// Locks stripe `index` if nobody has it; answers whether it did. The view must hold nothing.
-    #[inline]
-    fn try_lock_one(&mut self, hash: u64) -> bool {
-        assert!(matches!(self.locked, Locked::None), "a view locks once");
-        let index = self.keyspace.stripe_of(hash);
-        let is_free = self.keyspace.cells[index].mutex.try_lock();
-        if is_free {
-            self.locked = Locked::One(index);
-        }
-        is_free
     }
 
     /// Locks the stripes of some keys, in stripe order. The view must hold nothing.
@@ -426,38 +419,6 @@ impl View {
         }
     }
 
-    /// Asks the processor for the bucket of a key, under a short lock. The view must hold nothing. A
-    /// stripe that somebody has locked is not waited for, here and below.
-    #[inline]
-    pub(crate) fn prefetch_bucket(&mut self, database: usize, hash: u64) {
-        if !self.try_lock_one(hash) {
-            return;
-        }
-        if let Some(database) = self.stripe(hash).database(database) {
-            database.prefetch_bucket(hash);
-        }
-        self.unlock();
-    }
-
-    /// Asks the processor for one step of looking these elements of the collection of a key up, under
-    /// a short lock, and answers whether there is a next one. The view must hold nothing.
-    pub(crate) fn prefetch_elements(
-        &mut self,
-        database: usize,
-        key: Key<'_>,
-        elements: &[&[u8]],
-        step: PrefetchStep,
-    ) -> bool {
-        if !self.try_lock_one(key.hash) {
-            return false;
-        }
-        let database = self.stripe(key.hash).database(database);
-        let entry = database.and_then(|it| it.get(key.hash, key.bytes));
-        let is_worth_more = entry.is_some_and(|it| prefetch_elements(it, elements, step));
-        self.unlock();
-        is_worth_more
-    }
-
     /// Asks the processor for the entries of all these keys, whose stripes the view holds, so that their cache misses
     /// overlap.
     pub(crate) fn prefetch_locked(&self, database: usize, hashes: &[u64]) {
@@ -478,30 +439,6 @@ impl View {
         for (database, hash) in overflowed.iter().filter_map(found) {
             database.prefetch_overflowed(hash);
         }
-    }
-
-    /// Asks the processor for the entry of a key, under a short lock, or for what says where that lies: then it
-    /// answers true, and [`Self::prefetch_overflowed`] is the next step. The view must hold nothing.
-    #[inline]
-    pub(crate) fn prefetch_element(&mut self, database: usize, hash: u64) -> bool {
-        if !self.try_lock_one(hash) {
-            return false;
-        }
-        let database = self.stripe(hash).database(database);
-        let has_next = database.is_some_and(|it| it.prefetch_element(hash));
-        self.unlock();
-        has_next
-    }
-
-    /// Asks the processor for the entry of a key where [`Self::prefetch_element`] could not yet.
-    pub(crate) fn prefetch_overflowed(&mut self, database: usize, hash: u64) {
-        if !self.try_lock_one(hash) {
-            return;
-        }
-        if let Some(database) = self.stripe(hash).database(database) {
-            database.prefetch_overflowed(hash);
-        }
-        self.unlock();
     }
 }
 

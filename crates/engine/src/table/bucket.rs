@@ -383,6 +383,14 @@ fn prefetch_block(block: NonNull<u8>) {
     prefetch(block.as_ptr().wrapping_add(CACHE_LINE_BYTES / 2));
 }
 
+/// Asks the processor for something that is no longer than two cache lines.
+#[inline(always)]
+pub(crate) fn prefetch_value<T>(value: &T) {
+    let address = ptr::from_ref(value).cast::<u8>();
+    prefetch(address);
+    prefetch(address.wrapping_add(size_of::<T>().saturating_sub(1)));
+}
+
 /// Asks the processor to bring a cache line near; does nothing where there is no such instruction.
 #[inline(always)]
 pub(crate) fn prefetch(address: *const u8) {

@@ -15,7 +15,7 @@ mod linear;
 mod tests;
 
 pub use bucket::Element;
-pub(crate) use bucket::{CACHE_LINE_BYTES, prefetch};
+pub(crate) use bucket::{CACHE_LINE_BYTES, prefetch, prefetch_value};
 pub use chunks::LargeBlock;
 pub(crate) use chunks::take_full;
 pub(crate) use linear::CURSOR_BITS;

@@ -17,6 +17,7 @@ use super::element::Element;
 use super::listpack;
 use super::run::{Run, Shape};
 use crate::lzf::{self, Compressor};
+use crate::table::prefetch;
 
 /// Elements of a big list that lie side by side. There is always at least one.
 #[derive(Debug)]
@@ -160,6 +161,18 @@ impl Node {
         lzf::decompress(&self.block, self.end)
             .expect("it is what the node's own bytes were compressed to")
             .into_boxed_slice()
+    }
+
+    /// Asks the processor for where the first element begins.
+    pub(super) fn prefetch_front(&self) {
+        prefetch(self.block.as_ptr().wrapping_add(self.start as usize));
+    }
+
+    /// Asks the processor for the last element: for both ends of it, where it is known how long it is.
+    pub(super) fn prefetch_back(&self) {
+        let address_of = |index| self.block.as_ptr().wrapping_add(index);
+        prefetch(address_of(self.end.saturating_sub(1)));
+        prefetch(address_of(self.end.saturating_sub(self.width)));
     }
 
     /// Bytes of the allocation.

@@ -21,6 +21,7 @@ use super::limit::BlockLimit;
 use super::listpack;
 use super::node::Node;
 use super::run::Run;
+use crate::table::prefetch_value;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
@@ -107,6 +108,28 @@ impl Quicklist {
             allocated_bytes: node.capacity(),
             is_compressed: node.is_compressed(),
         })
+    }
+
+    /// Asks the processor for one step, counted from 0, of the way to the first and the last element, and answers
+    /// whether there is a next one. Each step should be done when the one before is.
+    pub(crate) fn prefetch_ends(&self, step: usize) -> bool {
+        let ends = [self.sections.front(), self.sections.back()];
+        let sections = ends.into_iter().flatten();
+        match step {
+            0 => sections.for_each(prefetch_value),
+            1 => sections
+                .flat_map(|section| [section.nodes.front(), section.nodes.back()])
+                .flatten()
+                .for_each(prefetch_value),
+            _ => {
+                let first = self.sections.front().and_then(|it| it.nodes.front());
+                let last = self.sections.back().and_then(|it| it.nodes.back());
+                first.into_iter().for_each(Node::prefetch_front);
+                last.into_iter().for_each(Node::prefetch_back);
+                return false;
+            }
+        }
+        true
     }
 
     pub(super) fn get(&self, index: usize) -> Option<ListItem<'_>> {
