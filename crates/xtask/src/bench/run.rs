@@ -20,10 +20,10 @@ pub(super) const CLIENTS: usize = 50;
 const KEYS: u64 = 3_000_000;
 
 /// At which depths of pipelining is measured, and how many requests the cheapest command sends.
-const DEPTHS: &[(usize, u64)] = &[(1, 400_000), (16, 1_000_000), (64, 2_000_000)];
+const DEPTHS: &[(usize, u64)] = &[(1, 800_000), (16, 4_000_000), (64, 6_000_000)];
 
 /// How many of those requests are sent before, unmeasured.
-const WARM_UP_SHARE: f64 = 0.1;
+const WARM_UP_SHARE: f64 = 0.2;
 
 /// How long a server may keep every connection waiting.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
