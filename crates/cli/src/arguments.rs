@@ -65,6 +65,8 @@ pub enum Mode {
     Command,
     /// Runs a Lua script from a file.
     Eval(PathBuf),
+    /// Debugs a Lua script from a file.
+    Debug { file: PathBuf, mode: DebugMode },
     /// Sends raw protocol from standard input; the value is how many seconds to
     /// wait for the last reply, 0 for ever.
     Pipe { timeout_seconds: u64 },
@@ -91,6 +93,15 @@ pub enum Mode {
     Statistics,
     /// Measures for so many seconds how long the system withholds the processor.
     IntrinsicLatency { seconds: u64 },
+}
+
+/// Which data a debugged script works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DebugMode {
+    /// On a copy, which is gone with the conversation.
+    Copy,
+    /// On the data themselves, while all others wait.
+    Synchronous,
 }
 
 /// How replies are printed.
@@ -144,6 +155,11 @@ pub enum ArgumentsError {
     /// Two flags that exclude each other.
     #[error("Options {0} and {1} are mutually exclusive.")]
     Exclusive(&'static str, &'static str),
+    /// A debugger without a script.
+    #[error(
+        "Options --ldb and --ldb-sync-mode require --eval.\nTry oxidis cli --help for more information."
+    )]
+    DebuggerWithoutScript,
     /// Both the whole data and the functions alone are asked for.
     #[error("Option --functions-rdb and --rdb are mutually exclusive.")]
     ExclusiveFiles,
@@ -196,6 +212,9 @@ fn read(matches: &ArgMatches, terminal: bool) -> Result<Options, ArgumentsError>
     let follow_redirects = is_given(matches, "cluster-mode");
     if follow_redirects && target.unix_socket.is_some() {
         return Err(ArgumentsError::Exclusive("-c", "-s"));
+    }
+    if read_debug_mode(matches).is_some() && !matches.contains_id("eval") {
+        return Err(ArgumentsError::DebuggerWithoutScript);
     }
     if matches.contains_id("rdb") && matches.contains_id("functions-rdb") {
         return Err(ArgumentsError::ExclusiveFiles);
@@ -268,9 +287,23 @@ fn read_mode(matches: &ArgMatches) -> Mode {
     } else if let Some(seconds) = number("intrinsic-latency") {
         Mode::IntrinsicLatency { seconds }
     } else if let Some(file) = matches.get_one::<OsString>("eval") {
-        Mode::Eval(file.into())
+        match read_debug_mode(matches) {
+            Some(mode) => Mode::Debug {
+                file: file.into(),
+                mode,
+            },
+            None => Mode::Eval(file.into()),
+        }
     } else {
         Mode::Command
+    }
+}
+
+fn read_debug_mode(matches: &ArgMatches) -> Option<DebugMode> {
+    if is_given(matches, "ldb-sync-mode") {
+        Some(DebugMode::Synchronous)
+    } else {
+        is_given(matches, "ldb").then_some(DebugMode::Copy)
     }
 }
 
@@ -282,7 +315,7 @@ fn read_rdb_file(matches: &ArgMatches) -> Option<(PathBuf, bool)> {
 }
 
 fn read_output(matches: &ArgMatches, terminal: bool) -> Output {
-    if is_given(matches, "raw") {
+    if is_given(matches, "raw") || read_debug_mode(matches).is_some() {
         Output::Raw
     } else if is_given(matches, "csv") {
         Output::Csv
@@ -358,6 +391,8 @@ fn command() -> Command {
             switch("quoted-input", "Read the command's arguments as quoted strings").long("quoted-input"),
             switch("fail-on-error", "End with code 1 when the reply is an error").short('e'),
             value("eval", "FILE", "Run a Lua script; a lone comma parts its keys from its arguments").long("eval"),
+            switch("ldb", "Debug the script of --eval, on a copy of the data").long("ldb"),
+            switch("ldb-sync-mode", "The same on the data themselves, while all others wait").long("ldb-sync-mode"),
         ])
         .next_help_heading("Printing")
         .args([
@@ -499,6 +534,29 @@ mod tests {
             "Options -c and -s are mutually exclusive."
         );
         assert_eq!(refusal(&["-u", "http://h"]), "Invalid URI scheme");
+        for flag in ["--ldb", "--ldb-sync-mode"] {
+            let refusal = refusal(&[flag, "ping"]);
+            let first = refusal.lines().next();
+            let expected = "Options --ldb and --ldb-sync-mode require --eval.";
+            assert_eq!(first, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_script_is_debugged_on_a_copy_unless_asked_otherwise() {
+        let mode = |flags: &[&str]| {
+            let arguments = [flags, &["--eval", "f", "key", ",", "argument"]].concat();
+            options(&arguments).unwrap().mode
+        };
+        let debug = |mode| Mode::Debug {
+            file: "f".into(),
+            mode,
+        };
+        assert_eq!(mode(&[]), Mode::Eval("f".into()));
+        assert_eq!(mode(&["--ldb"]), debug(DebugMode::Copy));
+        for flags in [&["--ldb-sync-mode"][..], &["--ldb-sync-mode", "--ldb"]] {
+            assert_eq!(mode(flags), debug(DebugMode::Synchronous));
+        }
     }
 
     #[test]

@@ -10,8 +10,9 @@ use oxidis_client::{ConnectionError, describe};
 use oxidis_embedded::EmbeddedEngine;
 use oxidis_resp::Value;
 
-use crate::arguments::{Options, Output, ProtocolChoice};
+use crate::arguments::{DebugMode, Options, Output, ProtocolChoice};
 use crate::connection::{Connection, Embedded, Socket, call, open_engine};
+use crate::debugger::{self, Debugger};
 use crate::help::Help;
 use crate::{format, interrupt};
 
@@ -55,6 +56,9 @@ pub struct Client {
     /// The database to return to where a transaction that selected another fails.
     database_before_multi: i64,
     in_transaction: bool,
+    debugger: Debugger,
+    /// Whether the reply that is waited for may be the first of a debugger.
+    may_open_debugger: bool,
     shutting_down: bool,
     redirect: Option<Redirect>,
 }
@@ -107,6 +111,8 @@ impl Client {
             database: 0,
             database_before_multi: 0,
             in_transaction: false,
+            debugger: Debugger::Off,
+            may_open_debugger: false,
             shutting_down: false,
             redirect: None,
         }
@@ -132,6 +138,9 @@ impl Client {
     pub fn prompt(&self) -> String {
         if !self.is_connected() {
             return "not connected> ".into();
+        }
+        if self.debugger.is_open() {
+            return "lua debugger> ".into();
         }
         let target = &self.options.target;
         let mut prompt = match &target.unix_socket {
@@ -317,7 +326,9 @@ impl Client {
         arguments: &[Vec<u8>],
         repeat: i64,
     ) -> Result<Result<(), Disconnected>, Exit> {
-        if arguments[0].eq_ignore_ascii_case(b"help") || arguments[0] == b"?" {
+        let wants_help = arguments[0].eq_ignore_ascii_case(b"help") || arguments[0] == b"?";
+        // The debugger has a help of its own.
+        if wants_help && !self.debugger.is_open() {
             let topic = &arguments[1..];
             let help = self.help();
             print(&help.describe(topic))?;
@@ -352,6 +363,7 @@ impl Client {
         let command = Command::new(arguments);
         let request: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         self.shutting_down |= command.is("shutdown", 1..);
+        let opens_debugger = command.is("eval", 1..);
         while repeat != 0 {
             repeat = (repeat - 1).max(-1);
             let Some(connection) = self.connection.as_deref_mut() else {
@@ -371,7 +383,10 @@ impl Client {
                 self.watch()?;
                 continue;
             }
-            if let Received::Reply(kind) = self.receive(command.is_meant_for_people(), false)? {
+            self.may_open_debugger = opens_debugger;
+            let received = self.receive(command.is_meant_for_people(), false)?;
+            self.may_open_debugger = false;
+            if let Received::Reply(kind) = received {
                 self.note_state(&command, kind);
             }
             if self.redirect.is_some() {
@@ -431,12 +446,68 @@ impl Client {
                 return Err(Exit(1).into());
             }
         }
-        print(&format::reply(reply, &self.options, as_is))?;
+        self.note_debugger(reply);
+        if let Debugger::Open(_) | Debugger::Ended(_) = self.debugger {
+            let mut text = Vec::new();
+            debugger::push(&mut text, reply, &self.options.element_delimiter);
+            text.extend_from_slice(&self.options.reply_delimiter);
+            print(&text)?;
+        } else {
+            print(&format::reply(reply, &self.options, as_is))?;
+        }
         Ok(Received::Reply(match reply {
             reply if reply.is_error() => Kind::Error,
             reply if reply.is_null() => Kind::Null,
             _ => Kind::Other,
         }))
+    }
+
+    /// Keeps track of where the conversation with the debugger is.
+    fn note_debugger(&mut self, reply: &Value) {
+        if let (Debugger::Armed(mode), true) = (self.debugger, self.may_open_debugger)
+            && debugger::is_said(reply)
+        {
+            self.open_debugger(mode);
+        }
+        if let Debugger::Open(mode) = self.debugger
+            && debugger::is_end(reply)
+        {
+            self.debugger = Debugger::Ended(mode);
+        }
+    }
+
+    /// Says that replies are the debugger's from here on.
+    pub fn open_debugger(&mut self, mode: DebugMode) {
+        self.debugger = Debugger::Open(mode);
+        self.options.output = Output::Raw;
+    }
+
+    /// Whether what is typed goes to the debugger.
+    pub fn is_debugging(&self) -> bool {
+        self.debugger.is_open()
+    }
+
+    /// Answers how the script worked that has come to its end since this was asked last: its reply is what
+    /// [`print_reply`](Client::print_reply) receives next, and is printed for people.
+    pub fn take_debugger_end(&mut self) -> Option<DebugMode> {
+        let Debugger::Ended(mode) = self.debugger else {
+            return None;
+        };
+        self.debugger = Debugger::Off;
+        self.options.output = Output::Standard;
+        Some(mode)
+    }
+
+    /// Prints a reply to what was sent before.
+    pub fn print_reply(&mut self) -> Result<Result<(), Disconnected>, Exit> {
+        match self.receive(false, false) {
+            Ok(_) => Ok(Ok(())),
+            Err(Failure::Exit(exit)) => Err(exit),
+            Err(Failure::Disconnected) => {
+                self.forget_connection();
+                Ok(Err(Disconnected))
+            }
+        }
     }
 
     fn lose_connection(&mut self, error: &ConnectionError) -> Result<Received, Failure> {
@@ -507,6 +578,13 @@ impl Client {
         } else if command.is("discard", 1..=1) && succeeded {
             self.in_transaction = false;
             self.set_database(self.database_before_multi);
+        } else if command.is("script debug", 3..=3) && succeeded {
+            let word = command.arguments[2].to_ascii_lowercase();
+            self.debugger = match word.as_slice() {
+                b"yes" => Debugger::Armed(DebugMode::Copy),
+                b"sync" => Debugger::Armed(DebugMode::Synchronous),
+                _ => Debugger::Off,
+            };
         } else if command.is("reset", 1..=1) && succeeded {
             self.in_transaction = false;
             self.set_database(0);

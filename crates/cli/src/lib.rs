@@ -7,6 +7,7 @@
 mod arguments;
 mod client;
 mod connection;
+mod debugger;
 mod format;
 mod help;
 mod history;

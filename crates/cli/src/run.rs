@@ -58,6 +58,7 @@ fn start(mut options: Options) -> Result<(), Exit> {
                 .map_err(|Disconnected| Exit(1))?;
             match mode {
                 Mode::Eval(file) => outcome(modes::eval(&mut client, &file)?),
+                Mode::Debug { file, mode } => modes::debug(&mut client, &file, mode),
                 Mode::Pipe { timeout_seconds } => modes::pipe(&mut client, timeout_seconds),
                 Mode::Scan => modes::list_keys(&mut client),
                 Mode::BigKeys => modes::find_big_keys(&mut client, modes::Measure::Elements),

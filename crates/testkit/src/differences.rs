@@ -83,8 +83,9 @@ const PROGRAMS: &[(&str, &str)] = &[
         "Oxidis is no cluster; `oxidis cli -c` follows the redirections of one",
     ),
     (
-        "`redis-cli --ldb`, `--ldb-sync-mode`",
-        "`oxidis cli` has no debugger of scripts; `redis-cli --ldb` debugs those of Oxidis",
+        "`redis-cli --ldb --csv`, SCRIPT DEBUG SYNC behind `--ldb`",
+        "the debugger is shown in its own way, whatever follows `--ldb`, and what became of the data is told by how the \
+         script was debugged; redis-cli loses sight of the end, and goes by its flag",
     ),
     (
         "`redis-cli --verbose`",

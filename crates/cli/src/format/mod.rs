@@ -7,5 +7,6 @@ mod raw;
 mod reply;
 mod standard;
 
+pub use raw::push as push_raw;
 pub use reply::reply;
 pub use standard::invalidation;

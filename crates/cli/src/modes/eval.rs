@@ -9,12 +9,17 @@ use oxidis_client::describe;
 /// Runs the script. Among the words of the command line a lone comma parts the keys from
 /// the other arguments.
 pub fn eval(client: &mut Client, file: &Path) -> Result<Result<(), Disconnected>, Exit> {
+    let request = read_request(file, &client.options.command)?;
+    client.run(&request, client.options.repeat)
+}
+
+/// The request that runs the script in `file` with these words of the command line.
+pub(super) fn read_request(file: &Path, words: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Exit> {
     let script = fs::read(file).map_err(|error| {
         eprintln!("Can't open file '{}': {}", file.display(), describe(&error));
         Exit(1)
     })?;
-    let request = request(script, &client.options.command);
-    client.run(&request, client.options.repeat)
+    Ok(request(script, words))
 }
 
 fn request(script: Vec<u8>, words: &[Vec<u8>]) -> Vec<Vec<u8>> {

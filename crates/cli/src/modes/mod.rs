@@ -3,6 +3,7 @@
 
 mod big_keys;
 mod cache_workload;
+mod debug;
 mod eval;
 mod hot_keys;
 mod intrinsic_latency;
@@ -15,6 +16,7 @@ mod statistics;
 
 pub use big_keys::{Measure, find_big_keys};
 pub use cache_workload::imitate_cache;
+pub use debug::debug;
 pub use eval::eval;
 pub use hot_keys::find_hot_keys;
 pub use intrinsic_latency::measure_intrinsic_latency;

@@ -40,7 +40,7 @@ impl Editor {
             editor.add_history_entry(line).ok()?;
         }
         editor.set_helper(Some(Assistant {
-            help: client.help().clone(),
+            help: known_commands(client),
             hints: true,
             room: 0,
             colours: env::var_os("NO_COLOR").is_none(),
@@ -91,11 +91,27 @@ impl Editor {
         }
     }
 
+    /// Completes and explains the commands of the server from here on.
+    pub fn learn_commands(&mut self, client: &mut Client) {
+        if let Some(assistant) = self.editor.helper_mut() {
+            assistant.help = known_commands(client);
+        }
+    }
+
     /// Shows or hides hints.
     pub fn set_hints(&mut self, shown: bool) {
         if let Some(assistant) = self.editor.helper_mut() {
             assistant.hints = shown;
         }
+    }
+}
+
+/// The commands that can be typed. A debugger would not know what it is asked there.
+fn known_commands(client: &mut Client) -> Help {
+    if client.is_debugging() {
+        Help::default()
+    } else {
+        client.help().clone()
     }
 }
 

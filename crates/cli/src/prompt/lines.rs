@@ -49,6 +49,13 @@ impl Lines {
         }
     }
 
+    /// Has who types helped with the commands of the server.
+    pub fn learn_commands(&mut self, client: &mut Client) {
+        if let Lines::Terminal(editor) = self {
+            editor.learn_commands(client);
+        }
+    }
+
     /// Shows or hides hints.
     pub fn set_hints(&mut self, shown: bool) {
         if let Lines::Terminal(editor) = self {

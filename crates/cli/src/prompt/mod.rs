@@ -5,4 +5,4 @@ mod highlight;
 mod lines;
 mod session;
 
-pub use session::open;
+pub use session::{Conversation, converse, open};

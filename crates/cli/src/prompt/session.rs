@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use oxidis_resp::inline;
 
 use super::lines::Lines;
-use crate::arguments::Output;
+use crate::arguments::{DebugMode, Mode, Output};
 use crate::client::{Client, Disconnected, Exit, Report, print};
 use crate::history::{dotfile, is_sensitive};
 use crate::interrupt;
@@ -18,32 +18,61 @@ const SLOW: Duration = Duration::from_millis(500);
 
 /// Reads and runs lines until there are no more.
 pub fn open(mut client: Client) -> Result<(), Exit> {
-    client.interactive = true;
-    interrupt::install();
-    client.notice_pushes = std::io::IsTerminal::is_terminal(&std::io::stdin());
+    prepare(&mut client);
     // Every command tries again.
     let _ = client.connect(Report::Loud);
-    let mut lines = Lines::open(&mut client);
-    if lines.wants_settings() {
-        load_settings(&mut lines)?;
-    }
-    while let Some(line) = lines.next(&mut client) {
-        match run_line(&mut client, &mut lines, &line)? {
+    converse(&mut client, &mut None).map(drop)
+}
+
+/// How a conversation came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conversation {
+    /// It is over.
+    Ended,
+    /// The script that is debugged is to be run anew.
+    Restarts,
+}
+
+/// Reads and runs lines over the connection that the client has until there are no more, or what stands before the
+/// conversation is to be done again. `source` keeps where lines come from.
+pub fn converse(client: &mut Client, source: &mut Option<Lines>) -> Result<Conversation, Exit> {
+    prepare(client);
+    let lines = match source {
+        Some(lines) => lines,
+        None => {
+            let lines = source.insert(Lines::open(client));
+            if lines.wants_settings() {
+                load_settings(lines)?;
+            }
+            lines
+        }
+    };
+    while let Some(line) = lines.next(client) {
+        match run_line(client, lines, &line)? {
             Next::Line => {}
+            Next::Restart => return Ok(Conversation::Restarts),
             Next::End => break,
         }
     }
-    Ok(())
+    Ok(Conversation::Ended)
+}
+
+/// Has the client know that somebody is there.
+fn prepare(client: &mut Client) {
+    client.interactive = true;
+    interrupt::install();
+    client.notice_pushes = std::io::IsTerminal::is_terminal(&std::io::stdin());
 }
 
 /// What comes after a line.
 enum Next {
     Line,
+    Restart,
     End,
 }
 
 fn run_line(client: &mut Client, lines: &mut Lines, line: &[u8]) -> Result<Next, Exit> {
-    let Ok(arguments) = inline::split(line) else {
+    let Ok(arguments) = split(client, line) else {
         print(b"Invalid argument(s)\n")?;
         lines.remember(line);
         return Ok(Next::Line);
@@ -65,6 +94,9 @@ fn run_line(client: &mut Client, lines: &mut Lines, line: &[u8]) -> Result<Next,
     match first.to_ascii_lowercase().as_slice() {
         b"quit" | b"exit" => return Ok(Next::End),
         [b':', ..] => set(lines, &arguments, "")?,
+        b"restart" if matches!(client.options.mode, Mode::Debug { .. }) => {
+            return Ok(Next::Restart);
+        }
         b"restart" => print(b"Use 'restart' only in Lua debugging mode.\n")?,
         b"connect" if arguments.len() == 3 => connect(client, &arguments),
         b"clear" if arguments.len() == 1 => print(b"\x1b[H\x1b[2J")?,
@@ -72,6 +104,9 @@ fn run_line(client: &mut Client, lines: &mut Lines, line: &[u8]) -> Result<Next,
             let began = Instant::now();
             // The reason is printed; the next command connects anew.
             let (Ok(()) | Err(Disconnected)) = client.run(command, repeat)?;
+            if let Some(mode) = client.take_debugger_end() {
+                end_debugging(client, lines, mode)?;
+            }
             let elapsed = began.elapsed();
             if elapsed >= SLOW && client.options.output == Output::Standard {
                 print(format!("({:.2}s)\n", elapsed.as_secs_f64()).as_bytes())?;
@@ -79,6 +114,33 @@ fn run_line(client: &mut Client, lines: &mut Lines, line: &[u8]) -> Result<Next,
         }
     }
     Ok(Next::Line)
+}
+
+/// The words of a line. Code for the debugger is one word, as it stands.
+fn split(client: &Client, line: &[u8]) -> Result<Vec<Vec<u8>>, inline::UnbalancedQuotes> {
+    if client.is_debugging() {
+        for word in [&b"eval"[..], b"e"] {
+            if let Some([b' ', code @ ..]) = line.strip_prefix(word) {
+                return Ok(vec![word.to_vec(), code.to_vec()]);
+            }
+        }
+    }
+    inline::split(line)
+}
+
+/// Shows what came of the script that was debugged. The server closes the connection behind it.
+fn end_debugging(client: &mut Client, lines: &mut Lines, mode: DebugMode) -> Result<(), Exit> {
+    // A lost connection has been told.
+    let _ = client.print_reply()?;
+    let data = match mode {
+        DebugMode::Copy => " -- dataset changes rolled back",
+        DebugMode::Synchronous => "",
+    };
+    print(format!("\n(Lua debugging session ended{data})\n\n").as_bytes())?;
+    // Every command tries again.
+    let _ = client.connect(Report::Quiet);
+    lines.learn_commands(client);
+    Ok(())
 }
 
 /// The count before a command: `None` where the word is no number, `Some(None)` where the

@@ -4,6 +4,7 @@
 //! say so and pass.
 
 mod canned;
+mod debugger;
 mod printing;
 mod programs;
 mod sessions;

@@ -53,6 +53,8 @@ impl Run {
         if self.terminal {
             command.env("FAKETTY", "1");
         }
+        // What a debugger says has colours then.
+        command.env("TERM", "xterm").env_remove("NO_COLOR");
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

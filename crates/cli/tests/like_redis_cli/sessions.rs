@@ -12,14 +12,14 @@ use crate::programs::{Outcome, Run, ours, theirs};
 
 /// A server of its own for each program, so that both find the same state, and the
 /// program to compare with.
-struct Pair {
+pub struct Pair {
     theirs: std::path::PathBuf,
     servers: [TestServer; 2],
 }
 
 impl Pair {
     /// `None` where there is nothing to compare with.
-    fn start(flags: &[&str]) -> Option<Pair> {
+    pub fn start(flags: &[&str]) -> Option<Pair> {
         let theirs = theirs()?;
         let Some(program) = redis_server() else {
             eprintln!("skipped: no redis-server on this machine");
@@ -56,7 +56,7 @@ impl Pair {
         })
     }
 
-    fn compare(&self, run: &Run) {
+    pub fn compare(&self, run: &Run) {
         let [ours, theirs] = self.outcomes(run);
         assert_eq!(
             ours,
