@@ -211,3 +211,55 @@ fn without_a_threshold_nobody_is_told() {
     }
     runner.expect("", "$4\r\ndone\r\n");
 }
+
+/// Keys are watched while a script has them: what it does to them from then on counts, what it has done before does not.
+#[test]
+fn keys_are_watched_while_a_script_is_busy() {
+    const WATCHED: [&str; 7] = [
+        "before",
+        "after",
+        "gone",
+        "other",
+        "before other",
+        "other after",
+        "dead",
+    ];
+    // It goes on when all of these are watched.
+    const SCRIPT: &str = "redis.call('set', 'before', 'x') redis.call('del', 'dead') \
+        while not string.find(redis.call('info', 'clients'), 'watching_clients:7') do \
+            for count = 1, 100000 do end end \
+        redis.call('set', 'after', 'x') redis.call('del', 'gone')";
+    const SOME: [bool; 7] = [false, true, true, false, false, true, false];
+    const ALL: [bool; 7] = [true, true, true, true, true, true, false];
+    for workers in WORKERS {
+        for (more, are_changed) in [
+            ("", SOME),
+            (" redis.call('flushall')", ALL),
+            (" redis.call('swapdb', 0, 1)", ALL),
+        ] {
+            let server = server(workers);
+            let mut first = server.client();
+            first.run("MSET before 1 after 1 gone 1 other 1 dead 1");
+            let mut watching: Vec<Client> = WATCHED.iter().map(|_| server.client()).collect();
+            let mut runner = start(&server, &format!("EVAL \"{SCRIPT}{more}\" 0\r\n"));
+            for (client, keys) in watching.iter_mut().zip(WATCHED) {
+                // What is watched no more does not count.
+                assert_eq!(client.run("WATCH after").text(), "OK");
+                assert_eq!(client.run("UNWATCH").text(), "OK");
+                assert_eq!(client.run(&format!("WATCH {keys}")).text(), "OK");
+                assert_eq!(client.run("MULTI").text(), "OK");
+                let refusal = "ERR WATCH inside MULTI is not allowed";
+                assert_eq!(client.run("WATCH after").text(), refusal);
+                client.run("DISCARD");
+                assert_eq!(client.run(&format!("WATCH {keys}")).text(), "OK");
+            }
+            assert_eq!(runner.read_line().expect("a reply"), b"$-1\r\n");
+            for (client, is_changed) in watching.iter_mut().zip(are_changed) {
+                client.run("MULTI");
+                assert_eq!(client.run("SET result 1").text(), "QUEUED");
+                let reply = client.run("EXEC");
+                assert_eq!(reply.is_null(), is_changed, "{more}: {reply:?}");
+            }
+        }
+    }
+}

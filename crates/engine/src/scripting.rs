@@ -16,6 +16,7 @@ use crate::command::CommandError;
 use crate::config::LogLevel;
 use crate::debugging::Conversation;
 use crate::functions::Functions;
+use crate::transaction::Watched;
 
 /// Runs scripts. An engine has at most one; scripts run with every stripe locked, so it is never
 /// asked to run two at a time.
@@ -401,6 +402,17 @@ pub(crate) struct RunningScript {
     is_debugged: AtomicBool,
     /// The function that takes too long, for FUNCTION STATS.
     slow_function: Mutex<Option<SlowFunction>>,
+    /// What others have begun to watch while it has the locks, until it notes it with their keys. Who locks this
+    /// knows whether the script is still there.
+    watches: Mutex<Vec<LateWatch>>,
+    has_watches: AtomicBool,
+}
+
+/// A key that a session watches from now on.
+pub(crate) struct LateWatch {
+    pub(crate) watched: Watched,
+    /// The session's, set by whoever changes the key.
+    pub(crate) is_dirty: Arc<AtomicBool>,
 }
 
 /// A function that takes too long.
@@ -421,12 +433,34 @@ impl RunningScript {
         self.since_ms.store(now_ms.max(1), Ordering::Release);
     }
 
-    /// Notes that it is over.
-    pub(crate) fn end(&self) {
-        self.since_ms.store(0, Ordering::Release);
+    /// Notes that it is over, and answers what nobody has noted yet. It still has its locks.
+    pub(crate) fn end(&self) -> Vec<LateWatch> {
         if self.is_function() {
             *self.slow_function.lock() = None;
         }
+        let mut watches = self.watches.lock();
+        self.since_ms.store(0, Ordering::Release);
+        self.has_watches.store(false, Ordering::Relaxed);
+        std::mem::take(&mut watches)
+    }
+
+    /// Has the script note that a key is watched, before it executes another command; `None` if no script runs.
+    pub(crate) fn watch(&self, watch: LateWatch) -> Option<()> {
+        let mut watches = self.watches.lock();
+        self.since_ms()?;
+        watches.push(watch);
+        self.has_watches.store(true, Ordering::Release);
+        Some(())
+    }
+
+    /// What the script is to note.
+    #[inline]
+    pub(crate) fn take_watches(&self) -> Vec<LateWatch> {
+        if !self.has_watches.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.has_watches.store(false, Ordering::Relaxed);
+        std::mem::take(&mut self.watches.lock())
     }
 
     /// When the script that runs started, in milliseconds on the stopwatch.

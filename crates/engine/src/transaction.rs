@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::command::Registered;
+use crate::worker::Worker;
 
 /// A command that waits for EXEC.
 pub(crate) struct Queued {
@@ -38,6 +39,7 @@ pub(crate) struct Transaction {
 }
 
 /// A key that a session watches.
+#[derive(Clone)]
 pub(crate) struct Watched {
     pub(crate) database: usize,
     pub(crate) key: Vec<u8>,
@@ -49,6 +51,25 @@ struct Watcher {
     /// Whether what stood under the key was past its time, and still there, when WATCH was called
     /// or SWAPDB put it there: then its deletion is no change.
     was_expired: bool,
+}
+
+impl Worker {
+    /// Notes that a key is watched, whose stripe is locked.
+    pub(crate) fn add_watcher(
+        &mut self,
+        watched: &Watched,
+        is_dirty: Arc<AtomicBool>,
+        now_ms: i64,
+    ) {
+        let stripe = self.view.stripe_mut(watched.hash);
+        let entry = stripe
+            .database(watched.database)
+            .and_then(|database| database.get(watched.hash, &watched.key));
+        let was_expired = entry
+            .and_then(|entry| entry.expire_ms())
+            .is_some_and(|at| at <= now_ms);
+        stripe.watchers.add(watched, was_expired, is_dirty);
+    }
 }
 
 /// The watchers of one stripe's keys.
@@ -65,7 +86,7 @@ impl Watchers {
     }
 
     /// Adds a watcher; `was_expired` says whether the key is there although its time is over.
-    pub(crate) fn add(&mut self, watched: &Watched, was_expired: bool, is_dirty: Arc<AtomicBool>) {
+    fn add(&mut self, watched: &Watched, was_expired: bool, is_dirty: Arc<AtomicBool>) {
         let place = (watched.database, watched.key.clone());
         let watcher = Watcher {
             is_dirty,

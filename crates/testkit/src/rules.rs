@@ -309,10 +309,6 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "the texts are our own; what is refused, and the first two sentences that say why, are as in Redis",
     ),
     (
-        "WATCH while a script is busy",
-        "Redis answers it; Oxidis says BUSY, since the script has the locks under which keys are watched",
-    ),
-    (
         "what follows in a transaction an ACL DELUSER of its own user",
         "Redis ends the connection in the middle of the reply to EXEC; Oxidis behind it",
     ),

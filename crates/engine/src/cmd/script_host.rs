@@ -2,6 +2,7 @@
 //! script's commands.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use oxidis_resp::{Protocol, Writer};
 
@@ -11,7 +12,9 @@ use crate::command::{Args, CommandError, Context, Flags};
 use crate::config::LogLevel;
 use crate::debugging::Conversation;
 use crate::persistence::Unsafe;
-use crate::scripting::{Interruption, ScriptCode, ScriptFlags, ScriptHost, SlowFunction};
+use crate::scripting::{
+    Interruption, LateWatch, ScriptCode, ScriptFlags, ScriptHost, SlowFunction,
+};
 
 /// As Redis has it where `busy-reply-threshold` says nothing.
 const PATIENCE_MS: u64 = 5000;
@@ -116,7 +119,8 @@ impl<'c, 'a> Host<'c, 'a> {
     /// Notes that the script is over, and gives the session back what the script had changed.
     pub(super) fn end(self) {
         let cx = self.cx;
-        cx.worker.engine.scripting.running.end();
+        let watches = cx.worker.engine.scripting.running.end();
+        note_watches(cx, watches);
         cx.client.select(self.database);
         cx.client.protocol = self.protocol;
         if self.has_failed {
@@ -193,6 +197,16 @@ impl<'c, 'a> Host<'c, 'a> {
     }
 }
 
+/// Notes which keys others have begun to watch while the script had the locks.
+fn note_watches(cx: &mut Context<'_>, watches: Vec<LateWatch>) {
+    for LateWatch { watched, is_dirty } in watches {
+        // Some watch no more.
+        if Arc::strong_count(&is_dirty) > 1 {
+            cx.worker.add_watcher(&watched, is_dirty, cx.now_ms());
+        }
+    }
+}
+
 /// The gates of dispatch for a script that says what it does: it is held to that, and not to what the row
 /// of the command that runs it says. In a transaction these were passed when the command was queued.
 fn declared_gates(cx: &Context<'_>, flags: ScriptFlags) -> Result<(), CommandError> {
@@ -248,6 +262,8 @@ impl ScriptHost for Host<'_, '_> {
             self.has_written = true;
             self.cx.worker.engine.scripting.running.note_write();
         }
+        let watches = self.cx.worker.engine.scripting.running.take_watches();
+        note_watches(self.cx, watches);
         self.reply.clear();
         self.cx.client.protocol = protocol;
         let propagated = self.cx.worker.propagated.len();

@@ -1,6 +1,7 @@
 //! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::acl::{self, DenialContext};
 use crate::client_memory::name_bytes;
@@ -9,6 +10,7 @@ use crate::command::{
     Args, Categories, Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags,
     KeySpec, Locks, Reply,
 };
+use crate::scripting::LateWatch;
 use crate::transaction::Watched;
 
 const ALWAYS: Flags = Flags::NOSCRIPT
@@ -118,25 +120,13 @@ fn watch(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         if cx.client.transaction.watched.iter().any(is_watched) {
             continue;
         }
-        let stripe = cx.worker.view.stripe(key.hash);
-        let entry = stripe
-            .database(database)
-            .and_then(|found| found.get(key.hash, key.bytes));
-        let now_ms = cx.now_ms();
-        let was_expired = entry
-            .and_then(|entry| entry.expire_ms())
-            .is_some_and(|at| at <= now_ms);
         let watched = Watched {
             database,
             key: key.bytes.to_vec(),
             hash: key.hash,
         };
         let is_dirty = cx.client.transaction.is_dirty.clone();
-        cx.worker
-            .view
-            .stripe_mut(key.hash)
-            .watchers
-            .add(&watched, was_expired, is_dirty);
+        begin_to_watch(cx, &watched, is_dirty);
         let watched_bytes = &cx.client.shared.memory.watched_bytes;
         watched_bytes.fetch_add(name_bytes(key.bytes), Ordering::Relaxed);
         cx.client.transaction.watched.push(watched);
@@ -149,6 +139,27 @@ fn watch(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     *cx.client.shared.is_dirty.lock() = Some(cx.client.transaction.is_dirty.clone());
     out.ok();
     Ok(())
+}
+
+/// Notes with the key that it is watched, or has the busy script do so that has its lock.
+fn begin_to_watch(cx: &mut Context<'_>, watched: &Watched, is_dirty: Arc<AtomicBool>) {
+    let now_ms = cx.now_ms();
+    if cx.worker.view.holds_key(watched.hash) {
+        return cx.worker.add_watcher(watched, is_dirty, now_ms);
+    }
+    loop {
+        if cx.worker.lock_one(watched.hash).is_ok() {
+            cx.worker.add_watcher(watched, is_dirty, now_ms);
+            return cx.worker.view.unlock();
+        }
+        let watch = LateWatch {
+            watched: watched.clone(),
+            is_dirty: is_dirty.clone(),
+        };
+        if cx.engine().scripting.running.watch(watch).is_some() {
+            return;
+        }
+    }
 }
 
 fn exec(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {

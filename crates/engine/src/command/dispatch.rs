@@ -109,7 +109,9 @@ pub(crate) fn execute(
     if client.debugging.mode.is_some() && opens_debugger(worker, client, registered) {
         return hand_to_debugger(worker, client, registered, args);
     }
-    if lock(worker, client, registered, args, prepared.hashed).is_err() {
+    // WATCH leaves its keys to the busy script that has their locks.
+    let is_locked = lock(worker, client, registered, args, prepared.hashed).is_ok();
+    if !is_locked && !registered.command.flags.contains(Flags::ALLOW_BUSY) {
         let error = worker.engine.busy_error();
         return reject(worker, client, Some(registered), &error, out);
     }
@@ -117,7 +119,10 @@ pub(crate) fn execute(
         worker.view.unlock();
         return;
     }
-    if worker.engine.migrations.is_on() && waits_for_migration(worker, client, registered, args) {
+    if is_locked
+        && worker.engine.migrations.is_on()
+        && waits_for_migration(worker, client, registered, args)
+    {
         return;
     }
     let mut cx = Context::new(
