@@ -182,6 +182,7 @@ impl Generator {
             let is_apart = row.template.contains("lex ") || row.family == Family::Geo;
             let fixed = if is_apart { 2 } else { 1 };
             mangle(&mut words, fixed, literals, &mut self.rng);
+            lengthen_lives(&mut words);
         }
         match words[0].to_ascii_uppercase().as_slice() {
             b"HSET" | b"HMSET" => drop_doubles(&mut words, 2, 0),
@@ -317,9 +318,45 @@ fn mangle(words: &mut Words, fixed: usize, literals: &[&str], rng: &mut Rng) {
     }
 }
 
+/// A time to live that is spoilt may be so short that it passes between two commands, on one server before the next
+/// command and on the other behind it: such a one is made long.
+fn lengthen_lives(words: &mut Words) {
+    const SHORT: i64 = 1_000_000;
+    let is_time = |words: &Words, at: usize| match words[0].to_ascii_uppercase().as_slice() {
+        b"EXPIRE" | b"PEXPIRE" | b"SETEX" | b"PSETEX" | b"RESTORE" => at == 2,
+        b"SET" | b"GETEX" => {
+            at > 2 && matches!(words[at - 1].to_ascii_uppercase().as_slice(), b"EX" | b"PX")
+        }
+        _ => false,
+    };
+    for at in 1..words.len() {
+        let time = std::str::from_utf8(&words[at]).map(str::parse);
+        if matches!(time, Ok(Ok(1..SHORT))) && is_time(words, at) {
+            words[at] = (SHORT * 100).to_string().into_bytes();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_key_lives_for_a_moment() {
+        for (short, long) in [
+            ("PSETEX key 2 value", "PSETEX key 100000000 value"),
+            ("psetex key 9000000 2", "psetex key 9000000 2"),
+            ("SET key 5 px 7", "SET key 5 px 100000000"),
+            ("GETEX key EX 3 PX 4", "GETEX key EX 100000000 PX 100000000"),
+            ("EXPIRE key -1", "EXPIRE key -1"),
+            ("EXPIREAT key 1", "EXPIREAT key 1"),
+            ("RESTORE key 0 payload", "RESTORE key 0 payload"),
+        ] {
+            let mut words: Words = short.split(' ').map(|word| word.into()).collect();
+            lengthen_lives(&mut words);
+            assert_eq!(words.join(&b' '), long.as_bytes());
+        }
+    }
 
     #[test]
     fn every_row_can_be_drawn_and_the_seed_decides() {
