@@ -378,6 +378,9 @@ fn hgetex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     } else {
         (Change::Keep, 2)
     };
+    if fields_at + 1 >= cx.argc() {
+        return Err(CommandError::WrongArity("hgetex".into()));
+    }
     let fields = fields_argument(cx, fields_at, BAD_FIELD_COUNT)?;
     out.array(fields.len());
     cx.expire_fields(key, fields.iter());
