@@ -201,3 +201,38 @@ fn conversations_end_with_their_sessions_and_with_the_server() {
         let _ = standing.read_to_close();
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn scripts_are_debugged_by_a_unix_socket() {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("socket");
+    let name = path.to_str().expect("a plain path");
+    let server = ServerBuilder::oxidis()
+        .arguments(["--unixsocket", name])
+        .start()
+        .expect("a server");
+    for mode in ["yes", "sync"] {
+        let mut socket = UnixStream::connect(&path).expect("it listens");
+        socket.set_read_timeout(Some(END_LIMIT)).expect("a limit");
+        let eval = request(&["eval", "local a = 1\nreturn a", "0"]);
+        let requests = [request(&["script", "debug", mode]), eval].concat();
+        socket.write_all(&requests).expect("sent");
+        let first =
+            b"+OK\r\n*2\r\n+* Stopped at 1, stop reason = step over\r\n+-> 1   local a = 1\r\n";
+        let mut came = vec![0; first.len()];
+        socket.read_exact(&mut came).expect("a reply");
+        assert_eq!(
+            String::from_utf8_lossy(&came),
+            String::from_utf8_lossy(first)
+        );
+        socket.write_all(&request(&["c"])).expect("sent");
+        came.clear();
+        socket.read_to_end(&mut came).expect("an end");
+        assert_eq!(came, [END, b":1\r\n"].concat());
+    }
+    assert_eq!(server.client().run("PING").text(), "PONG");
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -422,4 +422,80 @@ fn the_benchmark_speaks_it() {
     assert_eq!(client.run("STRLEN key:__rand_int__").text(), "20000");
     let output = benchmark(&["-t", "get", "-n", "10"]);
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// A conversation with the debugger of scripts goes past the runtime, too: requests in pieces and several in one record,
+/// what is longer than a record, an end that TLS knows.
+#[test]
+fn scripts_are_debugged_by_tls() {
+    const FIRST: &str = "*2\r\n+* Stopped at 1, stop reason = step over\r\n+-> 1   local a = 1\r\n";
+    const LAST: &str = "*2\r\n+* Stopped at 2, stop reason = step over\r\n+-> 2   return string.rep('x', 100000)\r\n";
+    let certificates = Certificates::new();
+    let (server, port) = certificates.server(&["--tls-auth-clients", "no"]);
+    for mode in ["yes", "sync"] {
+        let mut stream = certificates.connect(port, false);
+        expect(&mut stream, &format!("SCRIPT DEBUG {mode}\r\n"), "+OK\r\n");
+        let script = "local a = 1\nreturn string.rep('x', 100000)";
+        let eval = format!(
+            "*3\r\n$4\r\nEVAL\r\n${}\r\n{script}\r\n$1\r\n0\r\n",
+            script.len()
+        );
+        expect(&mut stream, &eval, FIRST);
+        for byte in b"*1\r\n$1\r\n" {
+            stream.write_all(&[*byte]).expect("sent");
+        }
+        expect(&mut stream, "s\r\n", LAST);
+        // What is shown of a value is limited, unless somebody asks for all of it.
+        let unlimited = "*1\r\n+<value> replies are unlimited.\r\n";
+        expect(&mut stream, "*2\r\n$1\r\nm\r\n$1\r\n0\r\n", unlimited);
+        let long = format!("*1\r\n+<retval> \"{}\"\r\n", "y".repeat(60_000));
+        let code = "string.rep('y', 60000)";
+        let request = format!("*2\r\n$1\r\ne\r\n${}\r\n{code}\r\n", code.len());
+        expect(&mut stream, &request, &long);
+        let reply = format!(
+            "*1\r\n+<endsession>\r\n$100000\r\n{}\r\n",
+            "x".repeat(100_000)
+        );
+        expect(&mut stream, "*1\r\n$1\r\nc\r\n", &reply);
+        assert_eq!(stream.read(&mut [0]).expect("an orderly end"), 0);
+    }
+    assert_eq!(server.client().run("PING").text(), "PONG");
+}
+
+#[test]
+fn the_prompt_debugs_scripts_by_tls() {
+    let certificates = Certificates::new();
+    let (_server, port) = certificates.server(&["--tls-auth-clients", "no"]);
+    let script = certificates.text("script.lua");
+    certificates.write(
+        "script.lua",
+        "redis.call('set', KEYS[1], ARGV[1])\nreturn redis.call('get', KEYS[1])",
+    );
+    let port = port.to_string();
+    let authority = certificates.text("ca.crt");
+    let mut child = Command::new(binary_under_test())
+        .args(["cli", "-p", &port, "--tls", "--cacert", &authority])
+        .args(["--ldb", "--eval", &script, "key", ",", "value"])
+        .env("TERM", "dumb")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut input = child.stdin.take().expect("it was piped");
+    input.write_all(b"s\nc\nGET key\n").expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let said = text
+        .split_once("debugging commands.\n\n")
+        .expect("the greeting")
+        .1;
+    let expected = "* Stopped at 1, stop reason = step over\n\
+        -> 1   redis.call('set', KEYS[1], ARGV[1])\n\
+        <redis> set key value\n<reply> \"+OK\"\n\
+        * Stopped at 2, stop reason = step over\n\
+        -> 2   return redis.call('get', KEYS[1])\n\n\
+        \"value\"\n\n(Lua debugging session ended -- dataset changes rolled back)\n\n(nil)\n";
+    assert_eq!(said, expected);
+    assert!(output.status.success());
 }
