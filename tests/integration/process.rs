@@ -383,3 +383,94 @@ fn debug_tells_how_things_lie_in_memory() {
         "{log}"
     );
 }
+
+/// Starts the server anew, and answers a client of the new one, which has the same number.
+fn restart(server: &TestServer, command: &str) -> Client {
+    let run_id = |client: &mut Client| {
+        let information = client.run("INFO server").text();
+        let line = |name: &str| {
+            let found = information.lines().find(|line| line.starts_with(name));
+            found.expect("it is there").to_owned()
+        };
+        (line("process_id:"), line("run_id:"))
+    };
+    let mut client = server.client();
+    let (process, old) = run_id(&mut client);
+    let mut raw = server.raw_client();
+    raw.send(format!("{command}\r\n")).expect("sent");
+    let answer = raw.read_to_close().expect("the end of the connection");
+    assert_eq!(String::from_utf8_lossy(&answer), "");
+    let mut new = None;
+    wait_for("the server is back", || {
+        new = Client::connect(server.address()).ok();
+        let pong = new
+            .as_mut()
+            .and_then(|client| client.command(&["PING"]).ok());
+        pong.is_some_and(|reply| reply.text() == "PONG")
+    });
+    let mut new = new.expect("it was just there");
+    let (same, other) = run_id(&mut new);
+    assert_eq!(process, same);
+    assert_ne!(old, other);
+    new
+}
+
+/// The data are there afterwards that would be there after SHUTDOWN, or after an end that nobody has prepared for.
+#[test]
+fn a_server_starts_itself_anew() {
+    let debug = ["--enable-debug-command", "yes"];
+    for (arguments, kept_by_restart, kept_by_crash) in [
+        (&["--save", ""][..], false, false),
+        (&["--save", "900 1"], true, false),
+        (&["--appendonly", "yes"], true, true),
+        (
+            &["--appendonly", "yes", "--appendfsync", "always"],
+            true,
+            true,
+        ),
+    ] {
+        let server = server(&[&debug[..], arguments].concat());
+        let mut client = server.client();
+        assert_eq!(
+            client.run("DEBUG RESTART x").text(),
+            "ERR value is not an integer or out of range"
+        );
+        client.run("SET first 1");
+        let mut client = restart(&server, "DEBUG RESTART");
+        assert_eq!(!client.run("GET first").is_null(), kept_by_restart);
+        assert_eq!(
+            client.run("DEBUG CRASH-AND-RECOVER 1.5").text(),
+            "ERR value is not an integer or out of range"
+        );
+        client.run("SET second 1");
+        let mut client = restart(&server, "DEBUG CRASH-AND-RECOVER -5 more words");
+        assert_eq!(!client.run("GET first").is_null(), kept_by_restart);
+        assert_eq!(!client.run("GET second").is_null(), kept_by_crash);
+        restart(&server, "debug restart 50");
+    }
+}
+
+/// What CONFIG SET has changed goes into the file first; the file is found wherever the server is by then.
+#[test]
+fn a_server_that_starts_itself_anew_keeps_its_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("redis.conf");
+    fs::write(&path, "maxmemory 10mb\n").expect("written");
+    let path = path.to_str().expect("a plain path");
+    let other = tempfile::tempdir().expect("a folder");
+    let server = ServerBuilder::foreign(binary_under_test())
+        .arguments([path, "--port", "{port}", "--dir", "{dir}", "--save", ""])
+        .arguments(["--enable-debug-command", "yes"])
+        .start()
+        .expect("the server starts");
+    let mut client = server.client();
+    client.run("CONFIG SET maxmemory 20mb");
+    client.run(&format!("CONFIG SET dir {}", other.path().display()));
+    let mut client = restart(&server, "DEBUG RESTART");
+    let maxmemory = client.run("CONFIG GET maxmemory").to_string();
+    assert!(maxmemory.contains("20971520"), "{maxmemory}");
+    client.run("CONFIG SET maxmemory 30mb");
+    let mut client = restart(&server, "DEBUG CRASH-AND-RECOVER");
+    let maxmemory = client.run("CONFIG GET maxmemory").to_string();
+    assert!(maxmemory.contains("20971520"), "{maxmemory}");
+}

@@ -236,6 +236,16 @@ pub trait Host: Send + Sync {
     /// that holds an engine beside other things is not the engine's to end.
     fn crash(&self, _crash: Crash) {}
 
+    /// Puts the process that this program was started as in the place of this one, after some time in which nobody is
+    /// served (DEBUG RESTART and its like). Does not return if it succeeds. By default a process that holds an engine
+    /// beside other things is not the engine's to start anew.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    fn restart(&self, _delay: std::time::Duration) -> Result<std::convert::Infallible, String> {
+        Err("this process is not the server's own".to_owned())
+    }
+
     /// Told that the server follows another primary, or none any more ([`Engine::primary`] says which).
     fn primary_changed(&self, _engine: &Arc<Engine>) {}
 

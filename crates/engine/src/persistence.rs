@@ -415,6 +415,15 @@ impl Worker {
     /// # Errors
     /// Why the server goes on.
     pub(crate) fn save_and_end(&mut self, options: ShutdownOptions) -> Result<(), String> {
+        self.save_before_end(options)?;
+        self.engine.host.shut_down(options)
+    }
+
+    /// Does what is to be done before the process may end: nothing that was acknowledged is lost then.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub(crate) fn save_before_end(&mut self, options: ShutdownOptions) -> Result<(), String> {
         let engine = self.engine.clone();
         if engine.append_log.awaits_base() && engine.persistence.is_rewriting() {
             // A start would load a log that lacks its beginning.
@@ -439,7 +448,7 @@ impl Worker {
             engine.persistence.set_gate(ENDED, false);
             return Err(SHUTDOWN_FAILED.to_owned());
         }
-        engine.host.shut_down(options)
+        Ok(())
     }
 
     /// Saves, and sees to it that nothing changes afterwards.

@@ -26,6 +26,7 @@ use crate::listeners::Listeners;
 use crate::migration::Migrator;
 use crate::process::{self, Allocator};
 use crate::replication::Follower;
+use crate::restart;
 use crate::storage::Disk;
 use crate::worker;
 use crate::{log, memory};
@@ -373,6 +374,10 @@ impl Host for ProcessHost {
             Crash::Access => crate::crash::segmentation_fault(),
             Crash::Abort => std::process::abort(),
         }
+    }
+
+    fn restart(&self, delay: Duration) -> Result<std::convert::Infallible, String> {
+        restart::restart(delay, || self.listeners.close_all())
     }
 
     fn shut_down(&self, _options: ShutdownOptions) -> Result<(), String> {

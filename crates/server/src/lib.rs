@@ -11,6 +11,7 @@
 //! * `host`: what the engine asks of the process around it: memory, files, facts for INFO, freeing. `storage`: the
 //!   file system.
 //! * [`program`]: what the binary does. [`run`]: the life of a server process. `daemon`: the process among others: background, pid file, supervisors.
+//! * `restart`: starting the process anew.
 //! * [`title`]: what `ps` shows of the process.
 //! * `log`: the log of the process. `crash`: what it says at last. `progress`: a bar while data are loaded. `memory`:
 //!   how much the process uses.
@@ -43,6 +44,7 @@ pub mod process;
 pub mod program;
 mod progress;
 mod replication;
+mod restart;
 pub mod run;
 mod server;
 mod storage;

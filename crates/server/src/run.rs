@@ -11,7 +11,7 @@ use oxidis_engine::{Clock, ShutdownOptions};
 use crate::daemon::{self, PidFile};
 use crate::progress::LoadingBar;
 use crate::server::{RunningServer, ServerError, ServerOptions, start_empty};
-use crate::{Allocator, configuration, crash, descriptors, diagnosis, log, title};
+use crate::{Allocator, configuration, crash, descriptors, diagnosis, log, restart, title};
 
 /// Serves as the command line asks, until the process is told to end.
 ///
@@ -19,6 +19,7 @@ use crate::{Allocator, configuration, crash, descriptors, diagnosis, log, title}
 /// What is wrong with the configuration, for the standard error. What fails later is in the log, and
 /// in the exit code.
 pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, String> {
+    restart::prepare();
     let seed = seed();
     let config = Arc::new(Config::new(seed));
     let cores = std::thread::available_parallelism()

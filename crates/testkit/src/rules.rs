@@ -288,8 +288,8 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "what they say is printed on stdout goes to the log, which is stdout unless `logfile` names a file",
     ),
     (
-        "DEBUG RESTART, DEBUG CRASH-AND-RECOVER",
-        "Oxidis does not start itself anew",
+        "DEBUG RESTART and CRASH-AND-RECOVER with a delay",
+        "Redis ends connections before it; in Oxidis they end with it, and nobody can connect meanwhile",
     ),
     (
         "DEBUG MALLCTL with a value, DEBUG MALLCTL-STR but with VOID",

@@ -5,13 +5,14 @@
 //! `replies`, what concerns scripts in `scripts`, and the allocator's controls in `allocator`.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::arguments::positive_or;
 use super::databases::count_keys;
 use super::object::{idle_seconds, reference_count};
 use crate::command::{Command, CommandError, CommandResult, Context, Flags, Group, Locks, Reply};
 use crate::config::LogLevel;
-use crate::engine::{Crash, Engine};
+use crate::engine::{Crash, Engine, ShutdownOptions};
 use crate::keyspace::{EntryRef, encoding, value_of};
 use crate::propagation::Unit;
 use crate::snapshot::{self, FileOptions, SaveOptions, SnapshotContents};
@@ -96,6 +97,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "CONFIG-REWRITE-FORCE-ALL",
         explanation: "As CONFIG REWRITE, but writes what is at its default too.",
         handler: rewrite_all_of_config,
+    },
+    Subcommand {
+        name: "crash-and-recover",
+        arguments: (2, usize::MAX),
+        form: "CRASH-AND-RECOVER [<milliseconds>]",
+        explanation: "Ends the process without a word, and starts it anew.",
+        handler: restart_without_a_word,
     },
     Subcommand {
         name: "dict-resizing",
@@ -327,6 +335,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         explanation: "Writes all data down and loads them again.",
         handler: reload,
+    },
+    Subcommand {
+        name: "restart",
+        arguments: (2, usize::MAX),
+        form: "RESTART [<milliseconds>]",
+        explanation: "Writes data and configuration down, and starts the process anew.",
+        handler: restart,
     },
     Subcommand {
         name: "sleep",
@@ -730,6 +745,49 @@ fn crash(cx: &Context<'_>, crash: Crash, line: &str) -> CommandResult {
     Err(CommandError::text(
         "ERR only a process of its own can crash",
     ))
+}
+
+fn restart(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    let delay = restart_delay(cx)?;
+    let engine = cx.worker.engine.clone();
+    if let Some(path) = engine.config.file() {
+        let scope = crate::config::RewriteScope::Changed;
+        let written =
+            (engine.host).rewrite_config(&engine.config, &path, &engine.user_lines(), scope);
+        if let Err(reason) = written {
+            let line = format!("Can't restart: the configuration cannot be rewritten: {reason}");
+            return Err(not_restarted(&engine, &line));
+        }
+    }
+    let options = ShutdownOptions {
+        now: true,
+        ..ShutdownOptions::default()
+    };
+    if cx.worker.save_before_end(options).is_err() {
+        let line = "Can't restart: what is to be saved before cannot be saved";
+        return Err(not_restarted(&engine, line));
+    }
+    start_anew(&engine, delay)
+}
+
+fn restart_without_a_word(cx: &mut Context<'_>, _: &mut Reply<'_>) -> CommandResult {
+    let delay = restart_delay(cx)?;
+    start_anew(&cx.worker.engine.clone(), delay)
+}
+
+fn restart_delay(cx: &Context<'_>) -> Result<Duration, CommandError> {
+    let delay_ms = if cx.argc() > 2 { cx.integer(2)? } else { 0 };
+    Ok(Duration::from_millis(delay_ms.max(0) as u64))
+}
+
+fn start_anew(engine: &Engine, delay: Duration) -> CommandResult {
+    let Err(reason) = engine.host.restart(delay);
+    Err(not_restarted(engine, &format!("Can't restart: {reason}")))
+}
+
+fn not_restarted(engine: &Engine, line: &str) -> CommandError {
+    engine.host.log(LogLevel::Warning, line);
+    CommandError::text("ERR failed to restart the server. Check server logs.")
 }
 
 fn log(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
