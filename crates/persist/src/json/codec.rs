@@ -46,7 +46,7 @@ impl SnapshotFormat for Json {
         options: &LoadOptions<'_>,
         take: &TakeLoaded<'_>,
     ) -> Result<(), SnapshotError> {
-        read::load(source, options, take)
+        read::load(source, options, take, read::BATCH_LEN)
             .map_err(|error| SnapshotError::new(format!("not the JSON of a data set: {error}")))
     }
 }

@@ -2,10 +2,12 @@
 //! stands on a line of its own.
 //!
 //! * `text`: bytes as JSON strings, whatever they are.
-//! * `write`: records. `read`: records, one after another; `value`, `stream`: values as they are read.
+//! * `write`: records. `read`: records, by several threads; `cut`: where they end; `value`, `stream`: values as they are
+//!   read.
 //! * `codec`: all of it as the engine asks for it.
 
 mod codec;
+mod cut;
 mod read;
 mod stream;
 #[cfg(test)]

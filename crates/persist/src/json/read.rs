@@ -1,77 +1,197 @@
-//! Reading records, one after another: nothing but the value of one key is in memory.
+//! Reading a file: it is cut between records into batches, which one thread or several make values of. Nothing but some
+//! batches is in memory, or one record that is longer.
 
-use std::cell::Cell;
 use std::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
 use oxidis_engine::snapshot::{LoadOptions, Loaded, LoadedEntry, LoadedValue, TakeLoaded};
 use oxidis_engine::value::Value;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::cut::Cutter;
 use super::stream;
 use super::text::Bytes;
 use super::value::{HashSeed, ListSeed, SetSeed, SortedSetSeed};
 use super::write::{FORMAT, VERSION};
+use crate::batches::decode_in_threads;
 
-/// Bytes that are read at once.
-const CHUNK_LEN: usize = 256 * 1024;
+/// Bytes of a batch, about.
+pub(super) const BATCH_LEN: usize = 128 * 1024;
 
-/// Reads a file, giving everything in it to `take`.
+/// Stands before every batch but the first, so that each is an array.
+const PREFIX: &[u8] = b"[0,";
+
+/// Why a file is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JsonError {
+    #[error(transparent)]
+    Source(#[from] io::Error),
+    #[error("{reason} at line {} column {}", at.line, at.column)]
+    Text { reason: String, at: Place },
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// From 1 on.
+    line: usize,
+    /// How many bytes of the line are before it.
+    column: usize,
+}
+
+impl Place {
+    /// The place behind these bytes.
+    fn behind(self, bytes: &[u8]) -> Place {
+        match bytes.iter().rposition(|&byte| byte == b'\n') {
+            None => Place {
+                column: self.column + bytes.len(),
+                ..self
+            },
+            Some(last) => Place {
+                line: self.line + bytes.iter().filter(|&&byte| byte == b'\n').count(),
+                column: bytes.len() - last - 1,
+            },
+        }
+    }
+}
+
+/// Records on their way to who makes values of them.
+struct Batch {
+    /// An array, if the file is right.
+    text: Vec<u8>,
+    is_first: bool,
+    /// Where the text, or what is behind the prefix, stands in the file.
+    place: Place,
+}
+
+impl Batch {
+    fn first() -> Self {
+        Batch {
+            text: Vec::new(),
+            is_first: true,
+            place: Place { line: 1, column: 0 },
+        }
+    }
+
+    /// How many bytes of the text do not stand in the file.
+    fn prefix_len(&self) -> usize {
+        match self.is_first {
+            true => 0,
+            false => PREFIX.len(),
+        }
+    }
+
+    /// Cuts off what is behind a comma in the text, and makes an array of what is before it.
+    fn cut(&mut self, comma: usize) -> Batch {
+        let rest = &self.text[comma + 1..];
+        let rest = Batch {
+            text: [PREFIX, rest].concat(),
+            is_first: false,
+            place: self.place.behind(&self.text[self.prefix_len()..=comma]),
+        };
+        self.text.truncate(comma);
+        self.text.push(b']');
+        rest
+    }
+
+    /// An error in the text as one in the file.
+    fn error(&self, error: &serde_json::Error) -> JsonError {
+        let (line, column) = (error.line(), error.column());
+        let mut reason = error.to_string();
+        let place = format!(" at line {line} column {column}");
+        if reason.ends_with(&place) {
+            reason.truncate(reason.len() - place.len());
+        }
+        let at = match line {
+            // None of its own.
+            0 => self.place,
+            1 => Place {
+                line: self.place.line,
+                column: (self.place.column + column).saturating_sub(self.prefix_len()),
+            },
+            _ => Place {
+                line: self.place.line + line - 1,
+                column,
+            },
+        };
+        JsonError::Text { reason, at }
+    }
+}
+
+/// Reads a file, giving everything in it to `take`, in batches of `batch_len` bytes, about.
 pub(super) fn load(
     source: &mut dyn Read,
     options: &LoadOptions<'_>,
     take: &TakeLoaded<'_>,
-) -> serde_json::Result<()> {
-    let progress = Cell::new(0);
-    let counted = Counted {
-        source,
-        count: &progress,
+    batch_len: usize,
+) -> Result<(), JsonError> {
+    let decode = |batch: Batch| {
+        let records = Records {
+            options,
+            take,
+            is_first: batch.is_first,
+        };
+        let mut deserializer = serde_json::Deserializer::from_slice(&batch.text);
+        let read = records.deserialize(&mut deserializer);
+        let read = read.and_then(|()| deserializer.end());
+        read.map_err(|error| batch.error(&error))
     };
-    let told = Cell::new(0);
-    let records = Records {
-        options,
-        take,
-        progress: &progress,
-        told: &told,
-    };
-    let mut deserializer =
-        serde_json::Deserializer::from_reader(BufReader::with_capacity(CHUNK_LEN, counted));
-    records.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    give(
-        take,
-        Loaded::Progress {
-            bytes: progress.get(),
-        },
-    )
-}
-
-/// Counts what is read.
-struct Counted<'a> {
-    source: &'a mut dyn Read,
-    count: &'a Cell<u64>,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read(buffer)?;
-        self.count.set(self.count.get() + count as u64);
-        Ok(count)
+    if options.threads <= 1 {
+        return read_all(source, take, batch_len, &mut { decode });
     }
+    decode_in_threads(options.threads, decode, |sender| {
+        read_all(source, take, batch_len, &mut |batch| sender.send(batch))
+    })
+}
+
+/// Reads a file to its end, or to what cannot be right, and gives it to `send` in batches.
+fn read_all(
+    source: &mut dyn Read,
+    take: &TakeLoaded<'_>,
+    batch_len: usize,
+    send: &mut dyn FnMut(Batch) -> Result<(), JsonError>,
+) -> Result<(), JsonError> {
+    let mut cutter = Cutter::default();
+    let mut batch = Batch::first();
+    let mut comma = None;
+    let mut bytes = 0;
+    while !cutter.is_wrong() {
+        let known = batch.text.len();
+        batch.text.reserve(batch_len);
+        let read = (&mut *source)
+            .take(batch_len as u64)
+            .read_to_end(&mut batch.text)?;
+        if read == 0 {
+            break;
+        }
+        if let Some(index) = cutter.last_comma(&batch.text[known..]) {
+            comma = Some(known + index);
+        }
+        if batch.text.len() >= batch_len
+            && let Some(comma) = comma.take()
+        {
+            let rest = batch.cut(comma);
+            send(std::mem::replace(&mut batch, rest))?;
+        }
+        bytes += read as u64;
+        take(Loaded::Progress { bytes }).map_err(|reason| JsonError::Text {
+            reason,
+            at: batch.place,
+        })?;
+    }
+    send(batch)
 }
 
 fn give<E: Error>(take: &TakeLoaded<'_>, loaded: Loaded<'_>) -> Result<(), E> {
     take(loaded).map_err(E::custom)
 }
 
-/// All records.
+/// The records of a batch.
 #[derive(Clone, Copy)]
 struct Records<'a> {
     options: &'a LoadOptions<'a>,
     take: &'a TakeLoaded<'a>,
-    progress: &'a Cell<u64>,
-    /// The progress that was told last.
-    told: &'a Cell<u64>,
+    is_first: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Records<'_> {
@@ -90,17 +210,14 @@ impl<'de> Visitor<'de> for Records<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {
-        if records.next_element_seed(Header)?.is_none() {
+        if !self.is_first {
+            records.next_element::<IgnoredAny>()?;
+        } else if records.next_element_seed(Header)?.is_none() {
             return Err(A::Error::custom(
                 "there is no record that says what format it is",
             ));
         }
-        while records.next_element_seed(Record(self))?.is_some() {
-            let bytes = self.progress.get();
-            if self.told.replace(bytes) != bytes {
-                give(self.take, Loaded::Progress { bytes })?;
-            }
-        }
+        while records.next_element_seed(Record(self))?.is_some() {}
         Ok(())
     }
 }

@@ -2,13 +2,11 @@
 
 use std::sync::Mutex;
 
-use oxidis_engine::snapshot::{
-    LoadOptions, Loaded, SaveOptions, SnapshotEncoder, SnapshotEntry, SnapshotFormat,
-};
+use oxidis_engine::snapshot::{LoadOptions, Loaded, SaveOptions, SnapshotEncoder, SnapshotEntry};
 use oxidis_engine::value::{EncodingLimits, Hash, SortedSet, Stream, Value, ValueRef};
 use proptest::prelude::*;
 
-use super::Json;
+use super::{Json, read};
 use crate::rdb::tests::{Held as HeldEntry, contents, value, word};
 
 /// What a file holds.
@@ -23,14 +21,33 @@ fn load(bytes: &[u8]) -> Result<Held, String> {
     load_with(bytes, &EncodingLimits::default())
 }
 
-fn load_with(mut bytes: &[u8], limits: &EncodingLimits) -> Result<Held, String> {
+/// Reads in batches of different sizes, with one thread and with several, which must come to the same.
+fn load_with(bytes: &[u8], limits: &EncodingLimits) -> Result<Held, String> {
+    let whole = load_in_batches(bytes, limits, read::BATCH_LEN, 1);
+    for (batch_len, threads) in [(1, 1), (100, 1), (1, 3), (100, 2)] {
+        let cut = load_in_batches(bytes, limits, batch_len, threads);
+        assert_eq!(
+            cut.as_ref().map(Held::summary),
+            whole.as_ref().map(Held::summary),
+            "in batches of {batch_len} bytes, with {threads} threads"
+        );
+    }
+    whole
+}
+
+fn load_in_batches(
+    mut bytes: &[u8],
+    limits: &EncodingLimits,
+    batch_len: usize,
+    threads: usize,
+) -> Result<Held, String> {
     let held = Mutex::new(Held::default());
     let options = LoadOptions {
         limits,
         verifies_checksum: true,
-        threads: 1,
+        threads,
     };
-    let loaded = Json.load(&mut bytes, &options, &|loaded| {
+    let take = |loaded: Loaded<'_>| {
         let mut held = held.lock().expect("no thread panics");
         match loaded {
             Loaded::Entry(entry) => held.entries.push(entry.into()),
@@ -39,9 +56,25 @@ fn load_with(mut bytes: &[u8], limits: &EncodingLimits) -> Result<Held, String> 
             _ => {}
         }
         Ok(())
-    });
+    };
+    let loaded = read::load(&mut bytes, &options, &take, batch_len);
     loaded.map_err(|error| error.to_string())?;
     Ok(held.into_inner().expect("no thread panics"))
+}
+
+impl Held {
+    /// What is in it, in an order of its own.
+    fn summary(&self) -> Vec<String> {
+        let entries = self.entries.iter().map(|entry| {
+            let (database, key, expire_ms) = (entry.database, &entry.key, entry.expire_ms);
+            let value = contents(&entry.value);
+            format!("{database} {key:?} {expire_ms:?} {value:?}")
+        });
+        let rest = [&self.functions, &self.empty].map(|it| format!("{it:?}"));
+        let mut all: Vec<String> = entries.chain(rest).collect();
+        all.sort_unstable();
+        all
+    }
 }
 
 type Entries = Vec<(usize, Vec<u8>, Option<i64>, Value)>;
@@ -140,6 +173,21 @@ proptest! {
         // The line end at the very end says nothing.
         let at = at.index(bytes.len() - 1);
         prop_assert!(load(&bytes[..at]).is_err());
+    }
+
+    /// Whatever becomes of a file, all ways to read it say the same.
+    #[test]
+    fn a_file_that_is_changed_is_read_in_one_way(
+        entries in prop::collection::vec((0usize..3, word(), Just(None), value()), 1..4),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"[]{},:\"\\ \n0a\x01\xff".to_vec())), 1..3),
+    ) {
+        let mut bytes = save(&entries, b"code");
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        // That they do is what it looks at.
+        let _ = load(&bytes);
     }
 
     /// Any double, to the last bit: -0 is another one than 0.
@@ -304,7 +352,7 @@ fn what_is_wrong_is_said_with_line_and_column() {
         ),
         (
             "{\"key\": \"a\", \"string\": 1.5}",
-            "expected a string at line 2 column 27",
+            "expected a string at line 2 column 26",
         ),
         (
             "{\"key\": \"a\", \"strnig\": \"b\"}",

@@ -6,8 +6,6 @@
 //! that stop in the middle, and records can be decoded by several threads while the next are being read.
 
 use std::io::Read;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use oxidis_engine::snapshot::{LoadOptions, Loaded, LoadedEntry, LoadedValue, TakeLoaded};
 
@@ -16,6 +14,7 @@ use super::codes::*;
 use super::decode::{self, module_name};
 use super::input::{Input, PrefixPart, Record, record, signature};
 use super::reader::Reader;
+use crate::batches::decode_in_threads;
 
 /// From this version on a file ends with a checksum.
 const CHECKSUM_SINCE: u32 = 5;
@@ -35,29 +34,23 @@ pub(super) fn load(
             decoder.decode(entry, bytes)
         });
     }
-    let failure = Mutex::new(None);
-    let (sender, receiver) = sync_channel(2 * options.threads);
-    let receiver = Mutex::new(receiver);
-    std::thread::scope(|scope| {
-        for _ in 0..options.threads {
-            scope.spawn(|| decoder.decode_all(&receiver, &failure));
-        }
-        let mut batches = Batches {
-            sender,
-            batch: Batch::default(),
-            failure: &failure,
-        };
-        let read = read_all(source, options, take, &mut |entry, bytes| {
-            batches.add(entry, bytes)
-        });
-        let sent = batches.finish();
-        read.and(sent)
-    })?;
-    // The threads have ended, and with them the last records.
-    match failure.into_inner() {
-        Ok(Some(error)) => Err(error),
-        _ => Ok(()),
-    }
+    decode_in_threads(
+        options.threads,
+        |batch| decoder.decode_batch(batch),
+        |sender| {
+            let mut batch = Batch::default();
+            read_all(
+                source,
+                options,
+                take,
+                &mut |entry, bytes| match batch.add(entry, bytes) {
+                    0..BATCH_LEN => Ok(()),
+                    _ => sender.send(std::mem::take(&mut batch)),
+                },
+            )?;
+            sender.send(batch)
+        },
+    )
 }
 
 /// A key and its value that were passed over.
@@ -226,27 +219,13 @@ impl Decoder<'_> {
         (self.take)(loaded).map_err(|reason| RdbError::Refused { reason, offset })
     }
 
-    /// Decodes the batches that come, until there are no more or something is wrong.
-    fn decode_all(&self, batches: &Mutex<Receiver<Batch>>, failure: &Mutex<Option<RdbError>>) {
-        loop {
-            // A thread that panicked while it held a lock has ended the loading anyway.
-            let Ok(received) = batches.lock().map(|batches| batches.recv()) else {
-                return;
-            };
-            let Ok(batch) = received else {
-                return;
-            };
-            let mut start = 0;
-            for (entry, end) in batch.entries {
-                if let Err(error) = self.decode(entry, &batch.bytes[start..end]) {
-                    if let Ok(mut failure) = failure.lock() {
-                        failure.get_or_insert(error);
-                    }
-                    break;
-                }
-                start = end;
-            }
+    fn decode_batch(&self, batch: Batch) -> Result<(), RdbError> {
+        let mut start = 0;
+        for (entry, end) in batch.entries {
+            self.decode(entry, &batch.bytes[start..end])?;
+            start = end;
         }
+        Ok(())
     }
 }
 
@@ -258,35 +237,12 @@ struct Batch {
     entries: Vec<(Entry, usize)>,
 }
 
-/// Puts entries together and sends them.
-struct Batches<'a> {
-    sender: SyncSender<Batch>,
-    batch: Batch,
-    failure: &'a Mutex<Option<RdbError>>,
-}
-
-impl Batches<'_> {
-    fn add(&mut self, entry: Entry, bytes: &[u8]) -> Result<(), RdbError> {
-        self.batch.bytes.extend_from_slice(bytes);
-        let end = self.batch.bytes.len();
-        self.batch.entries.push((entry, end));
-        if end < BATCH_LEN {
-            return Ok(());
-        }
-        self.send()
-    }
-
-    fn send(&mut self) -> Result<(), RdbError> {
-        let batch = std::mem::take(&mut self.batch);
-        // Nobody receives when the threads are gone, which they are not before this is.
-        let _ = self.sender.send(batch);
-        match self.failure.lock().ok().and_then(|mut it| it.take()) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-
-    fn finish(mut self) -> Result<(), RdbError> {
-        self.send()
+impl Batch {
+    /// Adds an entry; how many bytes there are now.
+    fn add(&mut self, entry: Entry, bytes: &[u8]) -> usize {
+        self.bytes.extend_from_slice(bytes);
+        let end = self.bytes.len();
+        self.entries.push((entry, end));
+        end
     }
 }
