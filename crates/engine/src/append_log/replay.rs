@@ -88,7 +88,8 @@ fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, Stri
             .read_to_end(&mut start)
             .map_err(|error| format!("{}: {error}", source.name))?;
         let mut bytes: Box<dyn Read> = Box::new(start.as_slice().chain(source.bytes));
-        if start == b"REDIS" {
+        // As the files of Redis and of Valkey begin.
+        if start == b"REDIS" || start == b"VALKE" {
             let base = worker.load_base(&mut bytes, len)?;
             skipped = base.bytes;
             loaded += base.keys;

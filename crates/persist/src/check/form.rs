@@ -24,7 +24,10 @@ impl FileForm {
         if start.is_empty() {
             return FileForm::Empty;
         }
-        if start.starts_with(b"REDIS") {
+        if [&b"REDIS"[..], b"VALKEY"]
+            .iter()
+            .any(|magic| start.starts_with(magic))
+        {
             return FileForm::Rdb;
         }
         // Remarks stand in manifests as well as among commands.
@@ -52,6 +55,7 @@ mod tests {
         for (start, form) in [
             (&b""[..], FileForm::Empty),
             (b"REDIS0010", FileForm::Rdb),
+            (b"VALKEY080", FileForm::Rdb),
             (b"\n [\n", FileForm::Json),
             (b"file a seq 1 type b\n", FileForm::Manifest),
             (b"# by hand\nfile a seq 1 type b\n", FileForm::Manifest),

@@ -4,6 +4,13 @@
 /// What a file begins with, before four digits of version.
 pub(super) const MAGIC: &[u8] = b"REDIS";
 
+/// What a file of Valkey 9 begins with, before three digits of version: since then its format is another one than
+/// that of Redis, as Valkey's `rdb.h` has it.
+pub(super) const MAGIC_VALKEY: &[u8] = b"VALKEY";
+
+/// The version of Valkey's own format: that of Valkey 9.
+pub(super) const VERSION_VALKEY: u16 = 80;
+
 /// The version that is written: that of Redis 7.0, which every later one reads too.
 pub(super) const VERSION_WRITTEN: u16 = 10;
 
@@ -48,6 +55,20 @@ pub(super) const TYPE_HASH_LISTPACK_EXPIRES: u8 = 25;
 
 /// The greatest code of a type; opcodes begin far above.
 pub(super) const TYPE_LAST: u8 = TYPE_HASH_LISTPACK_EXPIRES;
+
+/// A hash whose fields expire, as Valkey 9 writes it under a number that release candidates of Redis 7.4 used. In no
+/// file: [`type_in`] gives it this number.
+pub(super) const TYPE_HASH_VALKEY: u8 = 64;
+
+/// The type that a code stands for in Redis's format or Valkey's own.
+pub(super) fn type_in(is_of_valkey: bool, code: u8) -> u8 {
+    match code {
+        TYPE_HASH_EXPIRES_EARLY if is_of_valkey => TYPE_HASH_VALKEY,
+        // No type at all.
+        TYPE_HASH_VALKEY => OPCODE_END,
+        _ => code,
+    }
+}
 
 /// A library of functions.
 pub(super) const OPCODE_FUNCTION: u8 = 245;

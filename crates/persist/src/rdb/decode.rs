@@ -61,6 +61,7 @@ pub(super) fn value(
         TYPE_HASH_EXPIRES_EARLY | TYPE_HASH_EXPIRES => {
             Value::Hash(plain_hash_with_expiries(reader, code, limits)?)
         }
+        TYPE_HASH_VALKEY => Value::Hash(plain_hash_of_valkey(reader, limits)?),
         TYPE_HASH_LISTPACK_EXPIRES_EARLY | TYPE_HASH_LISTPACK_EXPIRES => {
             Value::Hash(packed_hash_with_expiries(reader, code, of_packed)?)
         }
@@ -396,6 +397,27 @@ fn plain_hash_with_expiries(
         };
         let at_ms = field_expiry(reader, at_ms)?;
         let (field, value) = (reader.text()?, reader.text()?);
+        set_timed_field(reader, &mut hash, (&field, &value, at_ms), limits)?;
+    }
+    Ok(hash)
+}
+
+/// A hash whose fields may expire, by Valkey: the time, or -1, stands behind each field and its value.
+fn plain_hash_of_valkey(
+    reader: &mut Reader<'_>,
+    limits: &EncodingLimits,
+) -> Result<Hash, RdbError> {
+    let count = reader.count()?;
+    let mut hash = Hash::new();
+    hash.make_expiring();
+    expect_fields(&mut hash, count, limits);
+    for _ in 0..count {
+        let (field, value) = (reader.text()?, reader.text()?);
+        let at_ms = match i64::from_le_bytes(reader.array()?) {
+            -1 => None,
+            // One that expires at 1970 is not one that never does.
+            at_ms => field_expiry(reader, at_ms.max(1).cast_unsigned())?,
+        };
         set_timed_field(reader, &mut hash, (&field, &value, at_ms), limits)?;
     }
     Ok(hash)

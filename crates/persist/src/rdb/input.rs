@@ -33,25 +33,44 @@ pub(super) enum Record {
     End,
 }
 
-/// The version of a file.
-pub(super) fn signature(reader: &mut Reader<'_>) -> Result<u32, RdbError> {
+/// What a file begins with.
+#[derive(Clone, Copy)]
+pub(super) struct Signature {
+    /// The version of its format.
+    pub(super) version: u32,
+    /// Whether it is Valkey's own format.
+    pub(super) is_of_valkey: bool,
+}
+
+/// Reads the signature of a file.
+pub(super) fn signature(reader: &mut Reader<'_>) -> Result<Signature, RdbError> {
     let word = reader.take(MAGIC.len() + 4)?;
-    let digits = word.strip_prefix(MAGIC).ok_or(RdbError::Magic)?;
-    let digits = std::str::from_utf8(digits).map_err(|_| RdbError::Magic)?;
-    match digits.parse() {
-        Ok(version @ 1..=12) => Ok(version),
-        Ok(version) => Err(RdbError::Version(version)),
-        Err(_) => Err(RdbError::Magic),
+    let of_valkey = word.strip_prefix(MAGIC_VALKEY);
+    let digits = of_valkey.or_else(|| word.strip_prefix(MAGIC));
+    let digits = std::str::from_utf8(digits.ok_or(RdbError::Magic)?);
+    let version = digits.ok().and_then(|digits| digits.parse().ok());
+    let version: u32 = version.ok_or(RdbError::Magic)?;
+    let is_of_valkey = of_valkey.is_some();
+    let is_known = match is_of_valkey {
+        true => version == u32::from(VERSION_VALKEY),
+        false => (1..=u32::from(VERSION_NEWEST)).contains(&version),
+    };
+    match is_known {
+        true => Ok(Signature {
+            version,
+            is_of_valkey,
+        }),
+        false => Err(RdbError::Version(version)),
     }
 }
 
 /// Passes over a record.
-pub(super) fn record(reader: &mut Reader<'_>) -> Result<Record, RdbError> {
+pub(super) fn record(reader: &mut Reader<'_>, is_of_valkey: bool) -> Result<Record, RdbError> {
     let code = reader.byte()?;
     Ok(match code {
         0..=TYPE_LAST => {
             reader.skip_text()?;
-            skip::value(reader, code)?;
+            skip::value(reader, type_in(is_of_valkey, code))?;
             Record::Entry
         }
         OPCODE_EXPIRE_SECONDS => {

@@ -59,6 +59,8 @@ struct Entry {
     prefix: Prefix,
     /// Where it begins in the file.
     offset: u64,
+    /// Whether that is in Valkey's own format.
+    is_of_valkey: bool,
 }
 
 /// Takes an entry with its bytes.
@@ -72,7 +74,7 @@ fn read_all(
     add: &mut AddEntry<'_>,
 ) -> Result<(), RdbError> {
     let mut input = Input::new(source);
-    let version = input.next(signature).map_err(|error| match error {
+    let signature = input.next(signature).map_err(|error| match error {
         // Too short to be one.
         RdbError::Truncated { .. } => RdbError::Magic,
         error => error,
@@ -82,7 +84,7 @@ fn read_all(
     let mut database = 0;
     loop {
         let offset = input.offset();
-        let record = input.next(record)?;
+        let record = input.next(|reader| record(reader, signature.is_of_valkey))?;
         let mut reader = Reader::new(input.last(), offset);
         let end = offset + input.last().len() as u64;
         let give = |loaded: Loaded<'_>| {
@@ -98,6 +100,7 @@ fn read_all(
                     database,
                     prefix,
                     offset,
+                    is_of_valkey: signature.is_of_valkey,
                 };
                 add(entry, input.last())?;
             }
@@ -133,7 +136,7 @@ fn read_all(
             })?;
         }
     }
-    if version >= CHECKSUM_SINCE {
+    if signature.version >= CHECKSUM_SINCE {
         let expected = input.sum();
         let found = input.next(|reader| Ok(u64::from_le_bytes(reader.array()?)))?;
         // Zero says that whoever wrote it wanted none.
@@ -192,9 +195,10 @@ impl Decoder<'_> {
             database,
             prefix,
             offset,
+            is_of_valkey,
         } = entry;
         let mut reader = Reader::new(bytes, offset);
-        let code = reader.byte()?;
+        let code = type_in(is_of_valkey, reader.byte()?);
         let key = reader.text()?.into_cow();
         let value = match code {
             TYPE_STRING => reader.text().map(|text| LoadedValue::Text(text.into_cow())),

@@ -5,7 +5,10 @@
 use oxidis_engine::snapshot::{RestoreError, SaveOptions, SnapshotError};
 use oxidis_engine::value::{EncodingLimits, Value, ValueRef};
 
-use super::codes::{OPCODE_FUNCTION, OPCODE_FUNCTION_EARLY, VERSION_NEWEST, VERSION_WRITTEN};
+use super::codes::{
+    OPCODE_FUNCTION, OPCODE_FUNCTION_EARLY, VERSION_NEWEST, VERSION_VALKEY, VERSION_WRITTEN,
+    type_in,
+};
 use super::reader::Reader;
 use super::writer::Writer;
 use super::{RdbError, checksum, decode, encode, load, save};
@@ -31,19 +34,21 @@ fn sealed(mut out: Vec<u8>, version: u16) -> Vec<u8> {
     out
 }
 
-/// What stands before the footer, if that is right.
-fn opened(payload: &[u8], is_checked: bool) -> Result<&[u8], RdbError> {
+/// What stands before the footer, if that is right, and whether it is in Valkey's own format.
+fn opened(payload: &[u8], is_checked: bool) -> Result<(&[u8], bool), RdbError> {
     let at = payload.len().checked_sub(FOOTER_LEN);
     let Some((content, footer)) = at.map(|at| payload.split_at(at)) else {
         return Err(RdbError::Footer);
     };
     let (summed, sum) = payload.split_at(payload.len() - 8);
-    if u16::from_le_bytes([footer[0], footer[1]]) > VERSION_NEWEST
+    let version = u16::from_le_bytes([footer[0], footer[1]]);
+    let is_of_valkey = version == VERSION_VALKEY;
+    if version > VERSION_NEWEST && !is_of_valkey
         || is_checked && checksum::extend(0, summed).to_le_bytes() != sum
     {
         return Err(RdbError::Footer);
     }
-    Ok(content)
+    Ok((content, is_of_valkey))
 }
 
 /// The value of a payload.
@@ -52,9 +57,9 @@ pub(super) fn restore(
     is_checked: bool,
     limits: &EncodingLimits,
 ) -> Result<Value, RdbError> {
-    let value = opened(payload, is_checked)?;
+    let (value, is_of_valkey) = opened(payload, is_checked)?;
     let mut reader = Reader::new(value, 0);
-    let code = reader.byte()?;
+    let code = type_in(is_of_valkey, reader.byte()?);
     decode::value(&mut reader, code, limits)
 }
 
@@ -73,7 +78,8 @@ pub(super) fn restore_functions(
     is_checked: bool,
 ) -> Result<Vec<Vec<u8>>, RestoreError> {
     let wrong = |words: &str| RestoreError::Data(SnapshotError::new(words.to_owned()));
-    let mut rest = opened(payload, is_checked).map_err(|_| RestoreError::Footer)?;
+    let opened = opened(payload, is_checked).map_err(|_| RestoreError::Footer)?;
+    let mut rest = opened.0;
     let mut codes = Vec::new();
     while let Some(code) = rest.first() {
         if !matches!(*code, OPCODE_FUNCTION | OPCODE_FUNCTION_EARLY) {

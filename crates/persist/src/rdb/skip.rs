@@ -37,6 +37,10 @@ pub(super) fn value(reader: &mut Reader<'_>, code: u8) -> Result<(), RdbError> {
             reader.take(8).map(drop)
         }),
         TYPE_HASH => repeat(reader, texts::<2>),
+        TYPE_HASH_VALKEY => repeat(reader, |reader| {
+            texts::<2>(reader)?;
+            reader.take(8).map(drop)
+        }),
         TYPE_HASH_EXPIRES_EARLY | TYPE_HASH_EXPIRES => {
             if code == TYPE_HASH_EXPIRES {
                 reader.take(8)?;

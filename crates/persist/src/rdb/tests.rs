@@ -477,6 +477,37 @@ fn the_footer_must_fit() {
     assert!(payload::restore(&payload, false, &EncodingLimits::default()).is_ok());
 }
 
+/// What Valkey 9.1.2 wrote for a hash of which one field expires: its format has other numbers than that of Redis.
+#[test]
+fn what_valkey_writes_is_read() {
+    const FILE: &[u8] = b"VALKEY080\xfa\x0avalkey-ver\x059.1.2\xfa\x0aredis-bits\xc0@\xfa\x05ctime\xc2,\xf3\x02k\
+        \xfa\x08used-mem\xc2p\xc8\x11\x00\xfa\x08aof-base\xc0\x00\xfe\x00\xfb\x01\x00\x16\x01h\x02\x01a\xc0\x01\x00\xd8\
+        \xc3,\xbb\x03\x00\x00\x01b\xc0\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff1{\xe6^\xbb\xc6e2";
+    const PAYLOAD: &[u8] =
+        b"\x16\x02\x01a\xc0\x01\x00\xd8\xc3,\xbb\x03\x00\x00\x01b\xc0\x02\xff\xff\xff\xff\xff\
+        \xff\xff\xff\x50\x00\x5f\x5f\x2b\xc0\xa7\xe3\xb8\xd3";
+    let expected = [b"a1 until 4102444800000".to_vec(), b"b2".to_vec()];
+    for threads in [1, 2] {
+        let loaded = load_with(FILE, true, threads).expect("its own bytes");
+        assert_eq!(loaded.len(), 1);
+        assert_eq!(loaded[0].key, b"h");
+        assert_eq!(contents(&loaded[0].value).1, expected);
+    }
+    let restored = restore(PAYLOAD).expect("its own bytes");
+    assert_eq!(contents(&restored).1, expected);
+    let error = |bytes: &[u8]| load_all(bytes, false).map(drop).expect_err("broken");
+    assert_eq!(error(b"VALKEY081"), RdbError::Version(81));
+    assert_eq!(error(b"REDIS0080"), RdbError::Version(80));
+    // The number that stands for it among ours is nobody's.
+    assert_eq!(
+        error(b"VALKEY080\x40\x01h\x00"),
+        RdbError::Unknown {
+            code: 0x40,
+            offset: 9
+        }
+    );
+}
+
 #[test]
 fn a_collection_has_no_element_twice_and_a_score_is_a_number() {
     for (code, bytes) in [
