@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Callable
 
 import oxidis
 import pytest
@@ -21,6 +22,12 @@ def test_each_has_an_engine_of_its_own() -> None:
     one, other = oxidis.redis(), oxidis.redis()
     one.set("k", "v")
     assert other.get("k") is None
+
+
+@pytest.mark.parametrize("make", [oxidis.redis, oxidis.aredis])
+def test_options_that_redis_py_does_not_know_are_refused(make: Callable[..., object]) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'decode_reponses'"):
+        make(decode_reponses=True)
 
 
 def test_an_engine_has_many_clients() -> None:

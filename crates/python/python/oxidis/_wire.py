@@ -21,12 +21,16 @@ TRANSPORT_OPTIONS = frozenset({"host", "port", "unix_socket_path", "socket_keepa
 def connection_options(options: dict[str, Any], client: type) -> dict[str, Any]:
     """What the connections get of a client's options. Where redis-py's clients have defaults that differ from those of
     its connections, they are the clients'."""
+    parameters = inspect.signature(client.__init__).parameters
+    takes_all = any(it.kind is inspect.Parameter.VAR_KEYWORD for it in parameters.values())
+    for name in options:
+        if name not in parameters and not takes_all:
+            raise TypeError(f"{client.__name__}() got an unexpected keyword argument {name!r}")
     options = {
         name: value
         for name, value in options.items()
         if name not in TRANSPORT_OPTIONS and not name.startswith("ssl")
     }
-    parameters = inspect.signature(client.__init__).parameters
     if "retry" in parameters and options.get("retry") is None:
         default = parameters["retry"].default
         if default is not inspect.Parameter.empty and default is not None:
