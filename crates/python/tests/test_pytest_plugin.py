@@ -28,6 +28,27 @@ def test_the_server_is_one_for_all(oxidis_server: oxidis.Server, redis_client: r
 
 
 @pytest.mark.parametrize("turn", range(2))
+def test_each_test_begins_with_the_server_as_it_was(redis_client: redis.Redis, turn: int) -> None:
+    assert redis_client.config_get("maxmemory", "requirepass") == {"maxmemory": "0", "requirepass": ""}
+    assert [line.split()[1:3] for line in redis_client.acl_list()] == [["default", "on"]]
+    redis_client.acl_setuser("reader", enabled=True, nopass=True)
+    redis_client.config_set("maxmemory", "100mb", "requirepass", "secret")
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_nobody_has_to_be_left_who_can_clean(redis_client: redis.Redis, turn: int) -> None:
+    assert redis_client.config_get("maxmemory") == {"maxmemory": "0"}
+    redis_client.config_set("maxmemory", "100mb")
+    redis_client.acl_setuser("default", enabled=True, categories=["-@all"])
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_the_server_may_be_stopped(redis_client: redis.Redis, oxidis_server: oxidis.Server, turn: int) -> None:
+    assert redis_client.ping() and oxidis_server.is_running
+    oxidis_server.stop()
+
+
+@pytest.mark.parametrize("turn", range(2))
 async def test_asyncio(async_redis_client: redis.asyncio.Redis, turn: int) -> None:
     assert await async_redis_client.dbsize() == 0
     await async_redis_client.set("k", "v")
