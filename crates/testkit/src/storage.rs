@@ -27,6 +27,9 @@ pub enum Survives {
 struct Inode {
     bytes: Vec<u8>,
     synced_len: usize,
+    /// A sync has failed: what was to be synced then may be gone although later syncs succeed, and so may what stands
+    /// behind it.
+    is_unknown: bool,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +113,7 @@ impl FaultyStorage {
             Inode {
                 bytes: inode.bytes[..len].to_vec(),
                 synced_len: len,
+                is_unknown: false,
             }
         });
         FaultyStorage(Arc::new(Mutex::new(State {
@@ -203,10 +207,14 @@ impl StorageFile for FaultyFile {
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.storage.state();
-        state.call()?;
+        let called = state.call();
         let inode = &mut state.inodes[self.inode];
-        inode.synced_len = inode.bytes.len();
-        Ok(())
+        match called {
+            Ok(()) if !inode.is_unknown => inode.synced_len = inode.bytes.len(),
+            Ok(()) => {}
+            Err(_) => inode.is_unknown = true,
+        }
+        called
     }
 
     fn cut(&mut self, len: u64) -> io::Result<()> {
@@ -235,6 +243,25 @@ mod tests {
         let (mut file, _) = storage.read(Path::new(name)).ok()?;
         file.read_to_end(&mut bytes).ok()?;
         Some(bytes)
+    }
+
+    #[test]
+    fn nothing_is_certain_after_a_failed_sync() {
+        let storage = FaultyStorage::new();
+        let mut file = storage.create(Path::new("a")).expect("it may");
+        storage
+            .sync_directory(Path::new(""))
+            .expect("the name is durable");
+        file.append(b"1").expect("it may");
+        file.sync().expect("it may");
+        file.append(b"2").expect("it may");
+        storage.fail_at(Some(0));
+        assert!(file.sync().is_err());
+        file.append(b"3").expect("it may");
+        file.sync().expect("it says so");
+        let after = |survives| contents(&storage.after_crash(survives), "a");
+        assert_eq!(after(Survives::Nothing), Some(b"1".to_vec()));
+        assert_eq!(after(Survives::Everything), Some(b"123".to_vec()));
     }
 
     #[test]
