@@ -50,12 +50,21 @@ impl CommonOptions {
     /// The clock.
     pub(crate) fn clock(&self) -> Arc<dyn oxidis_engine::Clock> {
         let at = match self.clock {
+            // Clients may stop it where they may use the command OXIDIS.
+            Clock::System if self.has_test_commands() => return Arc::new(VirtualClock::running()),
             Clock::System => return Arc::new(SystemClock),
             Clock::Manual => SystemTime::now(),
             Clock::ManualAt(time) => time,
         };
         // Whole milliseconds: so does Redis's time go for keys.
         Arc::new(VirtualClock::stopped_at(microseconds(at) / 1000 * 1000))
+    }
+
+    /// Whether clients may use the command OXIDIS though the clock runs.
+    fn has_test_commands(&self) -> bool {
+        let mut directives = self.directives.iter().rev();
+        let last = directives.find(|(name, _)| name.eq_ignore_ascii_case("enable-test-commands"));
+        last.is_some_and(|(_, value)| !value.eq_ignore_ascii_case("no"))
     }
 
     /// A configuration with directives set, in their order, `first` before those of the builder.
@@ -77,13 +86,24 @@ impl CommonOptions {
             set(name, &value)?;
         }
         for (name, value) in &self.directives {
-            let path = (name == "dir").then(|| std::path::absolute(value).ok());
-            let path = path
-                .flatten()
-                .map(|path| path.to_string_lossy().into_owned());
-            set(name, path.as_deref().unwrap_or(value))?;
+            match name.as_str() {
+                "dir" => set(name, &directory(value)?)?,
+                _ => set(name, value)?,
+            }
         }
         Ok(Arc::new(config))
+    }
+}
+
+/// The whole path of a directory, which must be there, as for a server of its own.
+fn directory(path: &str) -> Result<String, Error> {
+    let path = std::path::absolute(path).map_err(|error| Error::option("dir", error))?;
+    match path.is_dir() {
+        true => Ok(path.to_string_lossy().into_owned()),
+        false => Err(Error::option(
+            "dir",
+            format!("{} is no directory", path.display()),
+        )),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A server inside this process.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -188,6 +188,7 @@ impl Server {
             seed,
             any_port,
             allocator: Allocator::UNKNOWN,
+            stops_by_itself: true,
         })?;
         let address = running.addresses().first().copied();
         let address = address.ok_or_else(|| Error::option("bind", "there is no address"))?;
@@ -215,9 +216,16 @@ impl Server {
         self.address
     }
 
-    /// The URL that clients connect to, with the password, if there is one.
+    /// The URL that clients on this machine connect to, with the password, if there is one.
     pub fn url(&self) -> String {
-        let address = self.address;
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            // It listens on all addresses, and this one is no place to connect to everywhere.
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
         let password = self.engine.shared().config().requirepass();
         match password.as_slice() {
             [] => format!("redis://{address}/0"),
@@ -308,9 +316,10 @@ impl Server {
         self.engine.commands()
     }
 
-    /// Whether the server runs.
+    /// Whether the server runs: it was not [stopped](Self::stop), and no client has asked for SHUTDOWN.
     pub fn is_running(&self) -> bool {
-        self.running.is_some()
+        let running = self.running.as_ref();
+        running.is_some_and(|running| !running.has_stopped())
     }
 
     /// Saves, if the server keeps its data, closes every connection, and waits for the threads. Does nothing
@@ -322,7 +331,8 @@ impl Server {
         let Some(mut running) = self.running.take() else {
             return Ok(());
         };
-        let saved = if self.keeps_data {
+        // A client that asked for SHUTDOWN has said whether to save.
+        let saved = if self.keeps_data && !running.has_stopped() {
             // Who holds the server waits for it to end, and no longer.
             let options = ShutdownOptions {
                 now: true,

@@ -136,6 +136,27 @@ fn nothing_is_left_on_disk_unasked() {
 }
 
 #[test]
+fn a_client_may_shut_it_down() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("data.rdb");
+    for (how, is_kept) in [("SHUTDOWN NOSAVE", false), ("SHUTDOWN", true)] {
+        let mut server = Server::builder().path(&path).start().expect("a server");
+        let mut client = client(&server);
+        client.run("SET k v");
+        client
+            .send(&how.split(' ').collect::<Vec<_>>())
+            .expect("sent");
+        while server.is_running() {
+            std::thread::yield_now();
+        }
+        // What it was told holds: this saves nothing.
+        server.stop().expect("it has stopped");
+        assert_eq!(path.exists(), is_kept, "{how}");
+        assert!(Client::connect(server.address()).is_err());
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let Err(error) = Server::builder().directive("no-such", "1").start() else {
         panic!("there is no such directive");

@@ -96,7 +96,7 @@ impl NativeServer {
             return Ok(false);
         }
         let place = self.inner.get(py)?;
-        Ok(py.detach(|| place.lock().is_some()))
+        Ok(py.detach(|| place.lock().as_ref().is_some_and(Server::is_running)))
     }
 
     /// The engine behind it.

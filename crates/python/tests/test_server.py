@@ -9,6 +9,7 @@ from pathlib import Path
 import oxidis
 import pytest
 import redis
+from conftest import until
 
 
 def test_a_server_starts_and_stops() -> None:
@@ -54,6 +55,15 @@ def test_starting_twice_is_starting_once() -> None:
         assert server.start().port == port
 
 
+def test_a_client_may_shut_it_down() -> None:
+    server = oxidis.Server().start()
+    with server.client() as client:
+        client.shutdown(nosave=True)
+    until(lambda: not server.is_running)
+    with server.start(), server.client() as client:
+        assert client.ping()
+
+
 def test_options_are_directives() -> None:
     options = {"maxmemory": "100mb", "maxmemory_policy": "allkeys-lru", "databases": 4}
     with oxidis.Server(**options) as server, server.client(decode_responses=True) as client:
@@ -66,6 +76,14 @@ def test_options_are_directives() -> None:
 def test_wrong_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(oxidis.Error):
         oxidis.Server(**options).start()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bind", ["*", "0.0.0.0", "-0.0.0.0", "127.0.0.1 -::1", "localhost"])
+def test_it_is_reached_wherever_it_listens(bind: str) -> None:
+    with oxidis.Server(bind=bind) as server, server.client() as client:
+        assert client.ping() and client.connection_pool.connection_kwargs["host"] in ("127.0.0.1", "localhost")
+        assert oxidis.Client(server.url).ping() == "PONG"
+        assert server.url == f"redis://127.0.0.1:{server.port}/0"
 
 
 def test_a_port_that_is_taken_is_refused() -> None:

@@ -102,6 +102,7 @@ fn begin(
         seed: fork.seed(),
         any_port: true,
         allocator,
+        stops_by_itself: false,
     });
     let server = server.map_err(|error| error.to_string())?;
     fork.settle(server.engine())

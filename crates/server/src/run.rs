@@ -50,6 +50,7 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
         seed,
         any_port: false,
         allocator,
+        stops_by_itself: false,
     }) {
         Ok(server) => server,
         Err(error) => {

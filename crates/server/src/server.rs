@@ -59,6 +59,9 @@ pub struct ServerOptions {
     pub any_port: bool,
     /// The allocator of the process, for INFO and `maxmemory`.
     pub allocator: Allocator,
+    /// Whether it stops by itself when a client asks for SHUTDOWN; otherwise somebody has to
+    /// [wait](RunningServer::wait_for_shutdown) for that, and stop it.
+    pub stops_by_itself: bool,
 }
 
 /// A server that runs. It stops when it is dropped.
@@ -197,6 +200,9 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
     let accept_engine = engine.clone();
     let team = Arc::new(team);
     let accept_team = team.clone();
+    let asked = options
+        .stops_by_itself
+        .then(|| (shutdown.clone(), stop.clone()));
     threads.push(accepting.spawn(move || {
         runtime.block_on(async move {
             let team = accept_team;
@@ -213,7 +219,13 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
             if let Some(listener) = unix {
                 tokio::spawn(accept_unix(listener, accept_engine.clone(), team.clone()));
             }
-            wait_for_stop(stopped).await;
+            match asked {
+                None => wait_for_stop(stopped).await,
+                Some((shutdown, stop)) => tokio::select! {
+                    () = wait_for_stop(stopped) => {}
+                    () = shutdown.notified() => stop.send_modify(|stop| *stop = true),
+                },
+            }
         });
     })?);
     Ok(RunningServer {
@@ -280,6 +292,11 @@ impl RunningServer {
     /// Waits until a client asks for SHUTDOWN.
     pub async fn wait_for_shutdown(&self) {
         self.shutdown.notified().await;
+    }
+
+    /// Whether it has been stopped, or has stopped by itself; its threads may still be about to end.
+    pub fn has_stopped(&self) -> bool {
+        *self.stop.borrow()
     }
 
     /// Stops: closes every connection and waits for the threads.

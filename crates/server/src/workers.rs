@@ -199,6 +199,7 @@ mod tests {
             seed: 1,
             any_port: true,
             allocator: Allocator::UNKNOWN,
+            stops_by_itself: false,
         })
         .expect("the server starts")
     }

@@ -82,6 +82,8 @@ class Server(Testing):
     def start(self) -> "Server":
         """Starts it, if it does not run; it can be connected to, and has its data, when this returns."""
         if not self.is_running:
+            # What is left of one that a client has shut down.
+            self.stop()
             self._native = _native.NativeServer(
                 self._port,
                 self._bind,
@@ -137,7 +139,7 @@ class Server(Testing):
 
     @property
     def is_running(self) -> bool:
-        """Whether it runs, in this process."""
+        """Whether it runs, in this process. It does not after a client's SHUTDOWN either."""
         return self._native is not None and self._native.is_running()
 
     def _running_native(self) -> _native.NativeServer:
@@ -147,8 +149,9 @@ class Server(Testing):
 
     @property
     def host(self) -> str:
-        """The address that it listens on."""
-        return (self._bind or "127.0.0.1").split()[0]
+        """The address at which this machine reaches it: the first that it listens on."""
+        address = (self._bind or "127.0.0.1").split()[0].removeprefix("-")
+        return {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1", "::*": "::1"}.get(address, address)
 
     @property
     def port(self) -> int:
