@@ -85,12 +85,13 @@ pub struct Foreseen {
 }
 
 impl Worker {
-    /// Goes on bringing near what a session [has foreseen](Session::foresee).
-    #[inline]
-    pub fn bring_nearer(&mut self, foreseen: Foreseen) {
-        let mut prefetcher = self.view.keyspace().prefetcher(foreseen.database);
-        prefetcher.bucket(foreseen.hash);
-        prefetcher.entries(std::iter::once(foreseen.hash));
+    /// Brings near what sessions [have foreseen](Session::foresee), for all of them at once.
+    pub fn bring_near(&mut self, foreseen: impl Iterator<Item = Foreseen> + Clone) {
+        let mut prefetcher = self.view.keyspace().prefetcher();
+        let places = || foreseen.clone().map(|it| (it.database, it.hash));
+        places().for_each(|place| prefetcher.bucket(place));
+        prefetcher.entries(places());
+        prefetcher.collections(places());
     }
 }
 
@@ -339,18 +340,14 @@ impl Session {
         );
     }
 
-    /// Guesses the key of the first request in `input`, and begins to bring near what it will need:
-    /// [`Worker::bring_nearer`] goes on with that, when other things have been done in the meantime.
+    /// Guesses the key of the first request in `input`, for [`Worker::bring_near`].
     #[inline]
-    pub fn foresee(&self, worker: &mut Worker, input: &[u8]) -> Option<Foreseen> {
+    pub fn foresee(&self, worker: &Worker, input: &[u8]) -> Option<Foreseen> {
         let key = guess_key(input)?;
-        let foreseen = Foreseen {
+        Some(Foreseen {
             database: self.client.database,
             hash: worker.engine.keyspace.key(key).hash,
-        };
-        let keyspace = worker.view.keyspace();
-        keyspace.prefetcher(foreseen.database).bucket(foreseen.hash);
-        Some(foreseen)
+        })
     }
 
     /// Executes the requests in `input` and appends their replies to `output`. Stops early when the
@@ -649,11 +646,12 @@ impl Session {
                 }),
             }
         }
-        let mut prefetcher = worker.view.keyspace().prefetcher(self.client.database);
+        let mut prefetcher = worker.view.keyspace().prefetcher();
+        let database = self.client.database;
         for run in &runs {
-            prefetcher.bucket(run.hash);
+            prefetcher.bucket((database, run.hash));
         }
-        prefetcher.entries(runs.iter().map(|run| run.hash));
+        prefetcher.entries(runs.iter().map(|run| (database, run.hash)));
         let args = |request: &Request| {
             let span_range = request.first_span..request.first_span + request.span_count;
             Args::spans(&input[request.base..], &spans[span_range])
@@ -693,10 +691,11 @@ impl Session {
             });
         }
         if elements.len() + list_count >= PREFETCH_MIN {
-            prefetcher.elements(lookups.into_iter().map(|lookup| {
-                let elements = &elements[lookup.elements];
-                (lookup.key, elements)
-            }));
+            let lookups = lookups.into_iter();
+            prefetcher.elements(
+                database,
+                lookups.map(|lookup| (lookup.key, &elements[lookup.elements])),
+            );
         }
     }
 

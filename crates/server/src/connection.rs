@@ -442,7 +442,7 @@ impl<T: Transport> Connection<T> {
                 self.unread = buffer;
                 self.unread.extend_from_slice(input);
                 self.needs = 0;
-                self.deferred = Some(self.session.foresee(&mut state.worker, input));
+                self.deferred = Some(self.session.foresee(&state.worker, input));
                 return Step::Deferred;
             }
             // Nobody is overtaken.

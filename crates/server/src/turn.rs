@@ -1,8 +1,8 @@
 //! A turn of a worker's thread: what is done at once for all connections that were ready at the same time.
 //!
 //! The runtime polls those connections one after the other. Each reads what has come; if that is little, the requests
-//! wait until all have read, while the memory that they will touch is on its way. At the end of the turn they are
-//! executed in the order in which they came, and then the append-only log is written, for which replies may have to
+//! wait until all have read. At the end of the turn the memory that they will touch is brought near, for all of them at
+//! once, they are executed in the order in which they came, and then the append-only log is written, for which replies may have to
 //! wait. Before the thread looks for more it may rest; whether it does is decided in `gather.rs`.
 
 use std::cell::{Cell, RefCell};
@@ -145,8 +145,9 @@ pub(crate) fn serve_deferred(state: &mut WorkerState) {
         return;
     }
     let mut deferred = DEFERRED.take();
-    for foreseen in deferred.iter().filter_map(|it| it.1) {
-        state.worker.bring_nearer(foreseen);
+    if deferred.len() > 1 {
+        let foreseen = deferred.iter().filter_map(|it| it.1);
+        state.worker.bring_near(foreseen);
     }
     for (connection, _) in deferred.drain(..) {
         connection.serve_deferred(state);

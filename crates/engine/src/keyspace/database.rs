@@ -488,6 +488,14 @@ impl Database {
         found
     }
 
+    /// The entry that a key with this hash has most likely, if it has one. For hints only: it may be another one's.
+    #[inline]
+    pub(crate) fn guess(&self, hash: u64) -> Option<EntryRef<'_>> {
+        let raw = self.table.guess(hash)?;
+        // SAFETY: as in `scan`.
+        Some(unsafe { EntryRef::from_raw(raw) })
+    }
+
     #[inline]
     pub(crate) fn prefetch_bucket(&self, hash: u64) {
         self.table.prefetch_bucket(hash);

@@ -13,6 +13,7 @@
 use parking_lot::lock_api::RawMutex as _;
 use smallvec::SmallVec;
 
+use super::database::Database;
 use super::entry::EntryRef;
 use super::stored::{PREFETCH_STEPS, prefetch_elements};
 use super::stripe::{Key, Keyspace, STRIPES_MAX, Stripe};
@@ -29,27 +30,28 @@ struct Lookup<'a> {
     elements: &'a [&'a [u8]],
 }
 
-/// Asks the processor for what is about to be looked up in one database. The thread should hold no lock of the key space: a
-/// stripe that it holds is left out.
+/// A key in a database, by its hash.
+pub(crate) type Place = (usize, u64);
+
+/// Asks the processor for what is about to be looked up. The thread should hold no lock of the key space: a stripe that it
+/// holds is left out.
 pub(crate) struct Prefetcher<'a> {
     keyspace: &'a Keyspace,
-    database: usize,
     /// A bit for each stripe that is locked.
     held: [u64; STRIPES_MAX / WORD_BITS],
 }
 
 impl<'a> Prefetcher<'a> {
-    pub(super) fn new(keyspace: &'a Keyspace, database: usize) -> Self {
+    pub(super) fn new(keyspace: &'a Keyspace) -> Self {
         Prefetcher {
             keyspace,
-            database,
             held: [0; STRIPES_MAX / WORD_BITS],
         }
     }
 
     /// The first step for a key: its bucket. The others do nothing for keys that had not this one.
     #[inline]
-    pub(crate) fn bucket(&mut self, hash: u64) {
+    pub(crate) fn bucket(&mut self, (database, hash): Place) {
         let index = self.keyspace.stripe_of(hash);
         let (word, bit) = (index / WORD_BITS, 1 << (index % WORD_BITS));
         if self.held[word] & bit == 0 {
@@ -58,39 +60,58 @@ impl<'a> Prefetcher<'a> {
             }
             self.held[word] |= bit;
         }
-        if let Some(database) = self.stripe(hash).and_then(|it| it.database(self.database)) {
+        if let Some(database) = self.database((database, hash)) {
             database.prefetch_bucket(hash);
         }
     }
 
     /// The second step for all these keys: their entries.
-    pub(crate) fn entries(&self, hashes: impl Iterator<Item = u64>) {
-        let mut overflowed: SmallVec<[u64; 16]> = SmallVec::new();
-        for hash in hashes {
-            let database = self.stripe(hash).and_then(|it| it.database(self.database));
-            if database.is_some_and(|it| it.prefetch_element(hash)) {
-                overflowed.push(hash);
+    pub(crate) fn entries(&self, places: impl Iterator<Item = Place>) {
+        let mut overflowed: SmallVec<[Place; 16]> = SmallVec::new();
+        for place in places {
+            if (self.database(place)).is_some_and(|it| it.prefetch_element(place.1)) {
+                overflowed.push(place);
             }
         }
-        for hash in overflowed {
-            if let Some(database) = self.stripe(hash).and_then(|it| it.database(self.database)) {
-                database.prefetch_overflowed(hash);
+        for place in overflowed {
+            if let Some(database) = self.database(place) {
+                database.prefetch_overflowed(place.1);
             }
         }
     }
 
     /// The last steps: these elements of the big collections under these keys, or the ends of a list for no elements.
-    pub(crate) fn elements<'k>(&self, lookups: impl Iterator<Item = (Key<'k>, &'k [&'k [u8]])>) {
-        let mut lookups: SmallVec<[Lookup<'_>; 64]> = lookups
-            .filter_map(|(key, elements)| {
-                let database = self.stripe(key.hash)?.database(self.database)?;
-                let entry = database.get(key.hash, key.bytes)?;
-                Some(Lookup { entry, elements })
-            })
-            .collect();
+    pub(crate) fn elements<'k>(
+        &self,
+        database: usize,
+        lookups: impl Iterator<Item = (Key<'k>, &'k [&'k [u8]])>,
+    ) {
+        self.go_on(lookups.filter_map(|(key, elements)| {
+            let database = self.database((database, key.hash))?;
+            let entry = database.get(key.hash, key.bytes)?;
+            Some(Lookup { entry, elements })
+        }));
+    }
+
+    /// As many of the last steps as can be done for keys of which nothing else is known.
+    pub(crate) fn collections(&self, places: impl Iterator<Item = Place>) {
+        self.go_on(places.filter_map(|place| {
+            let entry = self.database(place)?.guess(place.1)?;
+            let elements: &[&[u8]] = &[];
+            Some(Lookup { entry, elements })
+        }));
+    }
+
+    fn go_on<'k>(&self, lookups: impl Iterator<Item = Lookup<'k>>) {
+        let mut lookups: SmallVec<[Lookup<'_>; 64]> = lookups.collect();
         for step in 0..PREFETCH_STEPS {
             lookups.retain(|lookup| prefetch_elements(lookup.entry, lookup.elements, step));
         }
+    }
+
+    #[inline]
+    fn database(&self, (database, hash): Place) -> Option<&Database> {
+        self.stripe(hash)?.database(database)
     }
 
     /// The stripe of a key, if it is locked.
@@ -135,9 +156,10 @@ mod tests {
         let theirs = hashes[0];
         assert!(other.lock_one(theirs, &never).is_ok());
         {
-            let mut prefetcher = keyspace.prefetcher(0);
-            hashes.iter().for_each(|&hash| prefetcher.bucket(hash));
-            prefetcher.entries(hashes.iter().copied());
+            let mut prefetcher = keyspace.prefetcher();
+            hashes.iter().for_each(|&hash| prefetcher.bucket((0, hash)));
+            prefetcher.entries(hashes.iter().map(|&hash| (0, hash)));
+            prefetcher.collections(hashes.iter().map(|&hash| (0, hash)));
             for &hash in &hashes {
                 let is_theirs = keyspace.stripe_of(hash) == keyspace.stripe_of(theirs);
                 assert_eq!(prefetcher.stripe(hash).is_none(), is_theirs);

@@ -217,9 +217,9 @@ impl Keyspace {
         body(unsafe { &mut *cell.stripe.get() })
     }
 
-    /// For bringing near what is about to be looked up in a database.
-    pub(crate) fn prefetcher(&self, database: usize) -> Prefetcher<'_> {
-        Prefetcher::new(self, database)
+    /// For bringing near what is about to be looked up.
+    pub(crate) fn prefetcher(&self) -> Prefetcher<'_> {
+        Prefetcher::new(self)
     }
 
     /// The stripe that a key with this hash belongs to.

@@ -179,6 +179,16 @@ impl<E: Element> Table<E> {
             })
     }
 
+    /// The element that a key with this hash has most likely, without a look at any element.
+    #[inline]
+    pub fn guess(&self, hash: u64) -> Option<NonNull<u8>> {
+        if self.element_count == 0 {
+            return None;
+        }
+        let bucket = self.bucket(self.bucket_index(hash));
+        bucket.find(tag_of(hash), |_| true)
+    }
+
     /// The place of the element with this key, for replacing or removing it.
     #[inline]
     pub fn find_slot(&mut self, hash: u64, key: &[u8]) -> Option<SlotMut<'_, E>> {
