@@ -127,3 +127,21 @@ fn sessions_end_with_their_users() {
     await_sessions(&mut admin, 0);
     assert_eq!(admin.run("ACL WHOAMI"), Reply::Bulk(b"default".to_vec()));
 }
+
+/// CONFIG SET changes no key called SET, whatever keys a user may touch; what Redis 8.0.6 answers.
+#[test]
+fn subcommands_have_not_the_keys_of_commands_of_the_same_name() {
+    let server = ServerBuilder::oxidis().start().expect("the server starts");
+    let mut admin = server.client();
+    admin.run("ACL SETUSER ann on nopass +@all");
+    let dry = admin.run("ACL DRYRUN ann CONFIG SET maxmemory 100mb");
+    assert_eq!(dry, Reply::Simple(b"OK".to_vec()));
+    let dry = text(&admin.run("ACL DRYRUN ann SET key value"));
+    assert_eq!(dry, "User ann has no permissions to access the 'key' key");
+    let mut ann = server.client();
+    ann.run("AUTH ann x");
+    let set = ann.run("CONFIG SET maxmemory 100mb");
+    assert_eq!(set, Reply::Simple(b"OK".to_vec()));
+    let refused = error(&ann.run("SET key value"));
+    assert_eq!(refused, "NOPERM No permissions to access a key");
+}

@@ -676,6 +676,10 @@ impl Command {
         const EXCHANGE: KeyFlags = KeyFlags::RW.union(KeyFlags::ACCESS).union(KeyFlags::UPDATE);
         let is =
             |index: usize, word: &str| arguments.get(index).eq_ignore_ascii_case(word.as_bytes());
+        // CONFIG SET is not SET.
+        if self.keys.is_empty() {
+            return None;
+        }
         match self.name {
             "set" => {
                 let has_get = (3..arguments.len()).any(|index| is(index, "GET"));
