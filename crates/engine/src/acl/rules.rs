@@ -46,7 +46,7 @@ pub(super) fn merge_selectors(arguments: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, usi
     let mut open: Option<(usize, Vec<u8>)> = None;
     for (index, argument) in arguments.iter().enumerate() {
         let is_end = argument.ends_with(b")");
-        if argument.starts_with(b"(") && !is_end {
+        if open.is_none() && argument.starts_with(b"(") && !is_end {
             open = Some((index, argument.clone()));
             continue;
         }
@@ -75,6 +75,16 @@ mod tests {
         text.split(' ')
             .map(|word| word.as_bytes().to_vec())
             .collect()
+    }
+
+    /// Since 7.2 a parenthesis within a selector opens none.
+    #[test]
+    fn the_first_open_parenthesis_is_told_of() {
+        assert_eq!(merge_selectors(&words("on (+get (+set")), Err(1));
+        assert_eq!(
+            merge_selectors(&words("(( on ( ()")),
+            Ok(vec![b"(( on ( ()".to_vec()])
+        );
     }
 
     #[test]
