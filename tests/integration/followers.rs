@@ -65,6 +65,44 @@ fn changes_follow_unless_only_the_data_are_wanted() {
     assert_eq!(client.read_to_close().expect("it is closed"), b"");
 }
 
+/// A script may say who is told of what it changes; what Redis 7.0.15 wrote into both.
+#[test]
+fn a_script_says_whether_the_log_or_the_followers_are_told() {
+    const SCRIPT: &str = "EVAL \"redis.call('set', 'all', '1') \
+        redis.set_repl(redis.REPL_AOF) redis.call('set', 'log', '1') redis.call('incr', 'log') \
+        redis.set_repl(redis.REPL_REPLICA) redis.call('set', 'followers', '1') \
+        redis.set_repl(redis.REPL_NONE) redis.call('set', 'none', '1')\" 0";
+    let server = ServerBuilder::oxidis()
+        .arguments(["--appendonly", "yes", "--aof-use-rdb-preamble", "no"])
+        .start()
+        .expect("the server starts");
+    let mut follower = server.raw_client();
+    synchronize(&mut follower, &[]);
+    let mut client = server.client();
+    client.run(SCRIPT);
+    client.run("EVAL \"redis.set_repl(redis.REPL_AOF) redis.call('set', 'alone', '1')\" 0");
+    client.run("SET last 1");
+    let followed = follower
+        .read_until("last\r\n$1\r\n1\r\n")
+        .expect("it follows");
+    let file = server.dir().join("appendonlydir/appendonly.aof.1.incr.aof");
+    let log = std::fs::read(file).expect("it is written");
+    let keys = ["all", "log", "followers", "none", "alone", "last"];
+    let told = |bytes: &[u8]| {
+        let named = keys.map(|key| contains(bytes, &format!("\r\n{key}\r\n")));
+        keys.into_iter()
+            .zip(named)
+            .filter(|(_, is_named)| *is_named)
+            .map(|(key, _)| key)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&followed), ["all", "followers", "last"]);
+    assert_eq!(told(&log), ["all", "log", "alone", "last"]);
+    let transactions = |bytes: &[u8]| (contains(bytes, "MULTI"), contains(bytes, "EXEC"));
+    assert_eq!(transactions(&followed), (true, true));
+    assert_eq!(transactions(&log), (true, true));
+}
+
 /// Waits until INFO says that a shutdown waits.
 fn await_waiting(client: &mut Client) {
     for _ in 0..3000 {

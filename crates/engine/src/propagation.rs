@@ -34,6 +34,26 @@ struct UnitCommand {
     end: usize,
     /// Whether it is a message, which changes nothing.
     is_message: bool,
+    targets: Targets,
+}
+
+/// Who gets a command: a script may leave some out (`redis.set_repl`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Targets(u32);
+
+impl Targets {
+    const LOG: Targets = Targets(1);
+    const FOLLOWERS: Targets = Targets(2);
+    pub(crate) const ALL: Targets = Targets(3);
+
+    /// By the numbers that scripts give: 1 is the append-only log, 2 those who follow.
+    pub(crate) fn of_script(number: u32) -> Targets {
+        Targets(number & Targets::ALL.0)
+    }
+
+    fn contains(self, other: Targets) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 /// A buffer that has grown beyond this is not kept for the next unit, in bytes.
@@ -61,14 +81,15 @@ impl Unit {
             database,
             end: self.bytes.len(),
             is_message,
+            targets: Targets::ALL,
         });
     }
 
-    /// Forgets all commands but the first `len`.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.commands.truncate(len);
-        let end = self.commands.last().map_or(0, |last| last.end);
-        self.bytes.truncate(end);
+    /// Says who gets the commands from the one with this number on.
+    pub(crate) fn direct(&mut self, from: usize, targets: Targets) {
+        for command in &mut self.commands[from..] {
+            command.targets = targets;
+        }
     }
 
     /// Forgets all commands.
@@ -79,15 +100,18 @@ impl Unit {
         self.bytes.shrink_to(KEPT_BYTES);
     }
 
-    /// What is appended where a database is selected already and messages are wanted or not; and the database that is
-    /// selected then. `None` if there is nothing.
+    /// What is appended for `target` where a database is selected already and messages are wanted or not; and the
+    /// database that is selected then. `None` if there is nothing.
     fn encoded(
         &self,
         selected: Option<usize>,
         wants_messages: bool,
+        target: Targets,
         is_transaction: bool,
     ) -> Option<(Cow<'_, [u8]>, usize)> {
-        let is_wanted = |command: &UnitCommand| wants_messages || !command.is_message;
+        let is_wanted = |command: &UnitCommand| {
+            (wants_messages || !command.is_message) && command.targets.contains(target)
+        };
         if let [only] = &self.commands[..]
             && selected == Some(only.database)
         {
@@ -152,7 +176,11 @@ impl Listening {
     /// Hands a unit over; answers whether the listener goes on.
     fn take(&mut self, unit: &Unit, is_transaction: bool) -> bool {
         let wants_messages = self.listener.wants_messages();
-        let encoded = unit.encoded(self.selected, wants_messages, is_transaction);
+        let target = match self.listener.is_append_log() {
+            true => Targets::LOG,
+            false => Targets::FOLLOWERS,
+        };
+        let encoded = unit.encoded(self.selected, wants_messages, target, is_transaction);
         let Some((bytes, database)) = encoded else {
             return true;
         };

@@ -12,6 +12,7 @@ use crate::command::{Args, CommandError, Context, Flags};
 use crate::config::LogLevel;
 use crate::debugging::Conversation;
 use crate::persistence::Unsafe;
+use crate::propagation::Targets;
 use crate::scripting::{
     Interruption, LateWatch, ScriptCode, ScriptFlags, ScriptHost, SlowFunction,
 };
@@ -32,7 +33,7 @@ pub(super) struct Host<'c, 'a> {
     has_failed: bool,
     /// Whether others have been told that it takes too long.
     is_busy: bool,
-    propagation_targets: u32,
+    propagation_targets: Targets,
     started_us: i64,
     /// What the session goes back to.
     database: usize,
@@ -107,7 +108,7 @@ impl<'c, 'a> Host<'c, 'a> {
             has_written: false,
             has_failed: false,
             is_busy: false,
-            propagation_targets: 3,
+            propagation_targets: Targets::ALL,
             started_us,
             database: cx.client.database,
             protocol: cx.client.protocol,
@@ -269,8 +270,9 @@ impl ScriptHost for Host<'_, '_> {
         let propagated = self.cx.worker.propagated.len();
         let mut out = Writer::new(&mut self.reply, protocol);
         self.cx.nested(registered, args, &mut out);
-        if self.propagation_targets == 0 {
-            self.cx.worker.propagated.truncate(propagated);
+        if self.propagation_targets != Targets::ALL {
+            let unit = &mut self.cx.worker.propagated;
+            unit.direct(propagated, self.propagation_targets);
         }
         Ok(&self.reply)
     }
@@ -296,7 +298,7 @@ impl ScriptHost for Host<'_, '_> {
     }
 
     fn set_propagation(&mut self, targets: u32) {
-        self.propagation_targets = targets;
+        self.propagation_targets = Targets::of_script(targets);
     }
 
     fn log(&mut self, level: LogLevel, line: &[u8]) {
