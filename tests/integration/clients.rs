@@ -186,3 +186,22 @@ fn keys_are_counted_by_type_and_length() {
     let everything = client.run("INFO everything").text();
     assert!(!everything.contains("Keysizes"));
 }
+
+/// An example of a message that nobody waits for; RESP2 has no way to send one. What Redis 8.0.6 and Valkey 9.1.2 answer.
+#[test]
+fn debug_shows_a_push_message_where_there_are_such() {
+    let server = ServerBuilder::oxidis()
+        .arguments(["--enable-debug-command", "yes"])
+        .start()
+        .expect("the server starts");
+    let mut client = server.raw_client();
+    let ask = "DEBUG PROTOCOL push\r\n";
+    client.expect(ask, "-ERR RESP2 is not supported by this command\r\n");
+    client.send("HELLO 3\r\n").expect("sent");
+    client.read_until("modules\r\n*0\r\n").expect("a greeting");
+    client.expect(
+        ask,
+        "$40\r\nSome real reply following the push reply\r\n>2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n",
+    );
+    client.expect("PING\r\n", "+PONG\r\n");
+}

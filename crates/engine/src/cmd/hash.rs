@@ -670,6 +670,35 @@ mod tests {
     }
 
     #[test]
+    fn hgetex_refuses_what_redis_refuses() {
+        let mut session = TestSession::new(&[]);
+        session.run("HSET h a 1");
+        let arity = "-ERR wrong number of arguments for 'hgetex' command";
+        for (command, error) in [
+            ("HGETEX h PX 100 FIELDS", arity),
+            ("HGETEX h EXAT 1 FIELD", arity),
+            (
+                "HGETEX h PERSIST FIELDS 1",
+                "-ERR The `numfields` parameter must match the number of arguments",
+            ),
+            (
+                "HGETEX h PERSIST FIELDS x",
+                "-ERR Number of fields must be a positive integer",
+            ),
+            (
+                "HGETEX h PX 100 a b",
+                "-ERR Mandatory argument FIELDS is missing or not at the right position",
+            ),
+            (
+                "HGETEX h EX x FIELDS",
+                "-ERR value is not an integer or out of range",
+            ),
+        ] {
+            assert_eq!(session.run(command), error, "{command}");
+        }
+    }
+
+    #[test]
     fn hgetdel_refuses_what_redis_refuses() {
         let mut session = TestSession::new(&[]);
         session.run("SET string v");
