@@ -87,6 +87,11 @@ pub trait AppendFiles: Send {
     /// Says that what [`Self::syncer`] gave has failed.
     fn note_failed_sync(&mut self);
 
+    /// Whether nobody knows what the file holds, so that nothing is appended to it any more.
+    fn is_broken(&self) -> bool {
+        false
+    }
+
     /// Goes over to a new file; it belongs to the log at once if `is_listed`, else when the base is there. Answers the
     /// base of the new file, a data set or commands, which becomes that when it is committed.
     ///
@@ -375,6 +380,9 @@ impl AppendLog {
             }
             Ok(())
         });
+        if outcome.is_err() && files.is_broken() {
+            self.schedule_rewrite();
+        }
         match outcome {
             Ok(()) => {
                 self.note_success(engine);

@@ -197,7 +197,7 @@ impl AppendDirectory {
         if let Some(open) = &mut self.open
             && !open.is_broken
         {
-            open.file.sync()?;
+            open.file.sync().inspect_err(|_| open.is_broken = true)?;
         }
         let mut manifest = shared.manifest.lock();
         let last = manifest.incremental.last().map_or(0, |part| part.sequence);
@@ -368,6 +368,10 @@ impl AppendFiles for AppendDirectory {
         if let Some(open) = &mut self.open {
             open.is_broken = true;
         }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.is_broken)
     }
 
     fn rotate(&mut self, is_listed: bool, form: BaseForm) -> Result<Box<dyn SnapshotFile>, String> {
