@@ -351,16 +351,22 @@ impl<'a> Writer<'a> {
             let end = self.buffer.len() + small_header_length(value);
             self.buffer.extend_from_slice(&header);
             self.buffer.truncate(end);
-        } else if let Some((digits, length)) = short_decimal(value) {
-            let end = self.buffer.len() + length + 3;
-            let line_end = u128::from(u16::from_le_bytes(*b"\r\n"));
-            let header =
-                u128::from(kind) | u128::from(digits) << 8 | line_end << (8 * (length + 1));
-            self.buffer.extend_from_slice(&header.to_le_bytes());
-            self.buffer.truncate(end);
         } else {
-            self.long_header(kind, &IntegerText::unsigned(value));
+            self.number_header(kind, value);
         }
+    }
+
+    /// [`header`](Self::header) for any number. A call of its own, so that what writes many headers stays short.
+    #[inline(never)]
+    fn number_header(&mut self, kind: u8, value: u64) {
+        let Some((digits, length)) = short_decimal(value) else {
+            return self.long_header(kind, &IntegerText::unsigned(value));
+        };
+        let end = self.buffer.len() + length + 3;
+        let line_end = u128::from(u16::from_le_bytes(*b"\r\n"));
+        let header = u128::from(kind) | u128::from(digits) << 8 | line_end << (8 * (length + 1));
+        self.buffer.extend_from_slice(&header.to_le_bytes());
+        self.buffer.truncate(end);
     }
 
     fn long_header(&mut self, kind: u8, text: &[u8]) {
