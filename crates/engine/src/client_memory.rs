@@ -37,6 +37,8 @@ pub(crate) struct ClientMemory {
     counted_bytes: AtomicI64,
     /// Whether the sum is to have nothing of it any more.
     is_gone: AtomicBool,
+    /// What it took when it was closed for that.
+    leaving_bytes: AtomicUsize,
     sum: Arc<ClientsMemory>,
 }
 
@@ -48,12 +50,19 @@ pub(crate) struct ClientsMemory {
     bytes: AtomicI64,
     /// Clients closed for it.
     evicted: AtomicU64,
+    /// What those of them take who are still there: their connections end when their tasks run next.
+    leaving_bytes: AtomicUsize,
 }
 
 impl ClientsMemory {
     /// Clients closed because all together took too much.
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that are as good as free: of closed clients whose connections have yet to end.
+    pub(crate) fn leaving_bytes(&self) -> usize {
+        self.leaving_bytes.load(Ordering::Relaxed)
     }
 
     /// CONFIG RESETSTAT.
@@ -64,10 +73,22 @@ impl ClientsMemory {
 
 impl ClientMemory {
     pub(crate) fn new(sum: &Arc<ClientsMemory>) -> Self {
-        ClientMemory {
-            sum: sum.clone(),
-            ..Default::default()
-        }
+        let mut memory = ClientMemory::default();
+        memory.sum = sum.clone();
+        memory
+    }
+
+    /// Notes that the client is closed, and that so many bytes are free soon.
+    fn note_leaving(&self, bytes: usize) {
+        self.leaving_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.sum.leaving_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ClientMemory {
+    fn drop(&mut self) {
+        let bytes = *self.leaving_bytes.get_mut();
+        self.sum.leaving_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
@@ -165,13 +186,14 @@ impl Engine {
             .map(|client| (client.memory_bytes(), client))
             .collect();
         clients.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        for (_, client) in clients {
+        for (bytes, client) in clients {
             if !self.clients.take_too_much(limit_bytes) {
                 break;
             }
             let line = format!("Evicting client: {}", client.description(self.now_ms()));
             self.host.log(LogLevel::Notice, &line);
             self.clients.memory.evicted.fetch_add(1, Ordering::Relaxed);
+            client.memory.note_leaving(bytes);
             client.kill();
             self.clients.forget(client.id);
         }

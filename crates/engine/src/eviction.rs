@@ -148,6 +148,7 @@ impl Engine {
     pub(crate) fn evictable_memory_bytes(&self) -> u64 {
         self.used_memory_bytes()
             .saturating_sub(self.lazy_free.pending_bytes())
+            .saturating_sub(self.clients.memory.leaving_bytes() as u64)
     }
 }
 
