@@ -183,7 +183,13 @@ impl<T: Transport> Connection<T> {
                         self.release_alone(drive, state);
                         return Poll::Ready(());
                     }
-                    Step::Deferred => return Poll::Pending,
+                    Step::Deferred => {
+                        // It may go on so for long.
+                        if !self.unsent.is_empty() {
+                            self.note_buffers();
+                        }
+                        return Poll::Pending;
+                    }
                     Step::Progressed => progressed = true,
                     Step::Waits => {}
                 }
