@@ -23,6 +23,7 @@ mod engine;
 mod eviction;
 mod expire;
 mod faults;
+mod foresight;
 mod fork;
 mod functions;
 mod gate;
@@ -60,6 +61,7 @@ pub use debugging::{Conversation, DebugMode, DebuggedCall, DebuggerLine};
 pub use direct::DirectCommand;
 pub use engine::{Crash, Engine, EngineOptions, EventLoops, Host, NoHost, ShutdownOptions};
 pub use faults::{ActiveFault, Fault, FaultEffect};
+pub use foresight::Foreseen;
 pub use fork::Fork;
 pub use lazy_free::Garbage;
 pub use migration::{
@@ -68,6 +70,6 @@ pub use migration::{
 pub use persistence::LoadProgress;
 pub use propagation::PropagationListener;
 pub use record::RecordedCommand;
-pub use session::{Foreseen, Progress, Release, Session};
+pub use session::{Progress, Release, Session};
 pub use table::LargeBlock;
 pub use worker::Worker;

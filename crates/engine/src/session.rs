@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use oxidis_resp::{
-    Parsed, Protocol, RequestLimits, RequestParser, Source, Span, Writer, guess_key,
-};
+use oxidis_resp::{Parsed, Protocol, RequestLimits, RequestParser, Source, Span, Writer};
 use smallvec::SmallVec;
 
 use crate::blocking::{Blocked, BlockedState};
@@ -21,6 +19,7 @@ use crate::command::{Args, CommandError, Flags, Group, Registered};
 use crate::command_log::{Measured, request_bytes};
 use crate::engine::Engine;
 use crate::faults::FaultEffect;
+use crate::foresight::RecentCommand;
 use crate::keyspace::{Key, PREFETCH_MIN};
 use crate::latency::Event;
 use crate::mailbox::Message;
@@ -43,6 +42,9 @@ pub struct Session {
     is_excused: bool,
     /// What is to become of the reply to the request that runs, or waits.
     breakage: Option<Breakage>,
+    pub(crate) recent_command: RecentCommand,
+    /// Whoever the mailbox wakes, as far as that is known.
+    registered_waker: Option<Waker>,
 }
 
 /// How a fault takes a reply away.
@@ -75,24 +77,6 @@ pub enum Release {
         /// Whether the session has.
         has_logged: bool,
     },
-}
-
-/// A key that a request will need, most likely.
-#[derive(Debug, Clone, Copy)]
-pub struct Foreseen {
-    database: usize,
-    hash: u64,
-}
-
-impl Worker {
-    /// Brings near what sessions [have foreseen](Session::foresee), for all of them at once.
-    pub fn bring_near(&mut self, foreseen: impl Iterator<Item = Foreseen> + Clone) {
-        let mut prefetcher = self.view.keyspace().prefetcher();
-        let places = || foreseen.clone().map(|it| (it.database, it.hash));
-        places().for_each(|place| prefetcher.bucket(place));
-        prefetcher.entries(places());
-        prefetcher.collections(places());
-    }
 }
 
 /// What one batch of requests came to, as in [`Progress`].
@@ -174,6 +158,8 @@ impl Session {
             parser: RequestParser::new(),
             is_excused: false,
             breakage: None,
+            recent_command: RecentCommand::default(),
+            registered_waker: None,
         }
     }
 
@@ -340,16 +326,6 @@ impl Session {
         );
     }
 
-    /// Guesses the key of the first request in `input`, for [`Worker::bring_near`].
-    #[inline]
-    pub fn foresee(&self, worker: &Worker, input: &[u8]) -> Option<Foreseen> {
-        let key = guess_key(input)?;
-        Some(Foreseen {
-            database: self.client.database,
-            hash: worker.engine.keyspace.key(key).hash,
-        })
-    }
-
     /// Executes the requests in `input` and appends their replies to `output`. Stops early when the
     /// session blocks or is to be closed, or when there is much to send.
     pub fn process(&mut self, worker: &mut Worker, input: &[u8], output: &mut Vec<u8>) -> Progress {
@@ -485,7 +461,8 @@ impl Session {
                             Args::spans(buffer, request_spans)
                         }
                     };
-                    let prepared = dispatch::prepare(&worker.engine, args, previous).ok();
+                    let previous_or_recent = previous.or(self.recent_command.get());
+                    let prepared = dispatch::prepare(&worker.engine, args, previous_or_recent).ok();
                     if let (Some(prepared), Source::Input) = (&prepared, source)
                         && prepared.registered.is_plain
                     {
@@ -512,6 +489,9 @@ impl Session {
                     break;
                 }
             }
+        }
+        if let Some((name, registered)) = previous {
+            self.recent_command.remember(name, registered);
         }
         if unescaped.is_none() {
             self.prefetch(worker, &requests, input, spans);
@@ -786,14 +766,24 @@ impl Session {
     }
 
     /// Leaves a waker that is woken when there is something to deliver; answers whether there is.
-    pub fn poll_mailbox(&self, waker: &Waker) -> bool {
-        self.client.shared.mailbox.register(waker)
+    #[inline]
+    pub fn poll_mailbox(&mut self, waker: &Waker) -> bool {
+        let mailbox = &self.client.shared.mailbox;
+        let is_registered = (self.registered_waker.as_ref()).is_some_and(|it| it.will_wake(waker));
+        if is_registered {
+            // The waker stays until something comes, and nobody else takes out what has come.
+            return mailbox.is_filled();
+        }
+        let is_filled = mailbox.register(waker);
+        self.registered_waker = (!is_filled).then(|| waker.clone());
+        is_filled
     }
 
     /// Appends to `output` what other sessions have sent: messages, invalidations, the reply to the
     /// command on which the session was blocked.
     pub fn deliver(&mut self, worker: &mut Worker, output: &mut Vec<u8>) {
         let messages = self.client.shared.mailbox.take();
+        self.registered_waker = None;
         let is_safe = worker.engine.append_log.flush(&worker.engine).is_ok();
         if !is_safe && messages.iter().any(|it| matches!(it, Message::Unblock(_))) {
             return self.withhold(output.len(), output);

@@ -23,6 +23,8 @@ mod writer;
 pub use limits::RequestLimits;
 pub use protocol::{Protocol, ProtocolError};
 pub use reply::{ParsedReply, ReplyError, ReplyParser};
-pub use request::{Parsed, RequestParser, Source, Span, guess_key, plain_request, write_request};
+pub use request::{
+    GuessedArguments, Parsed, RequestParser, Source, Span, plain_request, write_request,
+};
 pub use value::Value;
 pub use writer::{Mark, Writer};

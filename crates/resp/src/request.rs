@@ -416,16 +416,35 @@ pub fn plain_request<'b>(buffer: &'b [u8], arguments: &[Span]) -> Option<&'b [u8
     buffer.get(start..at)
 }
 
-/// The second argument of the request that `input` begins with, if it is of the usual form: the key of most commands. A
-/// guess for those who want to begin with what the request will need.
-#[inline]
-pub fn guess_key(input: &[u8]) -> Option<&[u8]> {
-    let (count, at) = short_header(input, 0, b'*')?;
-    let (name_len, at) = short_header(input, at, b'$')?;
-    let (key_len, at) = short_header(input, at + name_len + 2, b'$')?;
-    match count {
-        0 | 1 => None,
-        _ => input.get(at..at + key_len),
+/// The arguments of the request that `input` begins with, as far as it is of the usual form and no argument is longer than
+/// 99 bytes: a guess for those who want to begin with what the request will need.
+#[derive(Debug, Clone)]
+pub struct GuessedArguments<'a> {
+    input: &'a [u8],
+    at: usize,
+    /// How many arguments there are still to be.
+    left: usize,
+}
+
+impl<'a> GuessedArguments<'a> {
+    /// Guesses at the beginning of `input`.
+    #[inline]
+    pub fn new(input: &'a [u8]) -> Self {
+        let (left, at) = short_header(input, 0, b'*').unwrap_or_default();
+        GuessedArguments { input, at, left }
+    }
+}
+
+impl<'a> Iterator for GuessedArguments<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        let (len, start) = short_header(self.input, self.at, b'$')?;
+        let argument = self.input.get(start..start + len)?;
+        self.at = start + len + 2;
+        Some(argument)
     }
 }
 
@@ -552,9 +571,9 @@ mod tests {
     }
 
     proptest! {
-        /// Where a key is guessed, it is the second argument; of plain requests it always is.
+        /// What is guessed are the first arguments; of plain requests it is all up to the first long one.
         #[test]
-        fn the_guessed_key_is_the_second_argument(
+        fn guessed_arguments_are_the_first_arguments(
             arguments in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..130), 1..5),
             cut in prop::option::of(any::<prop::sample::Index>()),
             change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
@@ -568,17 +587,16 @@ mod tests {
             if let Some(at) = cut {
                 input.truncate(at.index(input.len()));
             }
-            let guessed = guess_key(&input);
+            let guessed: Vec<&[u8]> = GuessedArguments::new(&input).collect();
             let mut spans = Vec::new();
             let parsed = RequestParser::new().parse(&input, &mut spans);
             if let Ok(Parsed::Request { source: Source::Input, .. }) = parsed {
-                let second = spans.get(1).map(|span| span.of(&input));
-                prop_assert!(guessed.is_none() || guessed == second);
+                let parsed: Vec<&[u8]> = spans.iter().map(|span| span.of(&input)).collect();
+                prop_assert!(parsed.starts_with(&guessed), "{guessed:?} of {parsed:?}");
             }
             if cut.is_none() && change.is_none() {
-                let is_short = arguments.iter().take(2).all(|argument| argument.len() < 100);
-                let key = arguments.get(1).filter(|_| is_short);
-                prop_assert_eq!(guessed, key.map(Vec::as_slice));
+                let short = arguments.iter().take_while(|argument| argument.len() < 100);
+                prop_assert_eq!(guessed, short.map(Vec::as_slice).collect::<Vec<_>>());
             }
         }
     }

@@ -104,7 +104,7 @@ pub(crate) struct Connection<T: Transport> {
     /// Wakes the task, when something was done past it.
     waker: Option<Waker>,
     /// What was foreseen of the request in `unread`, when it is to wait for the end of the turn.
-    deferred: Option<Option<Foreseen>>,
+    deferred: Option<Foreseen>,
     /// Whether it waits for that.
     is_awaiting_turn: bool,
     /// The window of time in which something was read last, by the thread's count.
@@ -548,7 +548,7 @@ impl<T: Transport + 'static> Served for Seat<T> {
 
     fn serve_deferred(self: Arc<Self>, state: &mut WorkerState) {
         let Some(mut connection) = self.connection.try_lock() else {
-            return turn::defer(self, None);
+            return turn::defer(self, Foreseen::default());
         };
         connection.is_awaiting_turn = false;
         // Without one it was served past the runtime in the meantime, which has woken the task.

@@ -29,7 +29,7 @@ const DEFERRED_MAX: usize = 64;
 const TURNS_PER_LOOK: u32 = 16;
 
 /// A connection whose requests wait for the end of the turn, and what they will most likely need.
-type Deferred = (Arc<dyn Served>, Option<Foreseen>);
+type Deferred = (Arc<dyn Served>, Foreseen);
 
 thread_local! {
     static DEFERRED: RefCell<Vec<Deferred>> = const { RefCell::new(Vec::new()) };
@@ -127,7 +127,7 @@ impl Turn {
 }
 
 /// Has a connection served when all others that are ready have been read from.
-pub(crate) fn defer(connection: Arc<dyn Served>, foreseen: Option<Foreseen>) {
+pub(crate) fn defer(connection: Arc<dyn Served>, foreseen: Foreseen) {
     let is_first = DEFERRED.with(|it| {
         let mut deferred = it.borrow_mut();
         deferred.push((connection, foreseen));
@@ -146,8 +146,7 @@ pub(crate) fn serve_deferred(state: &mut WorkerState) {
     }
     let mut deferred = DEFERRED.take();
     if deferred.len() > 1 {
-        let foreseen = deferred.iter().filter_map(|it| it.1);
-        state.worker.bring_near(foreseen);
+        state.worker.bring_near(deferred.iter().map(|it| &it.1));
     }
     for (connection, _) in deferred.drain(..) {
         connection.serve_deferred(state);

@@ -93,11 +93,10 @@ impl<'a> Prefetcher<'a> {
         }));
     }
 
-    /// As many of the last steps as can be done for keys of which nothing else is known.
-    pub(crate) fn collections(&self, places: impl Iterator<Item = Place>) {
-        self.go_on(places.filter_map(|place| {
+    /// As [`elements`](Self::elements), for keys of which only the hash is known.
+    pub(crate) fn collections<'k>(&self, lookups: impl Iterator<Item = (Place, &'k [&'k [u8]])>) {
+        self.go_on(lookups.filter_map(|(place, elements)| {
             let entry = self.database(place)?.guess(place.1)?;
-            let elements: &[&[u8]] = &[];
             Some(Lookup { entry, elements })
         }));
     }
@@ -159,7 +158,8 @@ mod tests {
             let mut prefetcher = keyspace.prefetcher();
             hashes.iter().for_each(|&hash| prefetcher.bucket((0, hash)));
             prefetcher.entries(hashes.iter().map(|&hash| (0, hash)));
-            prefetcher.collections(hashes.iter().map(|&hash| (0, hash)));
+            let nothing: &[&[u8]] = &[];
+            prefetcher.collections(hashes.iter().map(|&hash| ((0, hash), nothing)));
             for &hash in &hashes {
                 let is_theirs = keyspace.stripe_of(hash) == keyspace.stripe_of(theirs);
                 assert_eq!(prefetcher.stripe(hash).is_none(), is_theirs);

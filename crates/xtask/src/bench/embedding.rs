@@ -94,24 +94,31 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// What the example of the crate says of Rust programs: a line a figure, `name: number unit`.
-fn rust_figures() -> Result<Vec<(String, f64, String)>> {
+/// A name, a number and its unit.
+type Figure = (String, f64, String);
+
+/// What the example of the crate says of Rust programs.
+fn rust_figures() -> Result<Vec<Figure>> {
     let output = workspace::cargo()
         .args(["run", "--quiet", "--release", "-p", "oxidis"])
         .args(["--example", "embedding"])
         .stderr(std::process::Stdio::inherit())
         .output()?;
     anyhow::ensure!(output.status.success(), "the example `embedding` failed");
-    let said = String::from_utf8_lossy(&output.stdout);
+    figures_of(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// A line a figure, with tabs between its parts.
+fn figures_of(said: &str) -> Result<Vec<Figure>> {
     let figures = said.lines().map(|line| {
-        let (name, figure) = line.split_once(": ").context("no figure")?;
-        let (number, unit) = figure.split_once(' ').context("no unit")?;
-        Ok((name.to_owned(), number.parse()?, unit.to_owned()))
+        let mut parts = line.split('\t');
+        let mut part = || parts.next().with_context(|| format!("no figure: {line}"));
+        Ok((part()?.to_owned(), part()?.parse()?, part()?.to_owned()))
     });
     figures.collect()
 }
 
-fn rust_table(figures: &[(String, f64, String)]) -> String {
+fn rust_table(figures: &[Figure]) -> String {
     let of = |name: &str| figures.iter().find(|it| it.0 == name).map(|it| it.1);
     let mut text = String::from("\n| in a Rust program | | | compared |\n|---|---:|---|---|\n");
     for (name, number, unit) in figures {
@@ -214,6 +221,13 @@ mod tests {
     fn medians_are_taken_number_by_number() {
         let runs = [all(3.0), all(1.0), all(2.0)];
         assert_eq!(median_of(&runs).get, 2.0);
+    }
+
+    #[test]
+    fn figures_of_rust_programs_are_read() {
+        let figures = figures_of("start of an engine\t412\tus\nGET\t8.5\tmillion/s\n").unwrap();
+        assert_eq!(figures[1], ("GET".to_owned(), 8.5, "million/s".to_owned()));
+        assert!(figures_of("GET: 8.5 million/s").is_err());
     }
 
     #[test]

@@ -135,15 +135,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut measurements: BTreeMap<report::CellName, Vec<(f64, f64)>> = BTreeMap::new();
     let mut residents: BTreeMap<String, Resident> = BTreeMap::new();
     for round in 0..rounds {
-        // The order turns with each round: nobody is always first.
-        for turn in 0..contenders.len() {
-            let contender = &contenders[(turn + round) % contenders.len()];
-            println!(
-                "round {} of {rounds}: {} with {} workers",
-                round + 1,
-                contender.name,
-                contender.workers
-            );
+        println!("round {} of {rounds}", round + 1);
+        let mut running = Vec::new();
+        for contender in &contenders {
             let server = contender
                 .builder
                 .start()
@@ -161,19 +155,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
                     },
                 );
             }
-            let mut measured = |name: report::CellName, figures| {
-                measurements.entry(name).or_default().push(figures)
-            };
-            measure(
-                contender,
-                &server,
-                arguments,
-                keys,
-                requests_share,
-                round,
-                &mut measured,
-            )?;
+            running.push((contender, server));
         }
+        let mut measured =
+            |name: report::CellName, figures| measurements.entry(name).or_default().push(figures);
+        measure(
+            &running,
+            arguments,
+            keys,
+            requests_share,
+            round,
+            &mut measured,
+        )?;
     }
     let cells = measurements
         .into_iter()
@@ -223,9 +216,10 @@ pub(super) fn load(
     Ok(())
 }
 
+/// Measures cell by cell, in each one server after the other: what the machine grants changes from minute to minute, and
+/// what is compared is to get the same of it.
 fn measure(
-    contender: &Contender,
-    server: &TestServer,
+    running: &[(&Contender, TestServer)],
     arguments: &Arguments,
     keys: u64,
     requests_share: f64,
@@ -239,7 +233,6 @@ fn measure(
                 .iter()
                 .any(|wanted| wanted.eq_ignore_ascii_case(name))
     };
-    let endpoint = Endpoint::Tcp(server.address());
     for &depth in &arguments.depths {
         let base = DEPTHS
             .iter()
@@ -249,32 +242,49 @@ fn measure(
             if !is_wanted(workload.name) {
                 continue;
             }
-            let requests = base as f64 * workload.share * requests_share;
             // Every contender gets the same requests in the same round, and others in the next.
             let seed = (round * 1_000 + index) as u64;
-            let plan = |share: f64, seed: u64| Plan {
-                numbers: Numbers::Random(seed),
-                clients: CLIENTS,
-                depth,
-                ..Plan::new(&endpoint, &workload.template, (requests * share) as u64)
-            };
-            let what = || format!("{} {} at depth {depth}", contender.name, workload.name);
-            send(plan(WARM_UP_SHARE, seed + 500)).with_context(what)?;
-            let before =
-                cpu::time_used(server.pid()).context("the platform does not tell CPU times")?;
-            let done = send(plan(1.0, seed)).with_context(what)?;
-            let after = cpu::time_used(server.pid()).with_context(what)?;
-            let cpu_us = (after - before).as_secs_f64() * 1e6 / done.requests as f64;
-            let per_second = done.requests_per_second();
-            let name = report::CellName {
-                command: index,
-                command_name: workload.name.to_owned(),
-                depth,
-                server: contender.name.clone(),
-                workers: contender.workers,
-            };
-            measured(name, (cpu_us, per_second));
+            // The order turns with each cell and round: nobody is always first.
+            for turn in 0..running.len() {
+                let (contender, server) = &running[(turn + index + round) % running.len()];
+                let name = report::CellName {
+                    command: index,
+                    command_name: workload.name.to_owned(),
+                    depth,
+                    server: contender.name.clone(),
+                    workers: contender.workers,
+                };
+                let requests = base as f64 * workload.share * requests_share;
+                let figures = measure_cell(server, &workload.template, depth, requests, seed)
+                    .with_context(|| {
+                        format!("{} {} at depth {depth}", contender.name, workload.name)
+                    })?;
+                measured(name, figures);
+            }
         }
     }
     Ok(())
+}
+
+/// Answers the processor's time for a request, in microseconds, and requests per second.
+fn measure_cell(
+    server: &TestServer,
+    template: &Template,
+    depth: usize,
+    requests: f64,
+    seed: u64,
+) -> Result<(f64, f64)> {
+    let endpoint = Endpoint::Tcp(server.address());
+    let plan = |share: f64, seed: u64| Plan {
+        numbers: Numbers::Random(seed),
+        clients: CLIENTS,
+        depth,
+        ..Plan::new(&endpoint, template, (requests * share) as u64)
+    };
+    send(plan(WARM_UP_SHARE, seed + 500))?;
+    let before = cpu::time_used(server.pid()).context("the platform does not tell CPU times")?;
+    let done = send(plan(1.0, seed))?;
+    let after = cpu::time_used(server.pid()).context("the server has ended")?;
+    let cpu_us = (after - before).as_secs_f64() * 1e6 / done.requests as f64;
+    Ok((cpu_us, done.requests_per_second()))
 }
