@@ -105,6 +105,15 @@ impl Connection {
         self.session.get_directly(&mut self.worker, key, found)
     }
 
+    /// As [`Session::get_many_directly`]: the short way to several strings; answers whether that was all.
+    pub fn get_many_directly<K: AsRef<[u8]>>(
+        &mut self,
+        keys: &[K],
+        found: impl FnMut(usize, Option<&[u8]>),
+    ) -> bool {
+        !self.is_in_use() && (self.session).get_many_directly(&mut self.worker, keys, found)
+    }
+
     /// As [`Session::read_directly`]: the short way to any value.
     #[inline]
     pub fn read_directly<R>(

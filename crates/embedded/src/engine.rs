@@ -7,13 +7,24 @@ use std::thread;
 use std::time::Duration;
 
 use oxidis_engine::config::Config;
-use oxidis_engine::{Clock, Engine, EngineOptions, NoHost, Worker};
+use oxidis_engine::{Clock, Engine, EngineOptions, Host, LargeBlock, Worker};
 
 use crate::clock::SystemClock;
+use crate::large_pages;
 
 /// For how many threads the key space is cut into stripes: for several, since a program may have them. It is the same
 /// on every machine, for what follows from a seed depends on it.
 const THREADS: usize = 2;
+
+/// A host that leaves everything to the program but what the engine's own thread can do.
+struct HousekeepingHost;
+
+impl Host for HousekeepingHost {
+    // It is that thread that asks.
+    fn put_into_large_page(&self, block: LargeBlock) {
+        large_pages::gather(block);
+    }
+}
 
 /// An engine with nothing in it and nothing on disk. The thread that keeps it in order ends when it is
 /// dropped; the engine itself lives for as long as somebody has it.
@@ -46,7 +57,7 @@ impl EmbeddedEngine {
             interpreter: Some(Arc::new(oxidis_script::Lua::new(config.clone(), seed))),
             config,
             clock,
-            host: Arc::new(NoHost),
+            host: Arc::new(HousekeepingHost),
             seed,
             workers: THREADS,
         });

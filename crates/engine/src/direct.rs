@@ -19,17 +19,22 @@
 
 use std::sync::LazyLock;
 
+use smallvec::SmallVec;
+
 use crate::cmd::string::set_and_tell;
 use crate::command::context::Mode;
 use crate::command::dispatch::finish;
 use crate::command::{Args, Context, EventClass, Registered, table};
 use crate::keyspace::{EntryRef, Key, value_of};
 use crate::session::Session;
-use crate::value::ValueRef;
+use crate::value::{StringRef, ValueRef};
 use crate::worker::Worker;
 
 /// What is longer than this, in bytes, goes the long way, where lengths have limits and logs.
 const SHORT_MAX_BYTES: usize = 64 << 10;
+
+/// Of so many keys all that is needed to look them up is brought near together.
+const NEAR_MAX: usize = 64;
 
 /// Commands that can be executed the short way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +46,7 @@ pub enum DirectCommand {
     HGet,
     HLen,
     LLen,
+    MGet,
     SCard,
     Set,
     SIsMember,
@@ -50,13 +56,14 @@ pub enum DirectCommand {
 }
 
 /// The names of [`DirectCommand`]s, in their order.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "exists",
     "get",
     "hexists",
     "hget",
     "hlen",
     "llen",
+    "mget",
     "scard",
     "set",
     "sismember",
@@ -79,7 +86,10 @@ impl DirectCommand {
     }
 }
 
-/// A worker with one stripe locked, for as long as this lives, even if what is called meanwhile panics.
+/// What is under several keys.
+type Entries<'w> = SmallVec<[Option<EntryRef<'w>>; 128]>;
+
+/// A worker with stripes locked, for as long as this lives, even if what is called meanwhile panics.
 struct Holding<'w>(&'w mut Worker);
 
 impl Drop for Holding<'_> {
@@ -106,6 +116,87 @@ impl Session {
                 Some(string.with_bytes(|bytes| found(Some(bytes))))
             }
         })
+    }
+
+    /// Gives what MGET answers to `found`, key by key with their numbers in `keys`; answers whether that was all: if not,
+    /// MGET has more to do, and nothing was done. The keys are locked meanwhile, all of them: `found` must not use the
+    /// engine.
+    pub fn get_many_directly<K: AsRef<[u8]>>(
+        &mut self,
+        worker: &mut Worker,
+        keys: &[K],
+        mut found: impl FnMut(usize, Option<&[u8]>),
+    ) -> bool {
+        worker.refresh_roughly();
+        let total_bytes = keys.iter().map(|key| key.as_ref().len()).sum::<usize>();
+        let is_short = !keys.is_empty() && total_bytes <= SHORT_MAX_BYTES;
+        if !is_short || !self.is_plain(worker) {
+            return false;
+        }
+        let keys: SmallVec<[Key<'_>; 128]> = (keys.iter())
+            .map(|key| worker.view.key(key.as_ref()))
+            .collect();
+        if worker.lock_some(keys.iter().map(|key| key.hash)).is_err() {
+            return false;
+        }
+        let holding = Holding(worker);
+        let worker = &*holding.0;
+        if worker.engine.migrations.is_on() {
+            return false;
+        }
+        let entries = self.entries_of(worker, &keys);
+        let Some(entries) = entries else {
+            return false;
+        };
+        let counters = &worker.counters;
+        for (index, entry) in entries.into_iter().enumerate() {
+            let Some(entry) = entry else {
+                found(index, None);
+                counters.keyspace_misses.add(1);
+                continue;
+            };
+            match entry.string() {
+                // A key of another type answers as a missing one.
+                None => found(index, None),
+                Some(string) => string.with_bytes(|bytes| found(index, Some(bytes))),
+            }
+            worker.touch(entry);
+            counters.keyspace_hits.add(1);
+        }
+        let registered = DirectCommand::MGet.registered();
+        counters.commands[registered.id].calls.add(1);
+        counters.commands_processed.add(1);
+        true
+    }
+
+    /// The entries under keys whose stripes are locked; `None` if they are long, or if that one is missing, or its time is
+    /// over, is more than the fact.
+    fn entries_of<'w>(&self, worker: &'w Worker, keys: &[Key<'_>]) -> Option<Entries<'w>> {
+        let wanted = worker.engine.config.notify_keyspace_events();
+        let tells_misses = EventClass::KEY_MISS.is_in(wanted);
+        let mut entries = Entries::new();
+        let mut total_bytes = 0;
+        for keys in keys.chunks(NEAR_MAX) {
+            let hashes: SmallVec<[u64; NEAR_MAX]> = keys.iter().map(|key| key.hash).collect();
+            worker.view.prefetch_locked(self.database(), &hashes);
+            for key in keys {
+                let database = worker.view.stripe(key.hash).database(self.database());
+                let entry = database.and_then(|database| database.get(key.hash, key.bytes));
+                let is_plain = match entry {
+                    None => !tells_misses,
+                    Some(entry) => {
+                        (entry.expire_ms()).is_none_or(|at_ms| at_ms > worker.engine.now_ms())
+                    }
+                };
+                let string = entry.and_then(EntryRef::string);
+                total_bytes += string.map_or(0, StringRef::len);
+                if !is_plain || total_bytes > SHORT_MAX_BYTES {
+                    return None;
+                }
+                entries.push(entry);
+            }
+        }
+        Some(entries)
     }
 
     /// Gives what is under a key, or that there is nothing, to `read`, and answers what that answers. It is `None` if

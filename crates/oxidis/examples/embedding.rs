@@ -68,7 +68,7 @@ fn starts(is_chosen: &dyn Fn(&str) -> bool) -> Result<(), Error> {
 
 fn rates(is_chosen: &dyn Fn(&str) -> bool) -> Result<(), Error> {
     let engine = Engine::builder().seed(1).open()?;
-    let calls: [(&str, u64, Call<'_>); 5] = [
+    let calls: [(&str, u64, Call<'_>); 6] = [
         ("GET", 1, &|_, n| {
             let value = engine.string().get(key(n))?;
             Ok(value.map_or(0, |value| value.len() as u64))
@@ -87,6 +87,13 @@ fn rates(is_chosen: &dyn Fn(&str) -> bool) -> Result<(), Error> {
             let keys = (0..100).map(|nth| key((n + nth * 7919) % KEYS));
             let values = engine.string().get_many(keys)?;
             Ok(values.iter().flatten().map(|it| it.len() as u64).sum())
+        }),
+        ("GET of 100 keys at once in place", 100, &|_, n| {
+            let keys: [_; 100] = std::array::from_fn(|nth| key((n + nth as u64 * 7919) % KEYS));
+            let mut bytes = 0;
+            let read = |_, value: Option<&[u8]>| bytes += value.map_or(0, <[u8]>::len) as u64;
+            engine.string().get_many_with(&keys, read)?;
+            Ok(bytes)
         }),
         ("SET", 1, &|_, n| {
             engine.string().set(key(n), VALUE)?;

@@ -211,6 +211,15 @@ impl Connection {
         self.inner.get_directly(key, found)
     }
 
+    /// Gives the strings under keys to `found`, if nothing but MGET is to be done; answers whether it did.
+    pub(crate) fn get_many_directly<K: AsRef<[u8]>>(
+        &mut self,
+        keys: &[K],
+        found: impl FnMut(usize, Option<&[u8]>),
+    ) -> bool {
+        self.inner.get_many_directly(keys, found)
+    }
+
     /// Gives what is under a key to `read`, if nothing but the command is to be done and `read` knows the answer.
     #[inline]
     pub(crate) fn read_directly<R>(

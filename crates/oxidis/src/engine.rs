@@ -205,6 +205,27 @@ impl Engine {
         })
     }
 
+    /// Gives the strings under keys to `read` one by one, or that there is none, with the numbers of the keys, the short
+    /// way if that is possible. The keys may be locked meanwhile.
+    pub(crate) fn read_strings<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        mut read: impl FnMut(usize, Option<&[u8]>),
+    ) -> Result<(), Error> {
+        self.with_connection(|connection| {
+            if connection.get_many_directly(keys, &mut read) {
+                return Ok(());
+            }
+            let names = keys.iter().map(AsRef::as_ref);
+            let found: Vec<Option<Vec<u8>>> =
+                connection.query(std::iter::once(&b"MGET"[..]).chain(names))?;
+            for (index, found) in found.iter().enumerate() {
+                read(index, found.as_deref());
+            }
+            Ok(())
+        })
+    }
+
     /// What a command answers whose first argument is the only key that it reads: what `read` says of the value, the
     /// short way, or else the reply to the whole request.
     #[inline]

@@ -21,6 +21,8 @@ enum Question {
     Get,
     GetInto,
     GetWith,
+    GetMany,
+    GetManyWith,
     StrLen,
     Exists,
     HGet,
@@ -52,8 +54,22 @@ enum Step {
 fn question() -> impl Strategy<Value = Question> {
     use Question::*;
     prop::sample::select(vec![
-        Get, Get, GetInto, GetWith, StrLen, Exists, HGet, HExists, HLen, SIsMember, SCard, LLen,
-        ZScore, ZCard,
+        Get,
+        Get,
+        GetInto,
+        GetWith,
+        GetMany,
+        GetManyWith,
+        StrLen,
+        Exists,
+        HGet,
+        HExists,
+        HLen,
+        SIsMember,
+        SCard,
+        LLen,
+        ZScore,
+        ZCard,
     ])
 }
 
@@ -193,6 +209,21 @@ impl Side {
             Question::GetWith => self.ask(&["GET", key], || {
                 engine.string().get_with(key, <[u8]>::to_vec)
             }),
+            Question::GetMany => self.ask(&["MGET", key, "a", "user:1", key], || {
+                engine.string().get_many([key, "a", "user:1", key])
+            }),
+            Question::GetManyWith => {
+                let keys = ["b", key, "c", "a", ""];
+                let request = [&["MGET"], &keys[..]].concat();
+                self.ask(&request, || {
+                    let mut values = Vec::new();
+                    engine.string().get_many_with(&keys, |index, value| {
+                        assert_eq!(index, values.len());
+                        values.push(value.map(<[u8]>::to_vec));
+                    })?;
+                    Ok(values)
+                })
+            }
             Question::StrLen => self.ask(&["STRLEN", key], || engine.string().len(key)),
             Question::Exists => self.ask(&["EXISTS", key], || engine.keys().contains(key)),
             Question::HGet => self.ask(&["HGET", key, word], || engine.hash().get(key, word)),
@@ -233,7 +264,7 @@ impl Side {
                 String::new()
             }
             Step::Fault(is_on) => {
-                let fault = || Fault::error("LOADING Not yet.").key("a*").command("GET");
+                let fault = || Fault::error("LOADING Not yet.").key("a*");
                 self.fault = is_on.then(|| engine.fault(fault()));
                 String::new()
             }

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use oxidis_embedded::large_pages;
 use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotFormat, SnapshotSource};
@@ -21,7 +22,6 @@ use tokio::sync::Notify;
 
 use crate::configuration::{self, path_of};
 use crate::forks::Forks;
-use crate::large_pages;
 use crate::listeners::Listeners;
 use crate::migration::Migrator;
 use crate::process::{self, Allocator};

@@ -33,7 +33,6 @@ pub mod files;
 mod forks;
 mod gather;
 mod host;
-mod large_pages;
 mod listeners;
 mod log;
 mod memory;

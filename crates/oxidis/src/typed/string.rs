@@ -132,8 +132,34 @@ impl<'e> Strings<'e> {
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Vec<Option<Vec<u8>>>, Error> {
         let keys: Vec<K> = keys.into_iter().collect();
-        let names = keys.iter().map(AsRef::as_ref);
-        self.0.query(std::iter::once(&b"MGET"[..]).chain(names))
+        let mut strings = Vec::with_capacity(keys.len());
+        (self.0).read_strings(&keys, |_, found| strings.push(found.map(<[u8]>::to_vec)))?;
+        Ok(strings)
+    }
+
+    /// Gives the strings under keys to `read` where they lie, one after the other with the numbers of their keys; nothing
+    /// is copied (MGET). Many keys at once take a fraction of the time that they take one by one, since memory is
+    /// waited for once.
+    ///
+    /// **The keys are locked meanwhile**: `read` must be brief, and must not use the engine, or it waits for itself.
+    ///
+    /// ```
+    /// let engine = oxidis::Engine::open()?;
+    /// engine.string().set("b", "hello")?;
+    /// let mut lengths = [None; 2];
+    /// (engine.string()).get_many_with(&["a", "b"], |index, string| lengths[index] = string.map(<[u8]>::len))?;
+    /// assert_eq!(lengths, [None, Some(5)]);
+    /// # Ok::<(), oxidis::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// There are no keys.
+    pub fn get_many_with<K: AsRef<[u8]>>(
+        self,
+        keys: &[K],
+        read: impl FnMut(usize, Option<&[u8]>),
+    ) -> Result<(), Error> {
+        self.0.read_strings(keys, read)
     }
 
     /// Adds to the integer under a key, which is 0 if there is none; answers the sum (INCRBY).

@@ -5,8 +5,8 @@ use oxidis_engine::LargeBlock;
 /// Has the block put into large pages: at once, where the system does that on demand (Linux since 6.1), else when it
 /// comes to it. A hint: what the memory holds is not changed, whoever owns it by now.
 #[cfg(target_os = "linux")]
-pub(crate) fn gather(block: LargeBlock) {
-    use nix::libc::{MADV_COLLAPSE, MADV_HUGEPAGE, madvise};
+pub fn gather(block: LargeBlock) {
+    use libc::{MADV_COLLAPSE, MADV_HUGEPAGE, madvise};
 
     let address = std::ptr::with_exposed_provenance_mut(block.address);
     // SAFETY: neither hint changes what memory holds, nor whether it may be used; addresses without memory are an error.
@@ -20,4 +20,4 @@ pub(crate) fn gather(block: LargeBlock) {
 
 /// Leaves the block where it is.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn gather(_block: LargeBlock) {}
+pub fn gather(_block: LargeBlock) {}
