@@ -2,7 +2,7 @@
 //!
 //! A client takes what waits to be executed, what waits to be sent, and what is kept for it: queued
 //! commands, watched keys, subscriptions, tracked prefixes. Each part is noted where it changes. The sum over all
-//! clients is only kept while there is a limit; it is looked at before a batch of requests is
+//! clients is only kept while there is a limit; it is looked at before each request is
 //! executed and regularly. When it is above the limit the greediest clients are closed, down to the
 //! limit, those with CLIENT NO-EVICT excepted.
 
@@ -27,6 +27,8 @@ pub(crate) fn name_bytes(name: &[u8]) -> usize {
 pub(crate) struct ClientMemory {
     /// Memory of the buffers of the connection, empty space in them included.
     buffer_bytes: AtomicUsize,
+    /// Replies to the requests that are being executed, which the owner has not got yet.
+    reply_bytes: AtomicUsize,
     /// The queue of MULTI.
     pub(crate) queued_bytes: AtomicUsize,
     pub(crate) watched_bytes: AtomicUsize,
@@ -98,6 +100,7 @@ impl ClientShared {
         let memory = &self.memory;
         let parts = [
             &memory.buffer_bytes,
+            &memory.reply_bytes,
             &memory.queued_bytes,
             &memory.watched_bytes,
             &memory.subscribed_bytes,
@@ -122,6 +125,18 @@ impl ClientShared {
             self.memory.buffer_bytes.fetch_max(bytes, Ordering::Relaxed);
             self.count_memory();
         }
+    }
+
+    /// Notes that the requests that are being executed have so much in reply up to now.
+    pub(crate) fn note_reply_memory(&self, bytes: usize) {
+        self.memory.reply_bytes.store(bytes, Ordering::Relaxed);
+        self.count_memory();
+    }
+
+    /// Notes that the owner has the replies.
+    #[inline]
+    pub(crate) fn hand_replies_over(&self) {
+        self.memory.reply_bytes.store(0, Ordering::Relaxed);
     }
 
     /// Brings the sum up to date with what the session takes.

@@ -333,7 +333,6 @@ impl Session {
         worker.note_input(input.len());
         if worker.memory_rules.maxmemory_clients_bytes > 0 {
             self.client.shared.note_input_memory(input.len());
-            worker.limit_clients();
         }
         let now_ms = worker.now_ms();
         self.client
@@ -697,19 +696,29 @@ impl Session {
     /// Tells those who track by prefix what the requests have changed.
     #[inline]
     fn end_batch(&mut self, worker: &mut Worker, output: &mut Vec<u8>) {
+        self.client.shared.hand_replies_over();
         worker.current_session = 0;
         if worker.broadcast_changes() && self.client.shared.mailbox.is_filled() {
             self.deliver(worker, output);
         }
     }
 
-    /// Makes room for what is about to be executed. The session is told what that did to keys that it
-    /// has cached before it gets its reply, in which they may be new ones.
+    /// Makes room for what is about to be executed; `output` has the replies before it. The session is told what that
+    /// did to keys that it has cached before it gets its reply, in which they may be new ones. Answers whether to go on: not
+    /// if room was made by closing the session itself.
     #[inline]
-    fn make_room(&mut self, worker: &mut Worker, output: &mut Vec<u8>) {
+    fn make_room(&mut self, worker: &mut Worker, output: &mut Vec<u8>) -> bool {
         if worker.is_obeying {
             // The log says itself what was evicted.
-            return;
+            return true;
+        }
+        if worker.memory_rules.maxmemory_clients_bytes > 0 {
+            // Before keys are evicted for what clients have not read.
+            self.client.shared.note_reply_memory(output.len());
+            worker.limit_clients();
+            if self.client.shared.is_killed() {
+                return false;
+            }
         }
         worker.make_room();
         if worker.engine.tracking.is_on() {
@@ -718,6 +727,7 @@ impl Session {
                 self.deliver(worker, output);
             }
         }
+        true
     }
 
     /// CLIENT CACHING is about the command or transaction right behind it. `registered` is what was
@@ -738,7 +748,9 @@ impl Session {
         prepared: Result<Prepared, CommandError>,
         output: &mut Vec<u8>,
     ) {
-        self.make_room(worker, output);
+        if !self.make_room(worker, output) {
+            return;
+        }
         let start = output.len();
         let mut out = Writer::new(output, self.client.protocol);
         let registered = prepared.as_ref().ok().map(|it| it.registered);

@@ -101,6 +101,44 @@ fn nobody_need_ask() {
 }
 
 #[test]
+fn who_asks_for_too_much_at_once_is_closed_before_keys_are_evicted() {
+    let rules = [
+        ("maxmemory-clients", "1mb"),
+        ("maxmemory", "4mb"),
+        ("maxmemory-policy", "allkeys-lru"),
+    ];
+    let mut server = Server::new(1, &rules);
+    admin(&mut server, "setrange a 99999 x");
+    let mut session = server.connect();
+    let mut output = Vec::new();
+    let requests = "get a\r\n".repeat(64);
+    session.process(&mut server.worker, requests.as_bytes(), &mut output);
+    assert!(session.should_close());
+    // What was over the limit was closed at the next request.
+    assert!(
+        (MEGABYTE..MEGABYTE + 110_000).contains(&output.len()),
+        "{}",
+        output.len()
+    );
+    let stats = admin(&mut server, "info stats");
+    assert!(stats.contains("evicted_clients:1 ") && stats.contains("evicted_keys:0 "));
+}
+
+#[test]
+fn replies_count_until_the_owner_has_them() {
+    let mut server = Server::new(1, &[("maxmemory-clients", "1mb")]);
+    admin(&mut server, "setrange a 99999 x");
+    let mut session = server.connect();
+    server.run(&mut session, "client setname reader");
+    for _ in 0..30 {
+        // It reads all of it.
+        server.run(&mut session, "get a");
+    }
+    assert!(!session.should_close());
+    assert!(field(&mut server, "reader", "tot-mem").is_some_and(|bytes| bytes < 100_000));
+}
+
+#[test]
 fn a_request_that_is_too_long_is_not_executed() {
     let mut server = Server::new(1, &[("maxmemory-clients", "200000")]);
     let mut session = server.connect();
