@@ -205,3 +205,74 @@ fn debug_shows_a_push_message_where_there_are_such() {
     );
     client.expect("PING\r\n", "+PONG\r\n");
 }
+
+/// Of incomplete requests, commands that wait and the command that asks, the arguments are counted as by Redis 8.0.6 and
+/// Valkey 9.1.2. How large buffers are is each server's own.
+#[test]
+fn what_arguments_and_buffers_take_is_told() {
+    let server = server();
+    let mut observer = server.client();
+    let mut idle = server.client();
+    let id = |client: &mut Client| -> i64 {
+        let reply = client.run("CLIENT ID").text();
+        reply.parse().expect("a number")
+    };
+    let idle_id = id(&mut idle);
+    let line_where = |observer: &mut Client, id: i64, name: &str, wanted: &str| loop {
+        let line = line(observer, id);
+        if field(&line, name) == wanted {
+            return line;
+        }
+    };
+    let numbers = |line: &str, names: &[&str]| -> Vec<usize> {
+        let number = |name: &&str| field(line, name).parse().expect("a number");
+        names.iter().map(number).collect()
+    };
+    let found = line_where(&mut observer, idle_id, "qbuf", "0");
+    let names = ["qbuf", "qbuf-free", "argv-mem", "rbs", "rbp", "omem"];
+    assert_eq!(numbers(&found, &names), [0; 6], "{found}");
+    let own = idle.run("CLIENT INFO").text();
+    assert_eq!(field(&own, "argv-mem"), "10", "{own}");
+    idle.send(&["BLPOP", "nolist", "0"]).expect("sent");
+    let found = line_where(&mut observer, idle_id, "flags", "b");
+    assert_eq!(field(&found, "argv-mem"), "12", "{found}");
+    observer.run("RPUSH nolist a");
+    idle.receive().expect("what it waited for");
+    let found = line(&mut observer, idle_id);
+    assert_eq!(field(&found, "argv-mem"), "0", "{found}");
+
+    let mut partial = server.client();
+    let partial_id = id(&mut partial);
+    let (key, value) = ("k".repeat(1000), "x".repeat(5000));
+    let request = format!("*4\r\n$4\r\nMSET\r\n$1000\r\n{key}\r\n$5000\r\n{value}\r\n$10\r\n123");
+    partial.send_bytes(request.as_bytes()).expect("sent");
+    let found = line_where(&mut observer, partial_id, "qbuf", "3");
+    assert_eq!(field(&found, "argv-mem"), "6004", "{found}");
+    assert!(numbers(&found, &["tot-mem"])[0] > 6004, "{found}");
+
+    observer.run(&format!("SET big {}", "z".repeat(1_000_000)));
+    let mut greedy = server.client();
+    let greedy_id = id(&mut greedy);
+    for _ in 0..20 {
+        greedy.send(&["GET", "big"]).expect("sent");
+    }
+    let found = loop {
+        let line = line_where(&mut observer, greedy_id, "tot-cmds", "21");
+        if field(&line, "omem") != "0" {
+            break line;
+        }
+    };
+    let [rbs, rbp, omem, total] = numbers(&found, &["rbs", "rbp", "omem", "tot-mem"])[..] else {
+        unreachable!("four were asked for");
+    };
+    assert!(
+        omem > 0 && rbs >= omem && rbp >= omem && total >= rbs,
+        "{found}"
+    );
+    for _ in 0..20 {
+        greedy.receive().expect("what was asked for");
+    }
+    let found = line_where(&mut observer, greedy_id, "omem", "0");
+    assert_eq!(field(&found, "rbs"), "0", "{found}");
+    assert!(numbers(&found, &["rbp"])[0] >= rbp, "{found}");
+}

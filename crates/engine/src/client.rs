@@ -315,10 +315,12 @@ pub struct ClientShared {
     pub(crate) input_bytes: AtomicU64,
     pub(crate) output_bytes: AtomicU64,
     pub(crate) command_count: AtomicU64,
-    /// Bytes of requests that wait to be executed, and of replies that wait to be sent, as the
-    /// driver last reported them.
+    /// Bytes of requests that wait to be executed, less the arguments that are understood, and of replies that wait to
+    /// be sent, as the driver last reported them.
     pub(crate) query_buffer_bytes: AtomicUsize,
     pub(crate) output_buffer_bytes: AtomicUsize,
+    /// The most replies that have waited at once, in bytes.
+    pub(crate) output_buffer_peak_bytes: AtomicUsize,
     /// Since when more replies wait than the soft limit allows, in milliseconds since 1970; 0 if
     /// no more do.
     pub(crate) soft_limit_since_ms: AtomicI64,
@@ -374,6 +376,7 @@ impl ClientShared {
             command_count: AtomicU64::new(0),
             query_buffer_bytes: AtomicUsize::new(0),
             output_buffer_bytes: AtomicUsize::new(0),
+            output_buffer_peak_bytes: AtomicUsize::new(0),
             soft_limit_since_ms: AtomicI64::new(0),
         }
     }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use crate::client::{Client, ClientShared, Clients};
 use crate::config::LogLevel;
 use crate::engine::Engine;
+use crate::session::Session;
 
 /// What a watched key or a subscription takes beside its name, which is kept twice: by the session,
 /// and by those who have to find it.
@@ -22,6 +23,19 @@ pub(crate) fn name_bytes(name: &[u8]) -> usize {
     2 * name.len() + NAME_OVERHEAD_BYTES
 }
 
+/// What the owner of a session keeps for it, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Buffers {
+    /// Requests that wait to be executed, or to be complete.
+    pub unread_bytes: usize,
+    /// The memory that those lie in, and others have room in.
+    pub unread_capacity_bytes: usize,
+    /// Replies that wait to be sent.
+    pub unsent_bytes: usize,
+    /// The memory that those lie in, and others have room in.
+    pub unsent_capacity_bytes: usize,
+}
+
 /// What one client takes.
 #[derive(Default)]
 pub(crate) struct ClientMemory {
@@ -29,6 +43,13 @@ pub(crate) struct ClientMemory {
     buffer_bytes: AtomicUsize,
     /// Replies to the requests that are being executed, which the owner has not got yet.
     reply_bytes: AtomicUsize,
+    /// Of those, what is empty behind requests, and what is there for replies.
+    pub(crate) query_buffer_free_bytes: AtomicUsize,
+    pub(crate) reply_buffer_bytes: AtomicUsize,
+    /// Arguments of an incomplete request; they lie in the buffers.
+    pub(crate) argument_bytes: AtomicUsize,
+    /// Arguments of the command on which the session is blocked.
+    pub(crate) blocked_bytes: AtomicUsize,
     /// The queue of MULTI.
     pub(crate) queued_bytes: AtomicUsize,
     pub(crate) watched_bytes: AtomicUsize,
@@ -101,6 +122,7 @@ impl ClientShared {
         let parts = [
             &memory.buffer_bytes,
             &memory.reply_bytes,
+            &memory.blocked_bytes,
             &memory.queued_bytes,
             &memory.watched_bytes,
             &memory.subscribed_bytes,
@@ -111,10 +133,21 @@ impl ClientShared {
         fixed + parts.sum::<usize>() + self.mailbox.pushed_bytes()
     }
 
-    /// Notes how much memory the buffers of the connection take.
-    pub(crate) fn note_buffer_memory(&self, bytes: usize) {
-        self.memory.buffer_bytes.store(bytes, Ordering::Relaxed);
-        self.count_memory();
+    /// Notes how many bytes of arguments the command has on which the session is blocked.
+    pub(crate) fn note_blocked(&self, argument_bytes: usize) {
+        self.memory
+            .blocked_bytes
+            .store(argument_bytes, Ordering::Relaxed);
+    }
+
+    /// Notes how many bytes of requests and of replies wait.
+    pub(crate) fn note_waiting(&self, input_bytes: usize, output_bytes: usize) {
+        self.query_buffer_bytes
+            .store(input_bytes, Ordering::Relaxed);
+        self.output_buffer_bytes
+            .store(output_bytes, Ordering::Relaxed);
+        self.output_buffer_peak_bytes
+            .fetch_max(output_bytes, Ordering::Relaxed);
     }
 
     /// Notes that so much input is about to be executed.
@@ -170,6 +203,27 @@ impl ClientShared {
     pub(crate) fn leave_memory_sum(&self) {
         self.memory.is_gone.store(true, Ordering::SeqCst);
         self.recount_memory();
+    }
+}
+
+impl Session {
+    /// Tells CLIENT LIST and `maxmemory-clients` what the owner keeps for the session. Of what is unread, CLIENT LIST
+    /// calls arguments what is understood: so does Redis, which takes them out of its buffer.
+    pub fn note_buffers(&self, buffers: Buffers) {
+        let (shared, parser) = (self.shared(), &self.parser);
+        let unread_bytes = buffers
+            .unread_bytes
+            .saturating_sub(parser.understood_bytes());
+        shared.note_waiting(unread_bytes, buffers.unsent_bytes);
+        let memory = &shared.memory;
+        let set = |count: &AtomicUsize, bytes| count.store(bytes, Ordering::Relaxed);
+        let free_bytes = buffers.unread_capacity_bytes - buffers.unread_bytes;
+        set(&memory.query_buffer_free_bytes, free_bytes);
+        set(&memory.reply_buffer_bytes, buffers.unsent_capacity_bytes);
+        set(&memory.argument_bytes, parser.argument_bytes());
+        let buffer_bytes = buffers.unread_capacity_bytes + buffers.unsent_capacity_bytes;
+        set(&memory.buffer_bytes, buffer_bytes + parser.memory_usage());
+        shared.count_memory();
     }
 }
 

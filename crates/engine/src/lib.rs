@@ -56,6 +56,7 @@ pub mod version;
 mod worker;
 
 pub use checkpoint::{Checkpoint, CheckpointError, DatabaseKey, Differences};
+pub use client_memory::Buffers;
 pub use clock::{Clock, ClockError};
 pub use debugging::{Conversation, DebugMode, DebuggedCall, DebuggerLine};
 pub use direct::DirectCommand;

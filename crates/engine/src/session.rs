@@ -37,7 +37,7 @@ const OUTPUT_SOFT_MAX_BYTES: usize = 1 << 20;
 /// One session. Dropping it without [`Session::close`] leaves its traces in the engine.
 pub struct Session {
     pub(crate) client: Client,
-    parser: RequestParser,
+    pub(crate) parser: RequestParser,
     /// Whether the next request has met its fault already.
     is_excused: bool,
     /// What is to become of the reply to the request that runs, or waits.
@@ -274,7 +274,7 @@ impl Session {
         let exceeds = engine.exceeds_hard_limit(&self.client.shared, waiting)
             || !self.client.is_authenticated && engine.exceeds_unauthenticated_limit(waiting);
         if exceeds {
-            self.note_buffers(0, unsent_bytes);
+            self.client.shared.note_waiting(0, unsent_bytes);
             engine.close_for_output(&self.client.shared);
         }
         exceeds
@@ -288,7 +288,7 @@ impl Session {
         let bytes = unread.len().saturating_sub(self.parser.understood_bytes());
         let exceeds = bytes > engine.config.client_query_buffer_limit();
         if exceeds {
-            self.note_buffers(unread.len(), 0);
+            self.client.shared.note_waiting(unread.len(), 0);
             engine.close_for_query(&self.client.shared, unread);
         }
         exceeds
@@ -413,7 +413,7 @@ impl Session {
         if waiting > OUTPUT_UNLIMITED_BYTES
             && engine.exceeds_hard_limit(&self.client.shared, waiting as u64)
         {
-            self.note_buffers(0, waiting);
+            self.client.shared.note_waiting(0, waiting);
             engine.close_for_output(&self.client.shared);
             self.client.shared.kill();
             output.truncate(start);
@@ -849,6 +849,7 @@ impl Session {
     /// Takes the session out of the queues of the keys that it waited for.
     fn leave_queues(&mut self, worker: &mut Worker) {
         *self.client.shared.blocked.lock() = None;
+        self.client.shared.note_blocked(0);
         let Some(blocked) = self.client.blocked.take() else {
             return;
         };
@@ -877,24 +878,6 @@ impl Session {
         worker.engine.clients.remove(&self.client.shared);
     }
 
-    /// Tells CLIENT LIST how much of the session's input and output waits, in bytes.
-    pub fn note_buffers(&self, input_bytes: usize, output_bytes: usize) {
-        let shared = &self.client.shared;
-        shared
-            .query_buffer_bytes
-            .store(input_bytes, Ordering::Relaxed);
-        shared
-            .output_buffer_bytes
-            .store(output_bytes, Ordering::Relaxed);
-    }
-
-    /// Tells CLIENT LIST how much of the input waits and cannot be executed yet, in bytes: all of it
-    /// but the arguments that are understood, which Redis takes out of its buffer too.
-    pub fn note_unread(&self, input_bytes: usize, output_bytes: usize) {
-        let understood_bytes = self.parser.understood_bytes();
-        self.note_buffers(input_bytes.saturating_sub(understood_bytes), output_bytes);
-    }
-
     /// Tells CLIENT LIST which descriptor the session's socket has.
     pub fn note_descriptor(&self, descriptor: i64) {
         let shared = &self.client.shared;
@@ -904,11 +887,5 @@ impl Session {
     /// Tells CLIENT LIST and INFO which of the owner's threads serves the session from now on.
     pub fn note_thread(&self, thread: usize) {
         self.client.shared.thread.store(thread, Ordering::Relaxed);
-    }
-
-    /// Tells how much memory the owner's buffers for the session take, empty space in them included,
-    /// for `maxmemory-clients`.
-    pub fn note_buffer_memory(&self, bytes: usize) {
-        self.client.shared.note_buffer_memory(bytes);
     }
 }

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::Server;
-use oxidis_engine::Session;
+use oxidis_engine::{Buffers, Session};
 
 const MEGABYTE: usize = 1 << 20;
 
@@ -26,11 +26,19 @@ fn is_there(server: &mut Server, name: &str) -> bool {
     field(server, name, "tot-mem").is_some()
 }
 
+/// Empty buffers that take so much.
+fn room(bytes: usize) -> Buffers {
+    Buffers {
+        unsent_capacity_bytes: bytes,
+        ..Buffers::default()
+    }
+}
+
 /// A session of this name whose buffers take so much.
 fn client(server: &mut Server, name: &str, bytes: usize) -> Session {
     let mut session = server.connect();
     server.run(&mut session, &format!("client setname {name}"));
-    session.note_buffer_memory(bytes);
+    session.note_buffers(room(bytes));
     session
 }
 
@@ -65,7 +73,7 @@ fn who_must_not_be_evicted_is_not_though_the_others_are() {
     let mut server = Server::new(1, &[]);
     let mut spared = client(&mut server, "spared", 8 * MEGABYTE);
     server.run(&mut spared, "client no-evict on");
-    spared.note_buffer_memory(8 * MEGABYTE);
+    spared.note_buffers(room(8 * MEGABYTE));
     let other = client(&mut server, "other", MEGABYTE);
     let mut asker = server.connect();
     server.run(&mut asker, "client no-evict on");

@@ -88,6 +88,8 @@ pub struct RequestParser {
     searched: usize,
     /// The arguments found so far of a request that is not complete.
     pending: Vec<Span>,
+    /// The lengths of those, together.
+    pending_bytes: usize,
     unescaped: Vec<u8>,
 }
 
@@ -139,6 +141,11 @@ impl RequestParser {
         self.at
     }
 
+    /// How many bytes those arguments of an incomplete request have that are complete themselves.
+    pub fn argument_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
     /// How many bytes of heap the parser holds.
     pub fn memory_usage(&self) -> usize {
         self.pending.capacity() * size_of::<Span>() + self.unescaped.capacity()
@@ -187,6 +194,7 @@ impl RequestParser {
                 Ok(Step::Empty { end }) => start = end,
                 Ok(Step::Incomplete { hint }) => {
                     let found = arguments.drain(base..);
+                    self.pending_bytes = found.as_slice().iter().map(|span| span.len()).sum();
                     self.pending.extend(found.map(|span| Span {
                         start: span.start - start,
                         end: span.end - start,
@@ -214,6 +222,7 @@ impl RequestParser {
         let stage = std::mem::take(&mut self.stage);
         let searched = std::mem::take(&mut self.searched);
         let mut found = std::mem::take(&mut self.pending);
+        let (old_count, old_bytes) = (found.len(), std::mem::take(&mut self.pending_bytes));
         let step = match stage {
             Stage::Start => self.begin(input, 0, searched, &mut found)?,
             Stage::Header { remaining } => {
@@ -236,7 +245,11 @@ impl RequestParser {
             }
         };
         match step {
-            Step::Incomplete { .. } => self.pending = found,
+            Step::Incomplete { .. } => {
+                let new = found[old_count..].iter().map(|span| span.len());
+                self.pending_bytes = old_bytes + new.sum::<usize>();
+                self.pending = found;
+            }
             _ => arguments.append(&mut found),
         }
         Ok(step)
@@ -890,6 +903,20 @@ mod tests {
             })
         );
         assert_eq!(spans.len(), 3);
+    }
+
+    #[test]
+    fn complete_arguments_of_an_incomplete_request_are_counted() {
+        let (mut parser, mut spans) = (RequestParser::new(), Vec::new());
+        let stream = b"*4\r\n$4\r\nMSET\r\n$3\r\nkey\r\n$12\r\nlong enough.\r\n$1\r\nk\r\n";
+        for (end, bytes) in [(9, 0), (14, 4), (30, 7), (41, 7), (42, 19), (46, 19)] {
+            parser
+                .parse(&stream[..end], &mut spans)
+                .expect("it goes on");
+            assert_eq!(parser.argument_bytes(), bytes, "{end}");
+        }
+        parser.parse(stream, &mut spans).expect("it is complete");
+        assert_eq!((parser.argument_bytes(), spans.len()), (0, 4));
     }
 
     #[test]

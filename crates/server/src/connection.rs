@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use oxidis_engine::{DebuggedCall, Engine, Foreseen, Release, Session, Worker};
+use oxidis_engine::{Buffers, DebuggedCall, Engine, Foreseen, Release, Session, Worker};
 use parking_lot::Mutex;
 use tokio::time::Sleep;
 
@@ -215,10 +215,12 @@ impl<T: Transport> Connection<T> {
 
     /// Tells others what waits here.
     fn note_buffers(&self) {
-        let unsent_bytes = self.unsent.len() - self.sent;
-        self.session.note_unread(self.unread.len(), unsent_bytes);
-        let buffer_bytes = self.unread.capacity() + self.unsent.capacity();
-        self.session.note_buffer_memory(buffer_bytes);
+        self.session.note_buffers(Buffers {
+            unread_bytes: self.unread.len(),
+            unread_capacity_bytes: self.unread.capacity(),
+            unsent_bytes: self.unsent.len() - self.sent,
+            unsent_capacity_bytes: self.unsent.capacity(),
+        });
     }
 
     /// Takes what other sessions sent.

@@ -301,6 +301,12 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "Redis ends; Oxidis answers an error",
     ),
     (
+        "`rbs`, `rbp`, `obl`, `qbuf-free` and `tot-mem` in CLIENT LIST",
+        "Redis keeps a buffer of 1 to 16 KiB for the replies of each client, and a list behind it; in Oxidis a client that \
+         idles has no buffers, and what the socket does not take lies in one: `rbs` is its size, `rbp` the most that ever \
+         waited in it, and all of it counts as `omem`, none as `obl`",
+    ),
+    (
         "DEBUG REPL-PAUSE",
         "Redis stands still at a step of a replica's synchronization; Oxidis has no such steps, and accepts the words",
     ),

@@ -269,7 +269,7 @@ fn client_id(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn client_info(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    let mut line = describe(&cx.client.shared, cx.now_ms());
+    let mut line = describe_for(cx, &cx.client.shared);
     line.push(b'\n');
     out.verbatim("txt", &line);
     Ok(())
@@ -390,7 +390,7 @@ fn client_list(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let mut text = Vec::new();
     for shared in considered {
         if !shared.is_killed() && filter.matches(&shared, cx.client.id(), cx.now_ms()) {
-            text.extend_from_slice(&describe(&shared, cx.now_ms()));
+            text.extend_from_slice(&describe_for(cx, &shared));
             text.push(b'\n');
         }
     }
@@ -398,19 +398,36 @@ fn client_list(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
+/// A session's line, as the command that runs shows it, whose arguments count if it is the session's own.
+fn describe_for(cx: &Context<'_>, shared: &ClientShared) -> Vec<u8> {
+    let is_own = shared.id == cx.client.id();
+    let running_bytes = match is_own {
+        true => cx.args().iter().map(<[u8]>::len).sum(),
+        false => 0,
+    };
+    describe_running(shared, running_bytes, cx.now_ms())
+}
+
 /// A session's line in CLIENT LIST, without the newline.
-///
-/// The engine knows neither sockets nor the sizes of the driver's buffers beyond what the driver
-/// tells: the fields about them that it is not told are 0, and the descriptor is -1.
 pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
+    describe_running(shared, 0, now_ms)
+}
+
+/// The line of a session whose command that runs has so many bytes of arguments.
+///
+/// The engine knows neither sockets nor the driver's buffers beyond what the driver tells: `rbs` is the memory for
+/// replies that the socket did not take, 0 while there are none, `rbp` the most of them that ever waited at once. All
+/// of them lie in one buffer, which counts as the list that Redis has behind its first buffer: `obl` is always 0.
+fn describe_running(shared: &ClientShared, running_bytes: usize, now_ms: i64) -> Vec<u8> {
     let names = shared.names.lock().clone();
     let load = |count: &std::sync::atomic::AtomicUsize| count.load(Ordering::Relaxed);
     let age = (now_ms - shared.created_ms) / 1000;
     let idle = (now_ms - shared.last_interaction_ms.load(Ordering::Relaxed)) / 1000;
     let input = load(&shared.query_buffer_bytes);
     let output = load(&shared.output_buffer_bytes) + shared.mailbox.pushed_bytes();
-    let queued = load(&shared.memory.queued_bytes);
-    let total = shared.memory_bytes();
+    let memory = &shared.memory;
+    let arguments = load(&memory.argument_bytes) + load(&memory.blocked_bytes) + running_bytes;
+    let total = shared.memory_bytes() + running_bytes;
     let last_command = shared.last_command.load(Ordering::Relaxed) as usize;
     let command = match last_command.checked_sub(1) {
         Some(id) => table().all()[id].full_name.as_str(),
@@ -427,7 +444,7 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
     line.extend_from_slice(&names.name);
     let middle = format!(
         " age={age} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={} watch={} qbuf={input} \
-         qbuf-free=0 argv-mem=0 multi-mem={queued} rbs=0 rbp=0 obl=0 oll={} omem={output} tot-mem={total} \
+         qbuf-free={} argv-mem={arguments} multi-mem={} rbs={} rbp={} obl=0 oll={} omem={output} tot-mem={total} \
          events={} cmd={command} user=",
         flags(shared),
         load(&shared.database),
@@ -436,6 +453,10 @@ pub(crate) fn describe(shared: &ClientShared, now_ms: i64) -> Vec<u8> {
         load(&shared.shard_channel_count),
         shared.queued_count.load(Ordering::Relaxed),
         shared.watched_count(),
+        load(&memory.query_buffer_free_bytes),
+        load(&memory.queued_bytes),
+        load(&memory.reply_buffer_bytes),
+        load(&shared.output_buffer_peak_bytes),
         usize::from(output > 0),
         if output > 0 { "rw" } else { "r" },
     );

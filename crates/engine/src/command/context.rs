@@ -1041,6 +1041,8 @@ impl<'a> Context<'a> {
                     .add(key.bytes, blocked.clone());
             }
         }
+        let argument_bytes = blocked.arguments.iter().map(Vec::len).sum();
+        self.client.shared.note_blocked(argument_bytes);
         *self.client.shared.blocked.lock() = Some(blocked.clone());
         self.client.blocked = Some(blocked);
         Ok(())
