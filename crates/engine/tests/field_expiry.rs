@@ -219,3 +219,28 @@ fn a_pause_hides_fields_and_deletes_none() {
         "",
     );
 }
+
+/// What redis-server 8.0.6 answers: the form changes before anybody looks whether there is something to change.
+#[test]
+fn asking_for_another_expiry_makes_a_small_hash_one_whose_fields_expire() {
+    let mut server = Server::new(1, &[]);
+    let mut session = server.connect();
+    for (command, encoding) in [
+        ("hgetex h persist fields 1 a", "listpackex"),
+        ("hgetex h persist fields 1 nofield", "listpackex"),
+        ("hgetex h ex 10 fields 1 nofield", "listpackex"),
+        ("hexpire h 10 xx fields 1 a", "listpackex"),
+        ("hgetex h fields 1 a", "listpack"),
+        ("hpersist h fields 1 a", "listpack"),
+        ("hsetex h fxx ex 10 fields 1 nofield 1", "listpack"),
+    ] {
+        server.run(&mut session, "del h");
+        server.run(&mut session, "hset h a 1 b 2");
+        server.run(&mut session, command);
+        let found = server.run(&mut session, "object encoding h");
+        assert!(
+            found.ends_with(&format!(" {encoding}")),
+            "{command}: {found}"
+        );
+    }
+}

@@ -59,6 +59,16 @@ const VALKEY: &[(&str, &str, &str)] = &[
         "`NOSCRIPT No matching script. Please use EVAL.`",
     ),
     (
+        "OBJECT ENCODING of a small hash with fields that expire, and `HSETEX` as it is told of",
+        "`hashtable`; `hset`, and `hexpire` whenever a time is given",
+        "`listpackex`; `hset`, and `hexpire` if the time is still to come",
+    ),
+    (
+        "`HEXPIRE` and its like, `HGETEX` and `HSETEX` with a time that is over",
+        "the event `hexpired`",
+        "the event `hdel`",
+    ),
+    (
         "errors of scripts that call a command wrongly",
         "without the word Redis, and with the name of an unknown subcommand",
         "`ERR Wrong number of args calling Redis command from script`, `ERR Unknown Redis command called from script`",

@@ -407,6 +407,8 @@ fn get_and_persist(
         fields.iter().for_each(|_| out.null());
         return Ok(());
     };
+    // Redis makes it one whose fields expire before it looks for fields that do: OBJECT ENCODING tells.
+    hash.make_expiring();
     let mut changed = 0;
     for field in fields.iter() {
         reply_value(out, hash.as_ref().get(field));
