@@ -85,6 +85,20 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: layout::client_eviction,
     },
     Subcommand {
+        name: "client-enforce-reply-list",
+        arguments: (3, 3),
+        form: "CLIENT-ENFORCE-REPLY-LIST (0|1)",
+        explanation: "Accepted; replies that wait lie in one buffer anyway.",
+        handler: accept,
+    },
+    Subcommand {
+        name: "close-cluster-link-on-packet-drop",
+        arguments: (3, 3),
+        form: "CLOSE-CLUSTER-LINK-ON-PACKET-DROP (0|1)",
+        explanation: "Accepted; there is no cluster bus.",
+        handler: accept,
+    },
+    Subcommand {
         name: "clusterlink",
         arguments: (5, 5),
         form: "CLUSTERLINK KILL (to|from|all) <node>",
@@ -104,6 +118,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "CRASH-AND-RECOVER [<milliseconds>]",
         explanation: "Ends the process without a word, and starts it anew.",
         handler: restart_without_a_word,
+    },
+    Subcommand {
+        name: "delay-rdb-client-free-seconds",
+        arguments: (3, 3),
+        form: "DELAY-RDB-CLIENT-FREE-SECONDS <seconds>",
+        explanation: "Accepted; replicas get their data and the changes behind them over one connection.",
+        handler: accept,
     },
     Subcommand {
         name: "dict-resizing",
@@ -127,6 +148,20 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: digest_value,
     },
     Subcommand {
+        name: "disable-cluster-random-ping",
+        arguments: (3, 3),
+        form: "DISABLE-CLUSTER-RANDOM-PING (0|1)",
+        explanation: "Accepted; there is no cluster bus.",
+        handler: accept,
+    },
+    Subcommand {
+        name: "disable-cluster-reconnection",
+        arguments: (3, 3),
+        form: "DISABLE-CLUSTER-RECONNECTION (0|1)",
+        explanation: "Accepted; there is no cluster bus.",
+        handler: accept,
+    },
+    Subcommand {
         name: "drop-cluster-packet-filter",
         arguments: (3, 3),
         form: "DROP-CLUSTER-PACKET-FILTER <type>",
@@ -139,6 +174,20 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "ERROR <text>",
         explanation: "Answers an error with this text.",
         handler: replies::error,
+    },
+    Subcommand {
+        name: "force-free-primary-async",
+        arguments: (3, 3),
+        form: "FORCE-FREE-PRIMARY-ASYNC (0|1)",
+        explanation: "Accepted; the link to a primary is always ended by the thread that has it.",
+        handler: accept,
+    },
+    Subcommand {
+        name: "hashtable-can-abort-shrink",
+        arguments: (3, 3),
+        form: "HASHTABLE-CAN-ABORT-SHRINK (0|1)",
+        explanation: "Accepted; tables shrink bucket by bucket, and there is nothing to give up.",
+        handler: accept,
     },
     Subcommand {
         name: "htstats",
@@ -205,9 +254,9 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "object",
-        arguments: (3, 3),
-        form: "OBJECT <key>",
-        explanation: "Says how a value is kept.",
+        arguments: (3, 4),
+        form: "OBJECT <key> [fast]",
+        explanation: "Says how a value is kept; with fast, not how long it is when it is written down.",
         handler: object,
     },
     Subcommand {
@@ -225,6 +274,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: crash_by_panic,
     },
     Subcommand {
+        name: "pause-after-fork",
+        arguments: (3, 3),
+        form: "PAUSE-AFTER-FORK (0|1)",
+        explanation: "Accepted; nothing forks.",
+        handler: accept,
+    },
+    Subcommand {
         name: "pause-cron",
         arguments: (3, 3),
         form: "PAUSE-CRON (0|1)",
@@ -237,6 +293,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         form: "POPULATE <count> [<prefix>] [<size>]",
         explanation: "Makes so many string keys, unless they are there.",
         handler: populate,
+    },
+    Subcommand {
+        name: "protect-client",
+        arguments: (3, 3),
+        form: "PROTECT-CLIENT <id>",
+        explanation: "Accepted for a client that is there; each is ended by the thread that has it, never by another.",
+        handler: protect_client,
     },
     Subcommand {
         name: "protocol",
@@ -351,6 +414,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         handler: sleep,
     },
     Subcommand {
+        name: "slotmigration",
+        arguments: (4, usize::MAX),
+        form: "SLOTMIGRATION (PREVENT-PAUSE|PREVENT-FAILOVER) (0|1)",
+        explanation: "Accepted; there is no cluster whose slots could move.",
+        handler: slot_migration,
+    },
+    Subcommand {
         name: "stringmatch-test",
         arguments: (2, 2),
         form: "STRINGMATCH-TEST",
@@ -420,6 +490,22 @@ fn pause_replication(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult
         "on-streaming-repl-buf",
     ];
     if !STEPS.iter().any(|step| cx.arg_is(2, step)) {
+        return Err(unknown(cx));
+    }
+    accept(cx, out)
+}
+
+fn protect_client(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let id = parse_integer(cx.arg(2)).ok_or(CommandError::text("ERR Invalid client id"))?;
+    let id = u64::try_from(id).unwrap_or_default();
+    if cx.engine().clients.get(id).is_none() {
+        return Err(CommandError::text("ERR No such client"));
+    }
+    accept(cx, out)
+}
+
+fn slot_migration(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if !cx.arg_is(2, "prevent-pause") && !cx.arg_is(2, "prevent-failover") {
         return Err(unknown(cx));
     }
     accept(cx, out)
@@ -562,19 +648,27 @@ fn digest_value(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn object(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    let is_fast = cx.argc() == 4;
+    if is_fast && !cx.arg_is(3, "fast") {
+        return Err(unknown(cx));
+    }
     let entry = cx.entry_even_if_expired(cx.key(2));
     let entry = entry.ok_or(CommandError::NoSuchKey)?;
+    let length = match is_fast {
+        true => String::new(),
+        false => format!(" serializedlength:{}", serialized_bytes(cx, entry)),
+    };
     let mut text = format!(
-        "Value at:{:p} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        "Value at:{:p} refcount:{} encoding:{}{length} lru:{} lru_seconds_idle:{}",
         entry.address(),
         reference_count(cx, entry),
         encoding(entry),
-        serialized_bytes(cx, entry),
         entry.access(),
         idle_seconds(cx, entry),
     );
     if let Some(ListRef::Quicklist(list)) = cx.list(cx.key(2)).unwrap_or_default()
         && encoding(entry) == "quicklist"
+        && !is_fast
     {
         text.push_str(&layout::node_summary(list, &cx.limits()));
     }
