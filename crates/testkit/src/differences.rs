@@ -99,7 +99,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ),
     (
         "`redis-cli --verbose`",
-        "taken, and changes nothing: errors are always told",
+        "redis-cli says more with it about `--cluster` and about `--test_hint_file`, a test of its own, and nothing else; \
+         Oxidis has neither, so it takes the word and says no more",
     ),
     (
         "`redis-server --sentinel`, a link called `redis-sentinel`",
