@@ -193,7 +193,8 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
     ),
     (
         "messages in RESP3 that a client's own command gives rise to",
-        "7.0.15 puts them before the reply or in its middle, Redis since 7.2 and Oxidis behind it",
+        "7.0.15 puts them before the reply or in its middle, Redis since 7.2 and Oxidis behind it; Redis 8.0 still begins \
+         with it where a FLUSHALL or FLUSHDB that is not ASYNC, outside of transactions and scripts, tells its own client",
     ),
     (
         "SCAN where keys are expired but still there",
