@@ -469,6 +469,8 @@ impl ClientShared {
 pub(crate) struct Clients {
     by_id: Mutex<BTreeMap<u64, Arc<ClientShared>>>,
     last_id: AtomicU64,
+    /// Whether nobody is served any more.
+    is_closed: AtomicBool,
     /// Sessions opened since the statistics were last reset.
     pub(crate) received: AtomicU64,
     pub(crate) memory: Arc<ClientsMemory>,
@@ -488,7 +490,19 @@ impl Clients {
         client.count_memory();
         self.by_id.lock().insert(id, client.clone());
         self.received.fetch_add(1, Ordering::Relaxed);
+        if self.is_closed.load(Ordering::SeqCst) {
+            client.kill();
+        }
         client
+    }
+
+    /// Has every session closed by its owner, and each that comes from now on.
+    pub(crate) fn close(&self) {
+        // Before the sessions are looked for: one that is added meanwhile is found, or finds this.
+        self.is_closed.store(true, Ordering::SeqCst);
+        for client in self.all() {
+            client.kill();
+        }
     }
 
     /// Takes a session out that has ended.

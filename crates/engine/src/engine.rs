@@ -542,6 +542,12 @@ impl Engine {
         self.clients.len()
     }
 
+    /// Ends every session that there is, also one that is blocked, and each that is opened from now on: nobody is served
+    /// any more, as when a server has gone away. What is asked past sessions, such as checkpoints, goes on.
+    pub fn close_clients(&self) {
+        self.clients.close();
+    }
+
     /// Commands executed since the start or the last `CONFIG RESETSTAT`.
     pub fn commands_processed(&self) -> u64 {
         self.stats.totals().commands_processed

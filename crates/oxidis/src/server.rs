@@ -233,8 +233,10 @@ impl Server {
         }
     }
 
-    /// The engine behind the server, for direct calls. It can still be used when the server has stopped,
-    /// but then nobody else uses it.
+    /// The engine behind the server, for direct calls. When the server has stopped, commands end with
+    /// [`Error::Closed`], those that are blocked then as well, as they do for clients whose server has gone away; what
+    /// is no command ([`Engine::snapshot`], [`Engine::diff`], [`Engine::commands`]) can still be asked. An engine that
+    /// is to live without a server is [opened](Engine::open) by itself.
     pub fn engine(&self) -> Engine {
         self.engine.clone()
     }
@@ -322,8 +324,8 @@ impl Server {
         running.is_some_and(|running| !running.has_stopped())
     }
 
-    /// Saves, if the server keeps its data, closes every connection, and waits for the threads. Does nothing
-    /// when it has stopped already.
+    /// Saves, if the server keeps its data, closes every connection, those of its [engine](Self::engine) as well, and
+    /// waits for the threads. Does nothing when it has stopped already.
     ///
     /// # Errors
     /// The data could not be saved. The server has stopped nevertheless.

@@ -39,6 +39,61 @@ fn a_stopped_server_is_gone() {
     assert_eq!(server.expect("a server").port(), address.port());
 }
 
+/// What those see who use a server past its socket, when `end` has ended it.
+fn outlive(mut server: Server, end: impl FnOnce(&mut Server)) {
+    let engine = server.engine();
+    engine.string().set(b"k", b"v").expect("set");
+    let before = engine.snapshot().expect("a snapshot");
+    let mut idle = engine.connect();
+    let mut listener = engine.connect();
+    listener.execute(["SUBSCRIBE", "news"]).expect("subscribed");
+    std::thread::scope(|scope| {
+        let popping = scope.spawn(|| engine.execute(["BLPOP", "queue", "0"]));
+        let listening = scope.spawn(move || listener.next_message());
+        while !engine
+            .query::<String>(["INFO", "clients"])
+            .expect("a text")
+            .contains("blocked_clients:1")
+        {}
+        end(&mut server);
+        let popped = popping.join().expect("it ends");
+        assert!(matches!(popped, Err(Error::Closed)), "{popped:?}");
+        let heard = listening.join().expect("it ends");
+        assert!(matches!(heard, Err(Error::Closed)), "{heard:?}");
+    });
+    // Which way commands go makes no difference, nor does when the connection was made.
+    let closed = [
+        idle.execute(["PING"]).map(drop),
+        engine.connect().execute(["PING"]).map(drop),
+        engine.execute(["GET", "k"]).map(drop),
+        engine.string().get(b"k").map(drop),
+        engine.string().set(b"k", b"w"),
+    ];
+    for end in closed {
+        assert!(matches!(end, Err(Error::Closed)), "{end:?}");
+    }
+    // Tests can look back.
+    assert!(engine.diff(&before).expect("differences").is_empty());
+}
+
+#[test]
+fn a_stopped_server_is_gone_for_who_has_no_socket_as_well() {
+    let server = Server::start().expect("a server");
+    outlive(server, |server| server.stop().expect("it stops"));
+}
+
+#[test]
+fn a_server_that_was_shut_down_is_gone_for_who_has_no_socket_as_well() {
+    let server = Server::start().expect("a server");
+    outlive(server, |server| {
+        // Nobody answers.
+        client(server)
+            .send(&["SHUTDOWN", "NOSAVE"])
+            .expect("it was sent");
+        while server.is_running() {}
+    });
+}
+
 #[test]
 fn a_dropped_server_is_gone() {
     let server = Server::start().expect("a server");

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pathlib
 import threading
+from typing import Callable
 
 import oxidis
 import pytest
@@ -229,8 +230,54 @@ def test_a_server_that_stops_is_noticed() -> None:
         clients = [oxidis.Client(server.url), server.native()]
         for client in clients:
             client.connect()
-    with pytest.raises(oxidis.ConnectionError):
-        clients[0].execute("PING")
+    for client in clients:
+        for _ in range(2):
+            with pytest.raises(oxidis.ConnectionError):
+                client.execute("PING")
+            with pytest.raises(oxidis.ConnectionError):
+                client.get("k")
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_who_waits_learns_that_the_server_has_stopped(is_remote: bool) -> None:
+    server = oxidis.Server().start()
+    client = oxidis.Client(server.url) if is_remote else server.native()
+    subscription = client.subscribe("news")
+    ends: list[BaseException] = []
+
+    def wait(action: Callable[[], object]) -> None:
+        try:
+            action()
+        except oxidis.ConnectionError as error:
+            ends.append(error)
+
+    waits: list[Callable[[], object]] = [lambda: client.blpop("queue", 0), lambda: subscription.get(60)]
+    threads = [threading.Thread(target=wait, args=(action,)) for action in waits]
+    for thread in threads:
+        thread.start()
+    watch = server.native()
+    until(lambda: b"blocked_clients:1" in watch.info("clients"))
+    server.stop()
+    for thread in threads:
+        thread.join(60)
+    assert len(ends) == 2
+
+
+@pytest.mark.parametrize("is_remote", [False, True])
+async def test_tasks_that_wait_learn_that_the_server_has_stopped(is_remote: bool) -> None:
+    server = oxidis.Server().start()
+    client = oxidis.AsyncClient(server.url) if is_remote else server.anative()
+    subscription = await client.subscribe("news")
+    waits = [asyncio.ensure_future(it) for it in [client.blpop("queue", 0), subscription.get(60)]]
+    watch = server.native()
+    while b"blocked_clients:1" not in watch.info("clients"):
+        await asyncio.sleep(0.002)
+    await asyncio.get_running_loop().run_in_executor(None, server.stop)
+    for end in [*waits, client.get("k"), client.execute("PING")]:
+        with pytest.raises(oxidis.ConnectionError):
+            await asyncio.wait_for(end, 60)
+    await subscription.close()
+    await client.close()
 
 
 async def test_asyncio(place: Place) -> None:

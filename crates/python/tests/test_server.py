@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from pathlib import Path
+from typing import Callable
 
 import oxidis
 import pytest
 import redis
 from conftest import until
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 def test_a_server_starts_and_stops() -> None:
@@ -53,6 +58,64 @@ def test_starting_twice_is_starting_once() -> None:
     with oxidis.Server() as server:
         port = server.port
         assert server.start().port == port
+
+
+def test_redis_py_in_process_learns_that_the_server_has_stopped() -> None:
+    server = oxidis.Server().start()
+    engine = server.engine
+    once = Retry(NoBackoff(), 0)
+    idle, waiting = server.redis(retry=once), server.redis(retry=once)
+    idle.set("k", "v")
+    listener = idle.pubsub(ignore_subscribe_messages=True)
+    listener.subscribe("news")
+    while listener.get_message() is not None:
+        pass
+    ends: list[BaseException] = []
+
+    def wait(action: Callable[[], object]) -> None:
+        try:
+            action()
+        except redis.ConnectionError as error:
+            ends.append(error)
+
+    waits: list[Callable[[], object]] = [lambda: waiting.blpop("queue", 0), lambda: listener.get_message(timeout=60)]
+    threads = [threading.Thread(target=wait, args=(action,)) for action in waits]
+    for thread in threads:
+        thread.start()
+    until(lambda: idle.info("clients")["blocked_clients"] == 1)
+    before = engine.snapshot()
+    server.stop()
+    for thread in threads:
+        thread.join(60)
+    assert len(ends) == 2
+    for client in [idle, waiting, engine.redis(retry=once)]:
+        for action in [client.ping, lambda: client.get("k"), lambda: client.pipeline().get("k").execute()]:
+            with pytest.raises(redis.ConnectionError):
+                action()
+    # What is no command can still be asked, for a look back.
+    assert not engine.diff(before)
+
+
+async def test_redis_py_of_asyncio_in_process_learns_that_the_server_has_stopped() -> None:
+    server = oxidis.Server().start()
+    client = server.aredis(retry=AsyncRetry(NoBackoff(), 0))
+    await client.set("k", "v")
+    waiting = asyncio.ensure_future(client.blpop("queue", 0))
+    watch = server.native()
+    while b"blocked_clients:1" not in watch.info("clients"):
+        await asyncio.sleep(0.002)
+    await asyncio.get_running_loop().run_in_executor(None, server.stop)
+    for end in [waiting, client.get("k"), client.ping()]:
+        with pytest.raises(redis.ConnectionError):
+            await asyncio.wait_for(end, 60)
+    await client.aclose()
+
+
+def test_an_engine_without_a_server_is_not_stopped_by_others() -> None:
+    client = oxidis.redis()
+    with oxidis.Server() as server:
+        server.redis().ping()
+    assert client.set("k", "v") and client.get("k") == b"v"
 
 
 def test_a_client_may_shut_it_down() -> None:

@@ -223,7 +223,11 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
                 None => wait_for_stop(stopped).await,
                 Some((shutdown, stop)) => tokio::select! {
                     () = wait_for_stop(stopped) => {}
-                    () = shutdown.notified() => stop.send_modify(|stop| *stop = true),
+                    () = shutdown.notified() => {
+                        // Who has no socket is to notice, too, and not after it is known that the server has stopped.
+                        accept_engine.close_clients();
+                        stop.send_modify(|stop| *stop = true);
+                    }
                 },
             }
         });
@@ -299,7 +303,7 @@ impl RunningServer {
         *self.stop.borrow()
     }
 
-    /// Stops: closes every connection and waits for the threads.
+    /// Stops: closes every connection, those past the sockets as well, and waits for the threads.
     pub fn stop(&mut self) {
         self.engine.cancel_background_save();
         // Nobody receives any more when the threads have ended already.
@@ -316,6 +320,7 @@ impl RunningServer {
                 let _ = thread.join();
             }
         }
+        self.engine.close_clients();
         self.host.end();
         if let Some(path) = self.unix_socket.take() {
             tracing::info!("Removing the unix socket file.");

@@ -119,7 +119,9 @@ class Server(Testing):
     def stop(self) -> None:
         """Saves, if it keeps its data, closes every connection, and waits for the threads.
 
-        Does nothing when it does not run, and in a child of the process that started it.
+        Clients in this process (:meth:`redis`, :meth:`native` and their like) are closed as those over TCP are: what
+        waits, and every command from then on, raises ``ConnectionError``, also after another :meth:`start`, which
+        starts a server of its own. Does nothing when it does not run, and in a child of the process that started it.
         """
         native = self._native
         if native is not None and self._pid == os.getpid():
@@ -165,7 +167,8 @@ class Server(Testing):
 
     @property
     def engine(self) -> Engine:
-        """The engine behind it, for clients without a socket."""
+        """The engine behind it, for clients without a socket. When the server has stopped, it still answers
+        :meth:`Engine.commands`, :meth:`Engine.diff` and the like, but serves nobody any more."""
         return Engine._of(self._running_native().engine(), self._password)
 
     def client(self, **options: Any) -> "SyncRedis":
