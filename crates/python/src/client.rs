@@ -648,13 +648,21 @@ fn native_manner(py: Python<'_>, make_error: &Py<PyAny>, is_decoding: bool) -> M
 
 /// Puts what an address says into the target.
 fn apply(target: &mut Target, url: &str) -> Result<(), String> {
-    if let Some(path) = url.strip_prefix("unix://") {
-        target.unix_socket = Some(path.into());
-        return Ok(());
+    let uri = Uri::parse(url).map_err(|error| format!("{}: {error}", without_password(url)))?;
+    if let Some(name) = uri.unknown_parameters().first() {
+        let url = without_password(url);
+        return Err(format!("{url}: there is no parameter {name}, only db"));
     }
-    let uri = Uri::parse(url).map_err(|error| format!("{url}: {error}"))?;
     uri.apply(target);
     Ok(())
+}
+
+/// An address for messages, which end up in logs.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, place))) => format!("{scheme}://...@{place}"),
+        _ => url.to_owned(),
+    }
 }
 
 #[pymethods]

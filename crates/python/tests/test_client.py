@@ -205,6 +205,8 @@ def test_a_client_is_closed(place: Place) -> None:
 def test_addresses() -> None:
     with oxidis.Server(password="p@ss word") as server:
         assert oxidis.Client(server.url).execute("PING") == "PONG"
+        url = f"redis://:p@ss%20word@127.0.0.1:{server.port}?db=2"
+        assert b"db=2" in oxidis.Client(url).execute("CLIENT", "INFO")
         with pytest.raises(oxidis.CommandError, match="NOAUTH"):
             oxidis.Client(f"redis://127.0.0.1:{server.port}").connect()
         with pytest.raises(oxidis.CommandError, match="WRONGPASS"):
@@ -212,17 +214,39 @@ def test_addresses() -> None:
         port = server.port
     with pytest.raises(ConnectionError, match="Connection refused"):
         oxidis.Client(f"redis://127.0.0.1:{port}").connect()
-    with pytest.raises(oxidis.ArgumentError):
-        oxidis.Client("http://example.org")
+    for make in [oxidis.Client, oxidis.AsyncClient]:
+        for url, reason in [
+            ("http://example.org", "scheme"),
+            ("", "scheme"),
+            ("redis://h:99999", "port"),
+            ("redis://h:65536", "port"),
+            ("redis://h:-1", "port"),
+            ("redis://h:x", "port"),
+            ("redis://h/x", "database"),
+            ("redis://h?db=x", "database"),
+            ("redis://h?nosuch=1", "nosuch"),
+            ("redis://[::1", "host"),
+            ("redis://:p%4@h", "encoding"),
+            ("unix://", "path"),
+        ]:
+            with pytest.raises(oxidis.ArgumentError, match=reason):
+                make(url)
+    # A message may end up in a log.
+    with pytest.raises(oxidis.ArgumentError) as refused:
+        oxidis.Client("redis://anna:sesame@h:99999")
+    assert "sesame" not in str(refused.value)
     with pytest.raises(oxidis.ArgumentError):
         oxidis.Client("redis://", engine=oxidis.Engine())
 
 
 def test_a_socket_of_the_file_system(tmp_path: object) -> None:
     path = f"{tmp_path}/oxidis.sock"
-    with oxidis.Server(unixsocket=path):
-        client = oxidis.Client(f"unix://{path}")
+    with oxidis.Server(unixsocket=path, password="p@ss"):
+        client = oxidis.Client(f"unix://:p%40ss@{path}?db=3")
         assert client.set("k", "v") == "OK" and client.get("k") == b"v"
+        assert b"db=3" in client.execute("CLIENT", "INFO")
+        with pytest.raises(oxidis.CommandError, match="NOAUTH"):
+            oxidis.Client(f"unix://{path}").connect()
 
 
 def test_a_server_that_stops_is_noticed() -> None:

@@ -30,7 +30,9 @@ class Client(_native.NativeClient, Commands, Closing):
     It may be used by many threads: one that finds it in use gets a session of its own. So what belongs to a session,
     such as SELECT and MULTI, wants a client that threads do not share, or :meth:`pipeline`.
 
-    :param url: The server: ``redis://``, ``rediss://`` or ``unix://``. Without it, an engine of this process.
+    :param url: The server: ``redis://[[user:]password@][host[:port]][/database]``, ``rediss://`` for TLS, or
+        ``unix://[[user:]password@]path``; ``?db=database`` may stand behind each, and nothing else. Without it, an engine of
+        this process.
     :param engine: The engine; without it, and without a URL, one of the client's own.
     :param decode_responses: Whether strings are text instead of bytes.
     :param db: The database.
