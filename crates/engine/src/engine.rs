@@ -17,7 +17,7 @@ use crate::command_log::CommandLogs;
 use crate::config::{Config, ConfigError, LogLevel, RewriteScope, Setter};
 use crate::eviction::EvictionTimes;
 use crate::expire::ExpiredShare;
-use crate::faults::{ActiveFault, Fault, Faults};
+use crate::faults::{ActiveFault, Fault, FaultError, Faults};
 use crate::fork::Fork;
 use crate::gate::Gate;
 use crate::keyspace::{Keyspace, Meters};
@@ -574,7 +574,10 @@ impl Engine {
     }
 
     /// Has requests meet a fault from now on; answers its number.
-    pub fn add_fault(&self, fault: Fault) -> u64 {
+    ///
+    /// # Errors
+    /// None could.
+    pub fn add_fault(&self, fault: Fault) -> Result<u64, FaultError> {
         self.faults.add(&self.gate, fault)
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::client::ClientShared;
-use crate::command::{Args, Registered};
+use crate::command::{Args, Registered, table};
 use crate::gate::{Gate, Watch};
 use crate::text::{Case, glob_matches};
 
@@ -29,12 +29,22 @@ pub enum FaultEffect {
     LoseReply,
 }
 
+/// Why there cannot be a fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultError {
+    /// No request could ever meet it: there is no such command.
+    #[error("there is no command {0} that could meet a fault")]
+    UnknownCommand(String),
+}
+
 /// A fault: what happens, and to which requests. What is not said, does not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// What happens.
     pub effect: FaultEffect,
-    /// The command, such as `GET`, `CONFIG` or `CONFIG|GET`.
+    /// The command, such as `GET`, `CONFIG`, `CONFIG|GET` or `CONFIG GET`, by its own name also where it is renamed; `*`
+    /// is any.
     pub command: Option<String>,
     /// A pattern, as for KEYS, that one of the command's keys matches.
     pub key: Option<Vec<u8>>,
@@ -59,12 +69,29 @@ impl Fault {
         }
     }
 
+    /// Whether requests can meet it.
+    ///
+    /// # Errors
+    /// They cannot, as there is no such command, or it is OXIDIS, which ends faults. A test that waits for what cannot happen would
+    /// otherwise pass without having tested anything.
+    fn check(&self) -> Result<(), FaultError> {
+        let Some(command) = &self.command else {
+            return Ok(());
+        };
+        let found = table().find_full(separated(command).as_bytes());
+        let can_meet = |it: &Registered| !it.full_name.starts_with("oxidis");
+        match command == ANY_COMMAND || found.is_some_and(can_meet) {
+            true => Ok(()),
+            false => Err(FaultError::UnknownCommand(command.clone())),
+        }
+    }
+
     fn is_for(&self, client: &ClientShared, registered: &Registered, args: Args<'_>) -> bool {
         let is_named = |wanted: &str| {
-            let wanted = wanted.replace(' ', "|");
+            let wanted = separated(wanted);
             let full_name = &registered.full_name;
             let container = full_name.split('|').next().unwrap_or_default();
-            wanted == "*"
+            wanted == ANY_COMMAND
                 || wanted.eq_ignore_ascii_case(full_name)
                 || wanted.eq_ignore_ascii_case(container)
         };
@@ -83,6 +110,14 @@ impl Fault {
             && self.client.as_deref().is_none_or(is_client)
             && self.key.as_deref().is_none_or(has_key)
     }
+}
+
+/// The name that stands for every command.
+const ANY_COMMAND: &str = "*";
+
+/// The name of a command and its subcommand as the table has it, of which people put a space between them.
+fn separated(name: &str) -> String {
+    name.replace(' ', "|")
 }
 
 /// A fault that was asked for.
@@ -106,7 +141,8 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn add(&self, gate: &Gate, fault: Fault) -> u64 {
+    pub(crate) fn add(&self, gate: &Gate, fault: Fault) -> Result<u64, FaultError> {
+        fault.check()?;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let mut active = self.active.lock();
         active.push(ActiveFault {
@@ -116,7 +152,7 @@ impl Faults {
             met: 0,
         });
         gate.shut(Watch::Faults);
-        id
+        Ok(id)
     }
 
     /// Ends a fault, and answers what came of it.

@@ -61,7 +61,7 @@ pub use clock::{Clock, ClockError};
 pub use debugging::{Conversation, DebugMode, DebuggedCall, DebuggerLine};
 pub use direct::DirectCommand;
 pub use engine::{Crash, Engine, EngineOptions, EventLoops, Host, NoHost, ShutdownOptions};
-pub use faults::{ActiveFault, Fault, FaultEffect};
+pub use faults::{ActiveFault, Fault, FaultEffect, FaultError};
 pub use foresight::Foreseen;
 pub use fork::Fork;
 pub use lazy_free::Garbage;

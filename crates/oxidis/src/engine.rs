@@ -353,8 +353,11 @@ impl Engine {
     }
 
     /// Has requests meet a fault, of every client, for as long as the guard lives.
-    pub fn fault(&self, fault: Fault) -> FaultGuard {
-        FaultGuard::begin(&self.0.engine, fault)
+    ///
+    /// # Errors
+    /// None could: there is no such command.
+    pub fn fault(&self, fault: Fault) -> Result<FaultGuard, Error> {
+        Ok(FaultGuard::begin(&self.0.engine, fault)?)
     }
 
     /// Ends a fault by its number; answers how many requests met it, if there was one.

@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use oxidis_engine::{CheckpointError, ClockError};
+use oxidis_engine::{CheckpointError, ClockError, FaultError};
 use oxidis_resp::Value;
 use oxidis_server::ServerError;
 
@@ -42,6 +42,9 @@ pub enum Error {
     /// The clock was not moved.
     #[error(transparent)]
     Clock(#[from] ClockError),
+    /// No request could meet a fault.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
     /// A snapshot was not made, or does not fit.
     #[error(transparent)]
     Snapshot(#[from] CheckpointError),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxidis_engine::FaultEffect;
+use oxidis_engine::{FaultEffect, FaultError};
 
 /// Something that goes wrong for the requests that it is for: all, unless it says for which.
 ///
@@ -11,7 +11,7 @@ use oxidis_engine::FaultEffect;
 /// use oxidis::{Engine, Fault};
 ///
 /// let engine = Engine::open()?;
-/// let fault = engine.fault(Fault::error("LOADING please wait").command("GET").key("user:*").times(1));
+/// let fault = engine.fault(Fault::error("LOADING please wait").command("GET").key("user:*").times(1))?;
 /// assert!(engine.execute(["GET", "other"]).is_ok());
 /// assert_eq!(engine.execute(["GET", "user:1"]).unwrap_err().code(), Some("LOADING"));
 /// assert!(engine.execute(["GET", "user:1"]).is_ok());
@@ -53,7 +53,8 @@ impl Fault {
         Self::new(FaultEffect::LoseReply)
     }
 
-    /// Only for a command, such as `GET`, `CONFIG` or `CONFIG GET`.
+    /// Only for a command, such as `GET`, `CONFIG` or `CONFIG GET`, by its own name also where `rename-command` has given
+    /// it another one.
     pub fn command(mut self, name: impl Into<String>) -> Self {
         self.0.command = Some(name.into());
         self
@@ -93,11 +94,14 @@ pub struct FaultGuard {
 }
 
 impl FaultGuard {
-    pub(crate) fn begin(engine: &Arc<oxidis_engine::Engine>, fault: Fault) -> Self {
-        FaultGuard {
-            id: engine.add_fault(fault.0),
+    pub(crate) fn begin(
+        engine: &Arc<oxidis_engine::Engine>,
+        fault: Fault,
+    ) -> Result<Self, FaultError> {
+        Ok(FaultGuard {
+            id: engine.add_fault(fault.0)?,
             engine: Some(engine.clone()),
-        }
+        })
     }
 
     /// How many requests have met it.

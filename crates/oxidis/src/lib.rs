@@ -41,7 +41,7 @@ pub use error::Error;
 pub use fault::{Fault, FaultGuard};
 pub use from_value::FromValue;
 pub use options::Clock;
-pub use oxidis_engine::{CheckpointError, ClockError, RecordedCommand};
+pub use oxidis_engine::{CheckpointError, ClockError, FaultError, RecordedCommand};
 pub use oxidis_resp::Value;
 pub use server::{Server, ServerBuilder};
 pub use snapshot::{DatabaseKey, Differences, Snapshot};

@@ -304,7 +304,10 @@ impl Server {
     }
 
     /// Has requests meet a fault for as long as the guard lives.
-    pub fn fault(&self, fault: Fault) -> FaultGuard {
+    ///
+    /// # Errors
+    /// As [`Engine::fault`].
+    pub fn fault(&self, fault: Fault) -> Result<FaultGuard, Error> {
         self.engine.fault(fault)
     }
 

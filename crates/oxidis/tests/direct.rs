@@ -265,7 +265,7 @@ impl Side {
             }
             Step::Fault(is_on) => {
                 let fault = || Fault::error("LOADING Not yet.").key("a*");
-                self.fault = is_on.then(|| engine.fault(fault()));
+                self.fault = is_on.then(|| engine.fault(fault()).expect("a fault"));
                 String::new()
             }
             Step::Monitor(is_on) => {

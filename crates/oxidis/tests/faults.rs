@@ -26,7 +26,9 @@ fn an_error_is_for_those_for_whom_it_was_asked() {
     one.run("CLIENT SETNAME worker-1");
     let text = "READONLY You can't write against a read only replica.";
     let fault = Fault::error(text).command("set").key("user:*");
-    let guard = server.fault(fault.client("worker-*").skip(1).times(2));
+    let guard = server
+        .fault(fault.client("worker-*").skip(1).times(2))
+        .expect("a fault");
     let expected = [true, false, false, true].map(|passes| match passes {
         true => Reply::Simple(b"OK".to_vec()),
         false => error(text),
@@ -39,7 +41,9 @@ fn an_error_is_for_those_for_whom_it_was_asked() {
         Reply::Integer(2)
     );
     drop(guard);
-    let guard = server.fault(Fault::error("OOM no").command("SET").client("worker-*"));
+    let guard = server
+        .fault(Fault::error("OOM no").command("SET").client("worker-*"))
+        .expect("a fault");
     assert_eq!(other.run("SET user:5 v"), Reply::Simple(b"OK".to_vec()));
     assert_eq!(one.run("GET user:9"), Reply::NullBulk);
     assert_eq!(one.run("SET user:9 v"), error("OOM no"));
@@ -51,12 +55,16 @@ fn an_error_is_for_those_for_whom_it_was_asked() {
 fn subcommands_and_transactions_meet_faults() {
     let server = server();
     let mut client = client(&server);
-    let guard = server.fault(Fault::error("ERR no").command("config get"));
+    let guard = server
+        .fault(Fault::error("ERR no").command("config get"))
+        .expect("a fault");
     assert_eq!(client.run("CONFIG GET port"), error("ERR no"));
     let reply = client.run("CONFIG RESETSTAT");
     assert_eq!(reply, Reply::Simple(b"OK".to_vec()));
     drop(guard);
-    let _guard = server.fault(Fault::error("LOADING data").command("INCR").times(1));
+    let _guard = server
+        .fault(Fault::error("LOADING data").command("INCR").times(1))
+        .expect("a fault");
     client.run("MULTI");
     assert_eq!(client.run("INCR n"), error("LOADING data"));
     let aborted = client.run("EXEC");
@@ -70,7 +78,7 @@ fn a_delay_holds_only_its_client() {
     let delay = Fault::delay(Duration::from_secs(5))
         .command("GET")
         .key("slow");
-    let guard = server.fault(delay);
+    let guard = server.fault(delay).expect("a fault");
     one.run("SET slow v");
     one.send(&["GET", "slow"]).expect("sent");
     one.send(&["GET", "fast"]).expect("sent");
@@ -91,7 +99,7 @@ fn a_delay_holds_only_its_client() {
 fn a_delay_passes_in_real_time_where_time_runs() {
     let server = Server::start().expect("a server");
     let delay = Fault::delay(Duration::from_millis(20)).command("PING");
-    let guard = server.fault(delay.times(1));
+    let guard = server.fault(delay.times(1)).expect("a fault");
     assert_eq!(client(&server).run("PING"), Reply::Simple(b"PONG".to_vec()));
     assert_eq!(guard.met(), 1);
 }
@@ -105,7 +113,9 @@ fn connections_end_before_in_and_after_the_work() {
         (Fault::cut_reply(), b"$2", 1),
     ];
     for (round, (fault, received, applied)) in faults.into_iter().enumerate() {
-        let _guard = server.fault(fault.command("HINCRBYFLOAT"));
+        let _guard = server
+            .fault(fault.command("HINCRBYFLOAT"))
+            .expect("a fault");
         let mut raw = RawClient::connect(server.address()).expect("connected");
         // What was answered before arrives whatever happens then.
         let field = format!("field:{round}");
@@ -123,7 +133,9 @@ fn connections_end_before_in_and_after_the_work() {
 #[test]
 fn the_reply_to_who_waited_is_lost_too() {
     let server = server();
-    let _guard = server.fault(Fault::lose_reply().command("BLPOP"));
+    let _guard = server
+        .fault(Fault::lose_reply().command("BLPOP"))
+        .expect("a fault");
     let (mut one, mut other) = (client(&server), client(&server));
     one.send(&["BLPOP", "queue", "0"]).expect("sent");
     while !server
@@ -143,7 +155,9 @@ fn the_reply_to_who_waited_is_lost_too() {
 #[test]
 fn calls_without_a_socket_meet_faults() {
     let engine = Engine::open().expect("an engine");
-    let guard = engine.fault(Fault::error("BUSY wait").command("GET"));
+    let guard = engine
+        .fault(Fault::error("BUSY wait").command("GET"))
+        .expect("a fault");
     assert_eq!(
         engine.execute(["GET", "k"]).unwrap_err().code(),
         Some("BUSY")
@@ -155,8 +169,33 @@ fn calls_without_a_socket_meet_faults() {
     );
     assert_eq!(engine.remove_fault(id), Some(2));
     assert_eq!(engine.remove_fault(id), None);
-    let _cut = engine.fault(Fault::cut());
+    let _cut = engine.fault(Fault::cut()).expect("a fault");
     assert!(matches!(engine.execute(["GET", "k"]), Err(Error::Closed)));
     engine.clear_faults();
     assert!(engine.execute(["GET", "k"]).is_ok());
+}
+
+#[test]
+fn a_fault_that_nobody_could_meet_is_refused() {
+    let server = server();
+    let mut client = client(&server);
+    for name in [
+        "NOSUCH",
+        "",
+        "GET x",
+        "CONFIG NOSUCH",
+        "OXIDIS",
+        "OXIDIS|FAULT",
+    ] {
+        let refused = server.fault(Fault::cut().command(name)).map(drop);
+        assert!(matches!(refused, Err(Error::Fault(_))), "{name}");
+        let words = ["OXIDIS", "FAULT", "ADD", "CUT", "COMMAND", name];
+        client.send(&words).expect("sent");
+        let text = format!("ERR there is no command {name} that could meet a fault");
+        assert_eq!(client.receive().expect("a reply"), error(&text));
+    }
+    assert_eq!(client.run("OXIDIS FAULT LIST"), Reply::Array(vec![]));
+    for name in ["*", "get", "Config", "CONFIG GET", "config|set"] {
+        assert!(server.fault(Fault::cut().command(name)).is_ok(), "{name}");
+    }
 }

@@ -155,6 +155,7 @@ impl Control {
             fault = fault.times(times);
         }
         let guard = self.get(py)?.fault(fault.skip(skip));
+        let guard = guard.map_err(|reason| error::argument(py, &reason.to_string()))?;
         Ok(NativeFault(OfThisProcess::new(Mutex::new(State::On(
             guard,
         )))))

@@ -229,6 +229,18 @@ def test_what_clients_have_sent(make: Callable[..., Instance]) -> None:
     assert instance.commands() == []
 
 
+def test_a_fault_that_nobody_could_meet_is_refused(make: Callable[..., Instance]) -> None:
+    instance = make(clock="manual")
+    for name in ["NOSUCH", "", "CONFIG NOSUCH", "OXIDIS"]:
+        with pytest.raises(oxidis.ArgumentError, match="no command"):
+            instance.fault(name, cut=True)
+    with client_of(instance) as client:
+        with pytest.raises(redis.ResponseError, match="no command NOSUCH"):
+            client.execute_command("OXIDIS", "FAULT", "ADD", "CUT", "COMMAND", "NOSUCH")
+        with instance.fault("config get", error="BUSY now"), pytest.raises(redis.ResponseError, match="now"):
+            client.config_get("port")
+
+
 def test_chance_comes_from_the_seed(make: Callable[..., Instance]) -> None:
     def draw(seed: int) -> list[str]:
         with client_of(make(seed=seed)) as client:

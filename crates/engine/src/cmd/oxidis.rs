@@ -198,7 +198,8 @@ fn set_time(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 fn fault(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     if cx.arg_is(2, "ADD") && cx.argc() > 3 {
         let fault = parse_fault(cx)?;
-        out.integer(cx.engine().add_fault(fault) as i64);
+        let id = cx.engine().add_fault(fault).map_err(failed)?;
+        out.integer(id as i64);
     } else if cx.arg_is(2, "LIST") && cx.argc() == 3 {
         list_faults(cx, out);
     } else if cx.arg_is(2, "REMOVE") && cx.argc() == 4 {

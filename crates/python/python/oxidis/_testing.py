@@ -158,6 +158,8 @@ class Testing:
     ) -> Fault:
         """Has requests meet a fault: those for the command, or all. It ends with its ``with``, or :meth:`Fault.end`.
 
+        :raises ArgumentError: There is no such command, so that no request could meet it.
+
         :param error: They are not executed, and answered with this error: ``"LOADING ..."``, ``"OOM ..."``.
         :param delay: They are executed after so many seconds on the engine's clock.
         :param cut: They are not executed, and the connection ends; with ``"reply"`` they are executed, and it ends in
