@@ -12,10 +12,6 @@ use oxidis_engine::{Clock, Engine, EngineOptions, Host, LargeBlock, Worker};
 use crate::clock::SystemClock;
 use crate::large_pages;
 
-/// For how many threads the key space is cut into stripes: for several, since a program may have them. It is the same
-/// on every machine, for what follows from a seed depends on it.
-const THREADS: usize = 2;
-
 /// A host that leaves everything to the program but what the engine's own thread can do.
 struct HousekeepingHost;
 
@@ -59,7 +55,8 @@ impl EmbeddedEngine {
             clock,
             host: Arc::new(HousekeepingHost),
             seed,
-            workers: THREADS,
+            // A program may have several threads.
+            workers: EngineOptions::WORKERS_OF_SEEDED,
         });
         let (sender, end) = mpsc::sync_channel(0);
         // Workers draw their seeds one after the other: this one's is always the first.

@@ -307,6 +307,15 @@ pub struct EngineOptions {
     pub workers: usize,
 }
 
+impl EngineOptions {
+    /// The [`workers`](Self::workers) of an engine that is to do the same with the same seed on any machine, whoever
+    /// executes its commands: what is drawn from all keys, and their order, depend on the stripes.
+    pub const WORKERS_OF_SEEDED: usize = 2;
+}
+
+/// What has sessions draw from other numbers than workers do.
+const SESSIONS_APART: u64 = 0x5e55_1025;
+
 /// A whole in-memory data structure server, without sockets, files or threads.
 pub struct Engine {
     pub(crate) keyspace: Arc<Keyspace>,
@@ -355,6 +364,9 @@ pub struct Engine {
     /// Held by who moves the clock.
     pub(crate) moving: Mutex<()>,
     random: Mutex<Random>,
+    /// Where sessions have theirs from: in the order of their first requests, so that it makes no difference how many
+    /// workers there are, and which of them serve whom.
+    session_random: Mutex<Random>,
     /// What it was opened with, or was given since.
     pub(crate) seed: AtomicU64,
     /// How often the seed was changed.
@@ -471,6 +483,7 @@ impl Engine {
             startup_memory_bytes,
             moving: Mutex::default(),
             random: Mutex::new(random),
+            session_random: Mutex::new(Random::new(options.seed ^ SESSIONS_APART)),
             seed: AtomicU64::new(options.seed),
             reseeds: AtomicU64::new(0),
             draws_secrets: AtomicBool::new(false),
@@ -621,6 +634,7 @@ impl Engine {
     pub fn reseed(&self, seed: u64) {
         let mut random = self.random.lock();
         *random = Random::new(seed);
+        *self.session_random.lock() = Random::new(seed ^ SESSIONS_APART);
         self.seed.store(seed, Ordering::Relaxed);
         self.draws_secrets.store(true, Ordering::Relaxed);
         self.reseeds.fetch_add(1, Ordering::Release);
@@ -635,6 +649,11 @@ impl Engine {
     /// A generator for a new worker.
     pub(crate) fn fork_random(&self) -> Random {
         self.random.lock().fork()
+    }
+
+    /// A generator for a session, when its first request since the seed is executed.
+    pub(crate) fn fork_session_random(&self) -> Random {
+        self.session_random.lock().fork()
     }
 
     /// The generator of a worker after a new seed: the same, in whatever order the workers ask.

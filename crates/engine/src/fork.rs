@@ -32,6 +32,11 @@ impl Fork {
         self.seed
     }
 
+    /// Whether somebody has chosen the seed.
+    pub fn is_seeded(&self) -> bool {
+        self.draws_secrets
+    }
+
     /// Gives the second engine, which was just opened, what the first one had. A clock that can be stopped is, if the
     /// first one was.
     ///

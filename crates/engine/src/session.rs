@@ -23,6 +23,7 @@ use crate::foresight::RecentCommand;
 use crate::keyspace::{Key, PREFETCH_MIN};
 use crate::latency::Event;
 use crate::mailbox::Message;
+use crate::random::Random;
 use crate::worker::Worker;
 
 /// Requests that are parsed, and whose keys are prefetched, before the first of them is executed.
@@ -45,6 +46,30 @@ pub struct Session {
     pub(crate) recent_command: RecentCommand,
     /// Whoever the mailbox wakes, as far as that is known.
     registered_waker: Option<Waker>,
+    /// What its commands draw from, whichever worker executes them.
+    chance: Option<Chance>,
+}
+
+/// The generator of a session. While its requests are executed its worker has it, and the worker's is here.
+struct Chance {
+    random: Random,
+    /// How often the seed had been changed when it was made.
+    reseeds: u64,
+}
+
+impl Chance {
+    #[cold]
+    fn new(worker: &Worker) -> Self {
+        Chance {
+            random: worker.engine.fork_session_random(),
+            reseeds: worker.reseeds,
+        }
+    }
+
+    #[inline]
+    fn exchange(&mut self, worker: &mut Worker) {
+        std::mem::swap(&mut self.random, &mut worker.random);
+    }
 }
 
 /// How a fault takes a reply away.
@@ -160,6 +185,7 @@ impl Session {
             breakage: None,
             recent_command: RecentCommand::default(),
             registered_waker: None,
+            chance: None,
         }
     }
 
@@ -344,6 +370,7 @@ impl Session {
             .query_buffer_bytes
             .store(input.len(), Ordering::Relaxed);
         worker.current_session = self.id();
+        self.lend_chance(worker);
         let mut spans = std::mem::take(&mut worker.spans);
         let start = output.len();
         let mut progress = Progress {
@@ -367,11 +394,34 @@ impl Session {
             spans = Vec::new();
         }
         worker.spans = spans;
+        self.take_chance_back(worker);
         self.end_batch(worker, output);
         self.client.shared.count_memory();
         worker.engine.host.note_thread_memory();
         worker.told_bytes = 0;
         progress
+    }
+
+    /// Has the worker draw from what belongs to the session.
+    #[inline]
+    fn lend_chance(&mut self, worker: &mut Worker) {
+        match &mut self.chance {
+            Some(chance) if chance.reseeds == worker.reseeds => chance.exchange(worker),
+            chance => chance.insert(Chance::new(worker)).exchange(worker),
+        }
+    }
+
+    /// Ends that.
+    #[inline]
+    fn take_chance_back(&mut self, worker: &mut Worker) {
+        if let Some(chance) = &mut self.chance {
+            chance.exchange(worker);
+            if chance.reseeds != worker.reseeds {
+                // The seed is another one since, for the worker as well.
+                chance.reseeds = worker.reseeds;
+                worker.random = worker.engine.random_of_worker(worker.number);
+            }
+        }
     }
 
     /// Returns when what was logged so far is as safe as `appendfsync` wants it before replies leave, or at once if the

@@ -65,8 +65,8 @@ pub struct Worker {
     pub(crate) view: View,
     pub(crate) random: Random,
     /// Its number among all workers, and how often the seed had been changed when it was last looked at.
-    number: u64,
-    reseeds: u64,
+    pub(crate) number: u64,
+    pub(crate) reseeds: u64,
     /// Whether the command that runs has moved the clock, so that it took no time.
     pub(crate) has_moved_clock: bool,
     /// What regular work draws from, so that it does not change what commands draw.
@@ -265,9 +265,13 @@ impl Worker {
         if reseeds != self.reseeds {
             self.reseeds = reseeds;
             let mut random = self.engine.random_of_worker(self.number);
-            self.access_random = RefCell::new(random.fork());
+            *self.access_random.get_mut() = random.fork();
             self.cron_random = random.fork();
-            self.random = random;
+            self.random = match self.current_session {
+                0 => random,
+                // In the middle of a session's requests, which draw from its own.
+                _ => self.engine.fork_session_random(),
+            };
         }
         self.thresholds = Thresholds::new(&self.engine.config);
         self.tracks_durations = self.engine.config.latency_tracking();

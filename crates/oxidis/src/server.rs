@@ -110,11 +110,15 @@ impl ServerBuilder {
         let seed = options.seed();
         let config = options.configure(seed, self.own_directives()?)?;
         let any_port = self.port == 0;
-        let server = Server::run(config, seed, options, any_port, self.keeps_data())?;
-        if self.common.seed.is_some() {
-            server.engine.shared().draw_secrets_from_seed();
-        }
-        Ok(server)
+        let is_seeded = self.common.seed.is_some();
+        let begin = Beginning {
+            config,
+            seed,
+            is_seeded,
+            any_port,
+            keeps_data: self.keeps_data(),
+        };
+        Server::run(begin, options)
     }
 
     fn keeps_data(&self) -> bool {
@@ -166,6 +170,15 @@ impl ServerBuilder {
     }
 }
 
+/// What a server begins with beside the options that it keeps.
+struct Beginning {
+    config: Arc<Config>,
+    seed: u64,
+    is_seeded: bool,
+    any_port: bool,
+    keeps_data: bool,
+}
+
 impl Server {
     /// Starts a server on a free port, with nothing on disk.
     ///
@@ -175,18 +188,13 @@ impl Server {
         Self::builder().start()
     }
 
-    fn run(
-        config: Arc<Config>,
-        seed: u64,
-        options: CommonOptions,
-        any_port: bool,
-        keeps_data: bool,
-    ) -> Result<Self, Error> {
+    fn run(begin: Beginning, options: CommonOptions) -> Result<Self, Error> {
         let running = oxidis_server::start(ServerOptions {
-            config,
+            config: begin.config,
             clock: options.clock(),
-            seed,
-            any_port,
+            seed: begin.seed,
+            is_seeded: begin.is_seeded,
+            any_port: begin.any_port,
             allocator: Allocator::UNKNOWN,
             stops_by_itself: true,
         })?;
@@ -197,7 +205,7 @@ impl Server {
             options,
             running: Some(running),
             address,
-            keeps_data,
+            keeps_data: begin.keeps_data,
         })
     }
 
@@ -273,8 +281,14 @@ impl Server {
     /// As [`ServerBuilder::start`]; or a script is busy.
     pub fn fork(&self) -> Result<Server, Error> {
         let fork = self.engine.begin_fork()?;
-        let config = fork.config().clone();
-        let forked = Server::run(config, fork.seed(), self.options.clone(), true, false)?;
+        let begin = Beginning {
+            config: fork.config().clone(),
+            seed: fork.seed(),
+            is_seeded: fork.is_seeded(),
+            any_port: true,
+            keeps_data: false,
+        };
+        let forked = Server::run(begin, self.options.clone())?;
         fork.settle(forked.engine.shared())?;
         Ok(forked)
     }

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::Duration;
 
-use oxidis::{Error, Server};
+use oxidis::{Clock, Error, Server};
 use oxidis_testkit::{Client, Reply};
 
 fn client(server: &Server) -> Client {
@@ -242,4 +242,43 @@ fn the_same_seed_makes_the_same_chance() {
     };
     assert_eq!(random(7), random(7));
     assert_ne!(random(7), random(8));
+}
+
+#[test]
+fn how_many_workers_there_are_makes_no_difference_to_what_a_seed_draws() {
+    /// What is left to chance, asked for over one connection after the other: each comes to another worker.
+    fn chances(ask: &mut dyn FnMut(&[&str]) -> String, n: usize) -> Vec<String> {
+        for index in 0..200 {
+            ask(&["SADD", "set", &format!("member:{n}:{index}")]);
+            ask(&["SET", &format!("key:{n}:{index}"), "v"]);
+        }
+        let mut drawn = Vec::new();
+        for _ in 0..5 {
+            drawn.push(ask(&["SPOP", "set"]));
+            drawn.push(ask(&["RANDOMKEY"]));
+            drawn.push(ask(&["SRANDMEMBER", "set", "-4"]));
+        }
+        drawn.push(ask(&["KEYS", "key:*:7*"]));
+        drawn.push(ask(&["ACL", "GENPASS"]));
+        // And again after a new seed, in the middle of a connection's life.
+        ask(&["OXIDIS", "SEED", "5"]);
+        drawn.push(ask(&["SPOP", "set", "3"]));
+        drawn
+    }
+    let served = |workers| {
+        let builder = Server::builder().seed(1).workers(workers);
+        let server = builder.clock(Clock::Manual).start().expect("a server");
+        let clients: Vec<_> = (0..3).map(|_| client(&server)).collect();
+        let drawn = clients.into_iter().enumerate().map(|(n, mut client)| {
+            let mut ask = |words: &[&str]| {
+                client.send(words).expect("sent");
+                format!("{:?}", client.receive().expect("a reply"))
+            };
+            chances(&mut ask, n)
+        });
+        drawn.collect::<Vec<_>>()
+    };
+    let one = served(1);
+    assert_eq!(served(2), one);
+    assert_eq!(served(5), one);
 }

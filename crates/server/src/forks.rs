@@ -100,6 +100,7 @@ fn begin(
         config: fork.config().clone(),
         clock: Arc::new(VirtualClock::running()),
         seed: fork.seed(),
+        is_seeded: fork.is_seeded(),
         any_port: true,
         allocator,
         stops_by_itself: false,

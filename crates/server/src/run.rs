@@ -48,6 +48,7 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
         config: config.clone(),
         clock,
         seed,
+        is_seeded: false,
         any_port: false,
         allocator,
         stops_by_itself: false,

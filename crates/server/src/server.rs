@@ -55,6 +55,9 @@ pub struct ServerOptions {
     pub clock: Arc<dyn Clock>,
     /// The seed of everything random.
     pub seed: u64,
+    /// Whether somebody has chosen the seed: then secrets follow from it, too, and how many workers there are makes no
+    /// difference.
+    pub is_seeded: bool,
     /// Whether port 0 means any free port, and not, as in a configuration file, none.
     pub any_port: bool,
     /// The allocator of the process, for INFO and `maxmemory`.
@@ -156,8 +159,14 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
             options.seed,
         ))),
         seed: options.seed,
-        workers,
+        workers: match options.is_seeded {
+            true => EngineOptions::WORKERS_OF_SEEDED,
+            false => workers,
+        },
     });
+    if options.is_seeded {
+        engine.draw_secrets_from_seed();
+    }
     engine.load_users_at_start().map_err(ServerError::Users)?;
     Worker::new(&engine).begin_load_at_start();
     let (stop, stopped) = watch::channel(false);

@@ -197,6 +197,7 @@ mod tests {
             config: Arc::new(config),
             clock: Arc::new(SystemClock),
             seed: 1,
+            is_seeded: false,
             any_port: true,
             allocator: Allocator::UNKNOWN,
             stops_by_itself: false,
