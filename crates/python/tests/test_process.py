@@ -237,6 +237,15 @@ def test_data_are_kept_when_the_interpreter_ends(tmp_path: object) -> None:
         "oxidis.Client(server.url).blpop('q', 0)",
         "asyncio.run(blocked(oxidis.AsyncClient()))",
         "asyncio.run(blocked(oxidis.AsyncClient(server.url)))",
+        "asyncio.run(blocked(oxidis.aredis()))",
+        "oxidis.Client(server.url).subscribe('c').get()",
+        "subscribed(oxidis.redis()).get_message(timeout=None), p.get_message(timeout=None)",
+        "server.redis().pipeline(transaction=False).blpop('q', 0).execute()",
+        "oxidis.Client().pipeline().blpop('q', 0).run()",
+        "asyncio.run(heard(oxidis.AsyncClient()))",
+        "asyncio.run(heard(oxidis.AsyncClient(server.url)))",
+        "delayed(server.native()).get('k')",
+        "delayed(server.redis()).get('k')",
     ],
 )
 def test_ctrl_c_ends_a_wait(wait: str) -> None:
@@ -255,6 +264,15 @@ def test_ctrl_c_ends_a_wait(wait: str) -> None:
             async with client:
                 await client.blpop("q", 0)
 
+        async def heard(client):
+            async with client:
+                await (await client.subscribe("c")).get()
+
+        def delayed(client):
+            global fault  # It ends when nobody has it.
+            fault = server.fault("GET", delay=3600, times=1)
+            return client
+
         try:
             print("waiting", flush=True)
             {wait}
@@ -272,6 +290,43 @@ def test_ctrl_c_ends_a_wait(wait: str) -> None:
     process.send_signal(signal.SIGINT)
     said, complaints = process.communicate(timeout=60)
     assert (said, complaints, process.returncode) == ("interrupted\n", "", 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="only Linux tells which signals are caught")
+def test_signals_are_the_programs_own() -> None:
+    said = succeed(
+        """
+        import asyncio, signal, threading
+
+        def dispositions():
+            with open("/proc/self/status") as status:
+                return [line for line in status if line.startswith(("SigCgt", "SigIgn"))]
+
+        # The C library takes a signal for itself with the first thread of a process.
+        threading.Thread(target=int).start()
+        asyncio.run(asyncio.sleep(0))
+        before, wakeup = dispositions(), signal.set_wakeup_fd(-1)
+        import oxidis, oxidis.pytest_plugin
+        assert dispositions() == before
+
+        async def ask(*clients):
+            for client in clients:
+                async with client:
+                    await client.set("k", "v")
+                    await client.blpop("q", 0.01)
+
+        with oxidis.Server(workers=2) as server:
+            for client in [server.client(), server.redis(), server.native(), oxidis.redis(), oxidis.Client(server.url)]:
+                client.set("k", "v")
+                client.eval("return 1", 0)
+            asyncio.run(ask(oxidis.aredis(), server.anative(), oxidis.AsyncClient(server.url)))
+            with server.fork():
+                assert dispositions() == before
+        assert dispositions() == before and signal.set_wakeup_fd(-1) == wakeup == -1
+        print("left alone")
+        """
+    )
+    assert said == "left alone\n"
 
 
 def test_what_goes_wrong_in_a_thread_stays_there() -> None:
