@@ -1,6 +1,7 @@
 //! A connection that runs straight into an engine of this process: what a socket and a server's driver
 //! do for others, in small. The thread that asks executes, and sleeps while it is blocked.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -41,6 +42,12 @@ pub struct Connection {
 /// Makes a connection that waits fail, from another thread.
 #[derive(Clone)]
 pub struct Breaker(Arc<Alarm>);
+
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Breaker").finish_non_exhaustive()
+    }
+}
 
 impl Breaker {
     /// Breaks the connection, for good.

@@ -1,6 +1,7 @@
 //! A connection without a socket: what belongs to one client.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,14 @@ pub struct Connection {
     pushes: VecDeque<Vec<Value>>,
     /// A reply that came before it was waited for.
     held: Option<Value>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.inner.id())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connection {

@@ -1,5 +1,6 @@
 //! An engine as a program uses it: commands as calls, from any thread.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -102,6 +103,12 @@ impl EngineBuilder {
             owned.engine().draw_secrets_from_seed();
         }
         Ok(Engine::new(owned.engine().clone(), Some(owned), options))
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Faults that tests ask for.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +92,15 @@ pub struct FaultGuard {
     /// `None` if the fault is to go on without this.
     engine: Option<Arc<oxidis_engine::Engine>>,
     id: u64,
+}
+
+impl fmt::Debug for FaultGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultGuard")
+            .field("id", &self.id)
+            .field("met", &self.met())
+            .finish_non_exhaustive()
+    }
 }
 
 impl FaultGuard {

@@ -1,5 +1,6 @@
 //! A server inside this process.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -167,6 +168,15 @@ impl ServerBuilder {
             set("requirepass", password.clone());
         }
         Ok(all)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .field("is_running", &self.is_running())
+            .finish_non_exhaustive()
     }
 }
 

@@ -282,3 +282,28 @@ fn how_many_workers_there_are_makes_no_difference_to_what_a_seed_draws() {
     assert_eq!(served(2), one);
     assert_eq!(served(5), one);
 }
+
+#[test]
+fn what_a_test_holds_can_be_shown() {
+    let server = Server::start().expect("a server");
+    let engine = server.engine();
+    engine.execute(["SET", "k", "v"]).expect("set");
+    let fault = server.fault(oxidis::Fault::cut().command("GET"));
+    let shown = format!(
+        "{server:?} {engine:?} {:?} {fault:?} {:?}",
+        engine.snapshot().expect("a snapshot"),
+        engine.connect(),
+    );
+    for part in [
+        &server.address().to_string(),
+        "is_running: true",
+        "len: 1",
+        "met: 0",
+        "id:",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    // What has a result to be wrong about needs it, too.
+    let taken = Server::builder().port(server.port()).start();
+    assert!(matches!(taken.unwrap_err(), Error::Start(_)));
+}
