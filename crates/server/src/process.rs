@@ -208,10 +208,17 @@ mod platform {
         Some(pages * page_bytes()?)
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     fn total_memory_bytes() -> Option<u64> {
         use nix::unistd::{SysconfVar, sysconf};
         let pages = sysconf(SysconfVar::_PHYS_PAGES).ok()??;
         Some(u64::try_from(pages).ok()? * page_bytes()?)
+    }
+
+    /// `nix` does not ask any other system.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn total_memory_bytes() -> Option<u64> {
+        None
     }
 
     fn page_bytes() -> Option<u64> {
