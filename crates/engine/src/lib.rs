@@ -8,6 +8,7 @@ pub mod acl;
 pub mod append_log;
 mod blocking;
 mod busy;
+mod chance;
 mod checkpoint;
 mod client;
 mod client_limits;

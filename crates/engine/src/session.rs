@@ -12,6 +12,7 @@ use oxidis_resp::{Parsed, Protocol, RequestLimits, RequestParser, Source, Span, 
 use smallvec::SmallVec;
 
 use crate::blocking::{Blocked, BlockedState};
+use crate::chance::Chance;
 use crate::client::{Client, ClientShared, ReplyMode};
 use crate::command::context::OUTPUT_UNLIMITED_BYTES;
 use crate::command::dispatch::{self, Prepared};
@@ -23,7 +24,6 @@ use crate::foresight::RecentCommand;
 use crate::keyspace::{Key, PREFETCH_MIN};
 use crate::latency::Event;
 use crate::mailbox::Message;
-use crate::random::Random;
 use crate::worker::Worker;
 
 /// Requests that are parsed, and whose keys are prefetched, before the first of them is executed.
@@ -47,29 +47,7 @@ pub struct Session {
     /// Whoever the mailbox wakes, as far as that is known.
     registered_waker: Option<Waker>,
     /// What its commands draw from, whichever worker executes them.
-    chance: Option<Chance>,
-}
-
-/// The generator of a session. While its requests are executed its worker has it, and the worker's is here.
-struct Chance {
-    random: Random,
-    /// How often the seed had been changed when it was made.
-    reseeds: u64,
-}
-
-impl Chance {
-    #[cold]
-    fn new(worker: &Worker) -> Self {
-        Chance {
-            random: worker.engine.fork_session_random(),
-            reseeds: worker.reseeds,
-        }
-    }
-
-    #[inline]
-    fn exchange(&mut self, worker: &mut Worker) {
-        std::mem::swap(&mut self.random, &mut worker.random);
-    }
+    pub(crate) chance: Option<Chance>,
 }
 
 /// How a fault takes a reply away.
@@ -400,28 +378,6 @@ impl Session {
         worker.engine.host.note_thread_memory();
         worker.told_bytes = 0;
         progress
-    }
-
-    /// Has the worker draw from what belongs to the session.
-    #[inline]
-    fn lend_chance(&mut self, worker: &mut Worker) {
-        match &mut self.chance {
-            Some(chance) if chance.reseeds == worker.reseeds => chance.exchange(worker),
-            chance => chance.insert(Chance::new(worker)).exchange(worker),
-        }
-    }
-
-    /// Ends that.
-    #[inline]
-    fn take_chance_back(&mut self, worker: &mut Worker) {
-        if let Some(chance) = &mut self.chance {
-            chance.exchange(worker);
-            if chance.reseeds != worker.reseeds {
-                // The seed is another one since, for the worker as well.
-                chance.reseeds = worker.reseeds;
-                worker.random = worker.engine.random_of_worker(worker.number);
-            }
-        }
     }
 
     /// Returns when what was logged so far is as safe as `appendfsync` wants it before replies leave, or at once if the
