@@ -1,5 +1,6 @@
 //! What engines and servers have in common when they are opened: seed, clock, directives.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,11 +25,36 @@ pub enum Clock {
 }
 
 /// What both builders take.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct CommonOptions {
     pub(crate) seed: Option<u64>,
     pub(crate) clock: Clock,
     pub(crate) directives: Vec<(String, String)>,
+}
+
+/// A word that is shown to nobody.
+#[derive(Clone)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl fmt::Debug for CommonOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value): &(String, String)| match Config::is_sensitive(name.as_bytes()) {
+            true => (name.clone(), "(secret)".to_owned()),
+            false => (name.clone(), value.clone()),
+        };
+        let directives: Vec<_> = self.directives.iter().map(shown).collect();
+        f.debug_struct("CommonOptions")
+            .field("seed", &self.seed)
+            .field("clock", &self.clock)
+            .field("directives", &directives)
+            .finish()
+    }
 }
 
 impl CommonOptions {

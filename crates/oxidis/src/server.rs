@@ -10,7 +10,7 @@ use oxidis_engine::ShutdownOptions;
 use oxidis_engine::config::Config;
 use oxidis_server::{Allocator, RunningServer, ServerOptions};
 
-use crate::options::{CommonOptions, common_options};
+use crate::options::{CommonOptions, Secret, common_options};
 use crate::{Differences, Engine, Error, Fault, FaultGuard, RecordedCommand, Snapshot};
 
 /// A server that runs in threads of this process, and stops when it is dropped. There may be many.
@@ -42,7 +42,7 @@ pub struct Server {
 pub struct ServerBuilder {
     port: u16,
     bind: Option<String>,
-    password: Option<String>,
+    password: Option<Secret>,
     path: Option<PathBuf>,
     is_appending: bool,
     workers: Option<usize>,
@@ -69,7 +69,7 @@ impl ServerBuilder {
     /// The password that clients must give.
     #[must_use]
     pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.password = Some(password.into());
+        self.password = Some(Secret(password.into()));
         self
     }
 
@@ -165,7 +165,7 @@ impl ServerBuilder {
             set("appendonly", "yes".to_owned());
         }
         if let Some(password) = &self.password {
-            set("requirepass", password.clone());
+            set("requirepass", password.0.clone());
         }
         Ok(all)
     }

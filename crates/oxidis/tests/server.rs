@@ -307,3 +307,20 @@ fn what_a_test_holds_can_be_shown() {
     let taken = Server::builder().port(server.port()).start();
     assert!(matches!(taken.unwrap_err(), Error::Start(_)));
 }
+
+#[test]
+fn passwords_are_not_shown() {
+    let server = Server::builder()
+        .password("swordfish")
+        .directive("masterauth", "marlin")
+        .directive("maxclients", "77");
+    let shown = format!("{server:?}");
+    assert!(
+        shown.contains("masterauth") && shown.contains("77"),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("swordfish") && !shown.contains("marlin"),
+        "{shown}"
+    );
+}
