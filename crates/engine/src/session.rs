@@ -450,7 +450,8 @@ impl Session {
         let mut at = 0;
         let mut needs = 0;
         let mut failure = None;
-        let mut previous = None;
+        let mut previous = self.recent_command.get();
+        let mut newest = None;
         let mut unescaped = None;
         while requests.len() < batch_max && unescaped.is_none() {
             let first_span = spans.len();
@@ -466,13 +467,13 @@ impl Session {
                             Args::spans(buffer, request_spans)
                         }
                     };
-                    let previous_or_recent = previous.or(self.recent_command.get());
-                    let prepared = dispatch::prepare(&worker.engine, args, previous_or_recent).ok();
+                    let prepared = dispatch::prepare(&worker.engine, args, previous).ok();
                     if let (Some(prepared), Source::Input) = (&prepared, source)
                         && prepared.registered.is_plain
                     {
                         let name = request_spans[0].of(&input[at..]);
-                        previous = Some((name, prepared.registered));
+                        newest = Some((name, prepared.registered));
+                        previous = newest;
                     }
                     let base = at;
                     at += consumed;
@@ -495,7 +496,7 @@ impl Session {
                 }
             }
         }
-        if let Some((name, registered)) = previous {
+        if let Some((name, registered)) = newest {
             self.recent_command.remember(name, registered);
         }
         if unescaped.is_none() {
