@@ -263,3 +263,53 @@ fn keys_are_watched_while_a_script_is_busy() {
         }
     }
 }
+
+#[test]
+fn what_was_executed_before_the_script_in_the_same_turn_is_answered() {
+    let server = ServerBuilder::oxidis()
+        .arguments(["--io-threads", "1", "--busy-reply-threshold", "600"])
+        .start()
+        .expect("the server starts");
+    let mut first = server.raw_client();
+    let mut runner = server.raw_client();
+    let mut others = [(); 4].map(|()| server.raw_client());
+    for client in others.iter_mut().chain([&mut runner]) {
+        let limit = Duration::from_secs(20);
+        client.set_read_limit(limit).expect("a limit");
+        client.expect("PING\r\n", "+PONG\r\n");
+    }
+    // While the worker is not to be reached, all these requests come.
+    let script = "local start = os.clock() while os.clock() < start + 0.3 do end return 'done'";
+    let request = format!("EVAL \"{script}\" 0\r\n");
+    first.send(request).expect("sent");
+    std::thread::sleep(Duration::from_millis(50));
+    let requests = ["SET a 1\r\n", "SET b 1\r\nBLPOP list 0\r\n"];
+    for (client, request) in others.iter_mut().zip(requests) {
+        client.send(request).expect("sent");
+    }
+    runner.send("EVAL 'while true do end' 0\r\n").expect("sent");
+    for (client, request) in others[2..].iter_mut().zip(requests) {
+        client.send(request).expect("sent");
+    }
+    // Which of them come before the script is the system's choice; it still runs.
+    let busy = format!("-{BUSY}\r\n");
+    let replies = others
+        .each_mut()
+        .map(|it| it.read_line().expect("a reply while the script runs"));
+    let [is_early, is_late] = [&b"+OK\r\n"[..], busy.as_bytes()].map(|line| {
+        let is_it = |reply: &Vec<u8>| reply == line;
+        [
+            is_it(&replies[0]) && is_it(&replies[1]),
+            is_it(&replies[2]) && is_it(&replies[3]),
+        ]
+    });
+    assert!(is_early[0] || is_early[1], "{replies:?}");
+    assert_eq!(is_late, [is_early[1], is_early[0]], "{replies:?}");
+    first.expect("", "$4\r\ndone\r\n");
+    first.expect("GET a\r\n", &busy);
+    first.expect("SCRIPT KILL\r\n", "+OK\r\n");
+    assert!(runner.read_line().expect("a reply").starts_with(b"-ERR "));
+    first.expect("RPUSH list x\r\n", ":1\r\n");
+    let waiting = if is_early[0] { 1 } else { 3 };
+    others[waiting].expect("", "*2\r\n$4\r\nlist\r\n$1\r\nx\r\n");
+}

@@ -365,7 +365,7 @@ impl Session {
                 break;
             }
         }
-        worker.measure_rest();
+        worker.measure_batch();
         progress.release = self.wait_for_log(worker, start, output);
         spans.clear();
         if spans.capacity() > SPANS_KEEP_MAX {

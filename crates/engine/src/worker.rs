@@ -80,6 +80,8 @@ pub struct Worker {
     pub(crate) thresholds: Thresholds,
     /// Whether requests of the batch may be so large that they are logged.
     pub(crate) has_large_input: bool,
+    /// The clock when the turn began that is under way.
+    turn_began_us: Option<i64>,
     /// Whether brief commands may share a reading of the clock.
     pub(crate) shares_readings: bool,
     /// Whether histograms of durations are kept.
@@ -181,6 +183,7 @@ impl Worker {
             next_now_us: 0,
             thresholds: Thresholds::new(&engine.config),
             has_large_input: false,
+            turn_began_us: None,
             shares_readings: false,
             tracks_durations: false,
             unmeasured: SmallVec::new(),
@@ -224,10 +227,36 @@ impl Worker {
         &self.engine
     }
 
+    /// Begins a turn: several sessions [process](crate::Session::process) what they have one after the other, and their
+    /// brief commands share readings of the clock. What came later than this moment is for another turn.
+    #[inline]
+    pub fn begin_turn(&mut self) {
+        let now_us = self.engine.clock.now_us();
+        self.next_now_us = now_us;
+        self.turn_began_us = Some(now_us);
+    }
+
+    /// How long the turn takes already, in microseconds, without the brief commands at its end.
+    #[inline]
+    pub fn turn_us(&self) -> i64 {
+        let began_us = self.turn_began_us.unwrap_or(self.next_now_us);
+        self.next_now_us.saturating_sub(began_us)
+    }
+
+    /// Ends the turn. To be called before the replies leave, so that nobody misses in INFO what was answered.
+    #[inline]
+    pub fn end_turn(&mut self) {
+        self.turn_began_us = None;
+        self.measure_rest();
+    }
+
     /// Reads the clock and the configuration, before a batch of commands.
     #[inline]
     pub(crate) fn refresh(&mut self) {
-        self.refresh_at(self.engine.clock.now_us());
+        self.refresh_at(match self.turn_began_us {
+            Some(_) => self.next_now_us,
+            None => self.engine.clock.now_us(),
+        });
     }
 
     /// As [`Self::refresh`], with the time of the last regular work in the clock's place: good enough where only
@@ -338,6 +367,14 @@ impl Worker {
     pub(crate) fn defer_measuring(&mut self, registered: &Registered) -> bool {
         self.unmeasured.push(registered.id);
         self.unmeasured.len() < UNMEASURED_MAX
+    }
+
+    /// Measures what a batch has left to measure, unless the turn does.
+    #[inline]
+    pub(crate) fn measure_batch(&mut self) {
+        if self.turn_began_us.is_none() {
+            self.measure_rest();
+        }
     }
 
     /// Measures what was left to measure.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use oxidis_engine::{Buffers, DebuggedCall, Engine, Foreseen, Release, Session, Worker};
+use oxidis_engine::{Buffers, DebuggedCall, Engine, Foreseen, Progress, Release, Session, Worker};
 use parking_lot::Mutex;
 use tokio::time::Sleep;
 
@@ -42,6 +42,10 @@ pub(crate) trait Served: Send + Sync {
     /// Makes what progress can be made at once. Does nothing on the connection that is being
     /// served already, further up the stack.
     fn serve_now(&self, state: &mut WorkerState);
+
+    /// Sends the replies that were gathered while others that were deferred, too, were served. Does nothing on the
+    /// connection that is being served, further up the stack.
+    fn send_gathered(&self, state: &mut WorkerState);
 
     /// Sends the replies that waited for the log, or withholds them if it `is_safe` not. Answers whether that was
     /// possible: not on the connection that is being served, further up the stack.
@@ -107,6 +111,8 @@ pub(crate) struct Connection<T: Transport> {
     deferred: Option<Foreseen>,
     /// Whether it waits for that.
     is_awaiting_turn: bool,
+    /// Whether what is unsent is kept until [`Served::send_gathered`].
+    gathers_replies: bool,
     /// The window of time in which something was read last, by the thread's count.
     window: u32,
 }
@@ -136,6 +142,7 @@ impl<T: Transport> Connection<T> {
             waker: None,
             deferred: None,
             is_awaiting_turn: false,
+            gathers_replies: false,
             window: 0,
         }
     }
@@ -166,7 +173,8 @@ impl<T: Transport> Connection<T> {
                 self.discard_input(drive, state);
                 return Poll::Ready(());
             }
-            if self.exceeds_output_limit() {
+            // What is gathered is no backlog.
+            if !self.gathers_replies && self.exceeds_output_limit() {
                 return Poll::Ready(());
             }
             if self.session.awaits_debugger() && matches!(drive, Drive::Task(_)) {
@@ -195,7 +203,9 @@ impl<T: Transport> Connection<T> {
                 }
             }
             if !progressed {
-                self.note_buffers();
+                if !self.gathers_replies {
+                    self.note_buffers();
+                }
                 return Poll::Pending;
             }
         }
@@ -329,6 +339,20 @@ impl<T: Transport> Connection<T> {
         clear_output(output);
     }
 
+    /// Sends what was gathered; answers whether more is left to do for the connection than to send the rest.
+    fn send_gathered(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) -> bool {
+        if !std::mem::take(&mut self.gathers_replies) {
+            return false;
+        }
+        if self.held.is_none() && self.sent == 0 {
+            let mut gathered = std::mem::take(&mut self.unsent);
+            self.send(drive, &state.worker, &mut gathered);
+            state.turn.take_reply_buffer_back(gathered);
+        }
+        self.note_buffers();
+        self.is_at_end || self.session.should_close() || self.session.awaits_debugger()
+    }
+
     /// Reads away what the client sent and nobody will look at: a socket that is closed with
     /// something unread is reset, and that may take the last reply with it.
     fn discard_input(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) {
@@ -342,7 +366,7 @@ impl<T: Transport> Connection<T> {
 
     /// Writes what was kept.
     fn flush(&mut self, drive: &mut Drive<'_, '_>, worker: &Worker) -> Step {
-        if self.unsent.is_empty() || self.held.is_some() {
+        if self.unsent.is_empty() || self.held.is_some() || self.gathers_replies {
             return Step::Waits;
         }
         let sent_before = self.sent;
@@ -416,7 +440,12 @@ impl<T: Transport> Connection<T> {
 
     fn process_unread(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) {
         let mut unread = std::mem::take(&mut self.unread);
-        let consumed = self.process(drive, &mut state.worker, &unread, &mut state.output);
+        let progress = (self.session).process(&mut state.worker, &unread, &mut state.output);
+        let gathers = self.gathers_replies && self.unsent.is_empty();
+        if gathers && matches!(progress.release, Release::Now) {
+            self.unsent = state.turn.gather(&mut state.output);
+        }
+        let consumed = self.after_processing(drive, progress, &state.worker, &mut state.output);
         if consumed == 0 {
             self.unread = unread;
         } else if consumed < unread.len() {
@@ -457,22 +486,22 @@ impl<T: Transport> Connection<T> {
             turn::serve_deferred(state);
         }
         let input = &state.input[..count];
-        let consumed = self.process(drive, &mut state.worker, input, &mut state.output);
+        let progress = (self.session).process(&mut state.worker, input, &mut state.output);
+        let consumed = self.after_processing(drive, progress, &state.worker, &mut state.output);
         self.unread.extend_from_slice(&state.input[consumed..count]);
         Step::Progressed
     }
 
-    /// Lets the session execute what is complete in `input`, and sends the replies by way of
-    /// `output`; answers how much was consumed.
+    /// Sends the replies in `output`, or keeps them back, after the session has made progress; answers how much of its
+    /// input it has consumed.
     #[inline]
-    fn process(
+    fn after_processing(
         &mut self,
         drive: &mut Drive<'_, '_>,
-        worker: &mut Worker,
-        input: &[u8],
+        progress: Progress,
+        worker: &Worker,
         output: &mut Vec<u8>,
     ) -> usize {
-        let progress = self.session.process(worker, input, output);
         self.needs = progress.needs;
         match progress.release {
             Release::Now => self.send(drive, worker, output),
@@ -518,7 +547,15 @@ impl<T: Transport + 'static> Served for Seat<T> {
         let Some(mut connection) = self.connection.try_lock() else {
             return;
         };
+        // Who runs for long further up the stack came later in the turn.
+        connection.send_gathered(&mut Drive::Now, state);
         if connection.is_at_end || connection.session.is_blocked() {
+            // The task sends the rest.
+            if !connection.unsent.is_empty()
+                && let Some(waker) = connection.waker.take()
+            {
+                waker.wake();
+            }
             return;
         }
         if connection.advance(&mut Drive::Now, state).is_ready() {
@@ -558,6 +595,7 @@ impl<T: Transport + 'static> Served for Seat<T> {
             return;
         };
         let mut drive = Drive::Task(&mut Context::from_waker(&waker));
+        connection.gathers_replies = true;
         if connection.advance(&mut drive, state).is_ready() {
             // The task learns that it is to end.
             connection.is_at_end = !connection.awaits_debugger();
@@ -567,12 +605,28 @@ impl<T: Transport + 'static> Served for Seat<T> {
         connection.await_turn(&self);
     }
 
+    fn send_gathered(&self, state: &mut WorkerState) {
+        let Some(mut connection) = self.connection.try_lock() else {
+            return;
+        };
+        let Some(waker) = connection.waker.take() else {
+            return;
+        };
+        let mut drive = Drive::Task(&mut Context::from_waker(&waker));
+        if connection.send_gathered(&mut drive, state) {
+            waker.wake_by_ref();
+        }
+        connection.waker = Some(waker);
+    }
+
     fn leave(&self) -> bool {
         let Some(mut connection) = self.connection.try_lock() else {
             return false;
         };
         // What awaits the end of the turn here, or the log, would not be found elsewhere.
-        if connection.is_at_end || connection.is_awaiting_turn || connection.held.is_some() {
+        let waits =
+            connection.is_awaiting_turn || connection.gathers_replies || connection.held.is_some();
+        if connection.is_at_end || waits {
             return false;
         }
         connection.transport.leave_runtime();

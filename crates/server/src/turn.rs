@@ -2,8 +2,9 @@
 //!
 //! The runtime polls those connections one after the other. Each reads what has come; if that is little, the requests
 //! wait until all have read. At the end of the turn the memory that they will touch is brought near, for all of them at
-//! once, they are executed in the order in which they came, and then the append-only log is written, for which replies may have to
-//! wait. Before the thread looks for more it may rest; whether it does is decided in `gather.rs`.
+//! once, they are executed in the order in which they came, and then replies are sent, for which the append-only log may
+//! have to be written first. Execution does not alternate with sending: each of the two finds its instructions in the
+//! processor's caches, which are too small for both. Before the thread looks for more it may rest; whether it does is decided in `gather.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -24,6 +25,12 @@ const DEFERRED_BYTES_MAX: usize = 256;
 
 /// So many connections are enough for the end of a turn: the first ones should not wait for more.
 const DEFERRED_MAX: usize = 64;
+
+/// What was executed after this many microseconds is answered before more is executed.
+const GATHERING_MAX_US: i64 = 200;
+
+/// Longer replies are sent at once.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;
 
 /// Turns between two looks at the clock.
 const TURNS_PER_LOOK: u32 = 16;
@@ -46,6 +53,8 @@ thread_local! {
 pub(crate) struct Turn {
     /// Buffers for input that waits.
     spare_buffers: Vec<Vec<u8>>,
+    /// Buffers for replies that wait.
+    spare_reply_buffers: Vec<Vec<u8>>,
     /// What was read in this turn.
     reads: u64,
     gathering: Gathering,
@@ -75,6 +84,25 @@ impl Turn {
         if buffer.capacity() == DEFERRED_BYTES_MAX && self.spare_buffers.len() < DEFERRED_MAX {
             buffer.clear();
             self.spare_buffers.push(buffer);
+        }
+    }
+
+    /// Takes short replies out of a worker's output, which gets another buffer; leaves longer ones there.
+    #[inline]
+    pub(crate) fn gather(&mut self, output: &mut Vec<u8>) -> Vec<u8> {
+        if output.len() > GATHERED_BYTES_MAX {
+            return Vec::new();
+        }
+        let spare = self.spare_reply_buffers.pop();
+        std::mem::replace(output, spare.unwrap_or_default())
+    }
+
+    /// Takes the buffer of gathered replies back, or frees it if it is too long to be kept.
+    #[inline]
+    pub(crate) fn take_reply_buffer_back(&mut self, buffer: Vec<u8>) {
+        let is_short = (1..=GATHERED_BYTES_MAX).contains(&buffer.capacity());
+        if is_short && self.spare_reply_buffers.len() < DEFERRED_MAX {
+            self.spare_reply_buffers.push(buffer);
         }
     }
 
@@ -148,9 +176,20 @@ pub(crate) fn serve_deferred(state: &mut WorkerState) {
     if deferred.len() > 1 {
         state.worker.bring_near(deferred.iter().map(|it| &it.1));
     }
-    for (connection, _) in deferred.drain(..) {
-        connection.serve_deferred(state);
+    let mut unanswered = 0;
+    state.worker.begin_turn();
+    for at in 0..deferred.len() {
+        deferred[at].0.clone().serve_deferred(state);
+        if state.worker.turn_us() > GATHERING_MAX_US {
+            state.worker.end_turn();
+            send_gathered(&deferred[unanswered..=at], state);
+            unanswered = at + 1;
+            state.worker.begin_turn();
+        }
     }
+    state.worker.end_turn();
+    send_gathered(&deferred[unanswered..], state);
+    deferred.clear();
     DEFERRED.with(|it| {
         let mut new = it.borrow_mut();
         // The room is used again. Whoever is new has woken the task.
@@ -158,6 +197,12 @@ pub(crate) fn serve_deferred(state: &mut WorkerState) {
         *new = deferred;
     });
     IS_SERVING.set(false);
+}
+
+fn send_gathered(served: &[Deferred], state: &mut WorkerState) {
+    for (connection, _) in served {
+        connection.send_gathered(state);
+    }
 }
 
 /// Has the replies of a connection sent when the log is written, which is soon.
