@@ -42,10 +42,14 @@ impl BlockLimit {
     /// Whether a list of this size may become a listpack again. Only half of the limit lets it, so that
     /// a list whose size goes up and down around the limit is not converted each time.
     pub(super) fn is_undercut(self, bytes: usize, count: usize) -> bool {
-        if self.count == usize::MAX {
-            bytes <= self.bytes / 2
-        } else {
-            bytes <= self.bytes && count <= self.count / 2
+        bytes <= self.undercut_bytes() && (self.count == usize::MAX || count <= self.count / 2)
+    }
+
+    /// The most bytes of such a list.
+    pub(super) fn undercut_bytes(self) -> usize {
+        match self.count {
+            usize::MAX => self.bytes / 2,
+            _ => self.bytes,
         }
     }
 }

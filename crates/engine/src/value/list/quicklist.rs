@@ -113,23 +113,25 @@ impl Quicklist {
     /// Asks the processor for one step, counted from 0, of the way to the first and the last element, and answers
     /// whether there is a next one. Each step should be done when the one before is.
     pub(crate) fn prefetch_ends(&self, step: usize) -> bool {
-        let ends = [self.sections.front(), self.sections.back()];
-        let sections = ends.into_iter().flatten();
-        match step {
-            0 => sections.for_each(prefetch_value),
-            1 => sections
-                .flat_map(|section| [section.nodes.front(), section.nodes.back()])
-                .flatten()
-                .for_each(prefetch_value),
-            _ => {
-                let first = self.sections.front().and_then(|it| it.nodes.front());
-                let last = self.sections.back().and_then(|it| it.nodes.back());
-                first.into_iter().for_each(Node::prefetch_front);
-                last.into_iter().for_each(Node::prefetch_back);
-                return false;
-            }
+        let [Some(front), Some(back)] = [self.sections.front(), self.sections.back()] else {
+            return false;
+        };
+        if step == 0 {
+            prefetch_value(front);
+            prefetch_value(back);
+            return true;
         }
-        true
+        let [Some(first), Some(last)] = [front.nodes.front(), back.nodes.back()] else {
+            return false;
+        };
+        if step == 1 {
+            prefetch_value(first);
+            prefetch_value(last);
+            return true;
+        }
+        first.prefetch_front();
+        last.prefetch_back();
+        false
     }
 
     pub(super) fn get(&self, index: usize) -> Option<ListItem<'_>> {
@@ -430,6 +432,23 @@ impl Quicklist {
         if index >= self.count {
             return None;
         }
+        if index == 0 {
+            return Some(Place {
+                section: 0,
+                node: 0,
+                offset: 0,
+            });
+        }
+        if index + 1 == self.count {
+            let section = self.sections.len() - 1;
+            let nodes = &self.sections[section].nodes;
+            let node = nodes.len() - 1;
+            return Some(Place {
+                section,
+                node,
+                offset: nodes[node].count() - 1,
+            });
+        }
         let (section, offset) = find_part(&self.sections, self.count, index, |it| it.count);
         let nodes = &self.sections[section].nodes;
         let (node, offset) = find_part(nodes, self.sections[section].count, offset, Node::count);
@@ -442,16 +461,8 @@ impl Quicklist {
 
     /// Where an element can be put in so that it will be element `index`.
     fn find_gap(&self, index: usize) -> Place {
-        let is_at_front = index == 0 && self.count > 0;
-        if !is_at_front && let Some(place) = self.find(index) {
+        if let Some(place) = self.find(index) {
             return place;
-        }
-        if is_at_front {
-            return Place {
-                section: 0,
-                node: 0,
-                offset: 0,
-            };
         }
         match self.sections.back() {
             Some(section) => Place {

@@ -310,7 +310,7 @@ impl List {
         }
         if !list.answers_listpack {
             list.answers_listpack = list
-                .listpack_len(limit.bytes)
+                .listpack_len(limit.undercut_bytes())
                 .is_some_and(|len| limit.is_undercut(len, list.len()));
         }
         if !list.answers_listpack
