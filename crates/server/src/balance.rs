@@ -11,10 +11,14 @@
 //!
 //! Nothing that can be read off before says which it is going to be; so it is tried. While there is
 //! little to do, all workers have connections, so that a client's slow command is in few clients'
-//! way. When there is much to do and the workers find little whenever they wake up, half of them are
-//! tried; when the workers are busy all the time and there are more, twice as many. What was tried is
+//! way. When there is much to do and the workers find little whenever they wake up, or have time left, half of
+//! them are tried; when the workers are busy all the time and there are more, twice as many. What was tried is
 //! kept if it pays, and else taken back; what did not pay is tried again later and later, or when the
 //! load has changed.
+//!
+//! Workers pay if the requests that they answer more are worth what all requests cost more. Where clients
+//! take the same cores, a second worker may answer a sixth more of them and make each dearer by a third: that is not
+//! worth it.
 
 /// Below so many commands a second there is little to do.
 const QUIET_RATE: f64 = 20_000.0;
@@ -43,7 +47,13 @@ const GAIN: f64 = 1.1;
 /// What must be left of the rate where something else was gained.
 const NO_LOSS: f64 = 0.97;
 
-/// What a command may cost, of what it cost before, for that to be a gain.
+/// What must be left of the rate where commands became cheaper by more than the rate fell.
+const LITTLE_LOSS: f64 = 0.8;
+
+/// What a command may cost, of what it should cost to be worth the loss, so that chance does not decide.
+const CLEARLY: f64 = 0.95;
+
+/// What a command may cost, of what it cost before, for that to be a gain that time left makes worth having.
 const CHEAPER: f64 = 0.85;
 
 /// For so many looks what did not pay is not tried again; twice as many each time.
@@ -185,7 +195,9 @@ impl Balance {
     fn consider_reasons(&mut self, look: Look) {
         let direction = if look.busiest >= SATURATED && self.active < self.all {
             Direction::More
-        } else if self.active > 1 && look.commands_per_wake < FEW_COMMANDS {
+        } else if self.active > 1
+            && (look.commands_per_wake < FEW_COMMANDS || look.busiest < SATURATED)
+        {
             Direction::Fewer
         } else {
             self.reason = None;
@@ -236,14 +248,20 @@ impl Balance {
         let rate = trial.sum.rate();
         let gain = rate / trial.before.rate();
         let (cost, cost_before) = (trial.sum.cost(), trial.before.cost());
-        let pays = gain >= GAIN
-            || gain >= NO_LOSS
-                && match trial.direction {
-                    // As many requests with time left, if they do not cost much more.
-                    Direction::More => trial.busiest < AT_EASE && cost_before > cost * CHEAPER,
-                    // As many requests, if that leaves the workers a pause, or takes much less of their time.
-                    Direction::Fewer => trial.busiest < SATURATED || cost <= cost_before * CHEAPER,
-                };
+        let pays = match trial.direction {
+            Direction::More => {
+                let is_worth_it = gain >= GAIN && cost <= cost_before * gain;
+                // As many requests with time left, if they do not cost much more.
+                let is_at_ease = trial.busiest < AT_EASE && cost_before > cost * CHEAPER;
+                is_worth_it || gain >= NO_LOSS && is_at_ease
+            }
+            Direction::Fewer => {
+                let is_worth_it = gain >= LITTLE_LOSS && cost <= cost_before * gain * CLEARLY;
+                // As many requests, and that leaves the workers a pause.
+                let has_pauses = gain >= NO_LOSS && trial.busiest < SATURATED;
+                gain >= GAIN || is_worth_it || has_pauses
+            }
+        };
         let (tried, other) = match trial.direction {
             Direction::More => (&mut self.more_failed, &mut self.fewer_failed),
             Direction::Fewer => (&mut self.fewer_failed, &mut self.more_failed),
@@ -336,6 +354,28 @@ mod tests {
         });
         let looks_with_two = seen.iter().filter(|&&active| active == 2).count();
         assert!(looks_with_two < 30, "{looks_with_two} of 1000");
+    }
+
+    #[test]
+    fn one_serves_where_two_answer_few_more_for_much_more() {
+        let mut balance = Balance::new(2);
+        let seen = run(&mut balance, 1000, |active| match active {
+            1 => look(1, 2_200_000.0, 1600.0, 0.99),
+            _ => look(active, 2_600_000.0, 800.0, 0.8),
+        });
+        let looks_with_two = seen.iter().filter(|&&active| active == 2).count();
+        assert!(looks_with_two < 40, "{looks_with_two} of 1000");
+    }
+
+    #[test]
+    fn two_stay_where_two_answer_more_for_little() {
+        let mut balance = Balance::new(2);
+        let seen = run(&mut balance, 1000, |active| match active {
+            1 => look(1, 1_550_000.0, 1600.0, 0.99),
+            _ => look(active, 1_920_000.0, 800.0, 0.64),
+        });
+        let looks_with_one = seen.iter().filter(|&&active| active == 1).count();
+        assert!(looks_with_one < 30, "{looks_with_one} of 1000");
     }
 
     #[test]
