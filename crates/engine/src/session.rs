@@ -333,7 +333,7 @@ impl Session {
     /// Executes the requests in `input` and appends their replies to `output`. Stops early when the
     /// session blocks or is to be closed, or when there is much to send.
     pub fn process(&mut self, worker: &mut Worker, input: &[u8], output: &mut Vec<u8>) -> Progress {
-        worker.refresh();
+        worker.refresh_for_batch();
         worker.note_input(input.len());
         if worker.memory_rules.maxmemory_clients_bytes > 0 {
             self.client.shared.note_input_memory(input.len());

@@ -253,6 +253,12 @@ impl Worker {
     /// Reads the clock and the configuration, before a batch of commands.
     #[inline]
     pub(crate) fn refresh(&mut self) {
+        self.refresh_at(self.engine.clock.now_us());
+    }
+
+    /// As [`Self::refresh`], with the last reading of the clock in a turn.
+    #[inline]
+    pub(crate) fn refresh_for_batch(&mut self) {
         self.refresh_at(match self.turn_began_us {
             Some(_) => self.next_now_us,
             None => self.engine.clock.now_us(),
