@@ -209,6 +209,14 @@ fn pfmerge(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
 }
 
 fn pfdebug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if cx.arg_is(1, "simd") {
+        if !cx.arg_is(2, "on") && !cx.arg_is(2, "off") {
+            return Err(CommandError::text("ERR Argument must be ON or OFF"));
+        }
+        // There is one way of merging registers, which the compiler makes wide or does not.
+        out.simple("disabled");
+        return Ok(());
+    }
     let key = cx.key(2);
     let Some(is_dense) = sketch(cx, key)?.map(|string| hyperloglog::is_dense(&string)) else {
         return Err(CommandError::text("ERR The specified key does not exist"));

@@ -58,7 +58,7 @@ impl Position {
     /// The middle of what a score stands for.
     pub fn from_score(score: f64) -> Self {
         let area = Cell {
-            bits: score as u64,
+            bits: bits_of(score),
             step: STEP_MAX,
         }
         .area();
@@ -94,6 +94,22 @@ impl Position {
 
     fn latitude_distance_meters(self, other: Position) -> f64 {
         EARTH_RADIUS_METERS * (other.latitude.to_radians() - self.latitude.to_radians()).abs()
+    }
+}
+
+/// The bits that a score stands for. A sorted set may hold scores that are no bits of a position; these become what
+/// the processors make of them on which Redis mostly runs (x86-64): negative ones wrap round, and what is beyond
+/// has only the highest bit, or none.
+fn bits_of(score: f64) -> u64 {
+    const HIGHEST: f64 = (1u64 << 63) as f64;
+    let whole = |score: f64| {
+        let is_inside = (-HIGHEST..HIGHEST).contains(&score);
+        if is_inside { score as i64 } else { i64::MIN }
+    };
+    if score < HIGHEST {
+        whole(score) as u64
+    } else {
+        whole(score - HIGHEST) as u64 ^ 1 << 63
     }
 }
 

@@ -84,7 +84,11 @@ fn raise_register(
     if !is_dense(string) {
         match sparse::raise(string, HEADER_LEN, index, value, sparse_max_bytes)? {
             Raised::Unchanged => return Ok(false),
-            Raised::Changed => return Ok(true),
+            Raised::Changed => {
+                // At once, as a later element may meet a broken run, and the call end with an error.
+                forget_count(string);
+                return Ok(true);
+            }
             Raised::DoesNotFit => {
                 make_dense(string)?;
             }
