@@ -68,6 +68,9 @@ pub(super) unsafe fn build(state: *mut ffi::lua_State, purpose: Purpose, allows_
         if purpose == Purpose::Scripts {
             open_ours(state, &libraries::SCRIPTS_ONLY);
         }
+        // Valkey's name for it.
+        ffi::lua_getfield_(state, ffi::LUA_GLOBALSINDEX, c"redis".as_ptr());
+        ffi::lua_setfield(state, ffi::LUA_GLOBALSINDEX, c"server".as_ptr());
         replace_functions(state, allows_deprecated);
         guard_everything(state);
     }
@@ -127,6 +130,8 @@ pub(super) unsafe fn build_load_globals(state: *mut ffi::lua_State) {
         }
         (library.fill)(&mut frame);
         refuse_missing(state);
+        frame.push_value(-1);
+        frame.set_field(-3, "server");
         frame.set_field(-2, library.name);
         refuse_missing(state);
         push_guard(state);
