@@ -171,6 +171,7 @@ transcripts! {
         standalone
         hyperloglog
         redis_8
+        redis_8_0
         valkey_9
         functions
         scripting

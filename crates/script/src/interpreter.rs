@@ -280,6 +280,8 @@ fn write_failure(
     }
     let table = frame.absolute(-1);
     let mut text = field(frame, table, "err").unwrap_or_else(|| b"ERR unknown error".to_vec());
+    // Redis takes it for a string of C's, which ends at a NUL.
+    text.truncate(memchr::memchr(0, &text).unwrap_or(text.len()));
     if let (Some(source), Some(line)) = (field(frame, table, "source"), field(frame, table, "line"))
     {
         text.extend_from_slice(b" script: ");

@@ -25,8 +25,8 @@ const VALKEY: &[(&str, &str, &str)] = &[
     ),
     (
         "`BITOP` with `DIFF`, `DIFF1`, `ANDOR`, `ONE`",
-        "a syntax error",
-        "has them",
+        "a syntax error (so does Redis 8.0)",
+        "Oxidis: has them, as Redis 8.2",
     ),
     (
         "coordinates in replies",
@@ -72,6 +72,31 @@ const VALKEY: &[(&str, &str, &str)] = &[
         "errors of scripts that call a command wrongly",
         "without the word Redis, and with the name of an unknown subcommand",
         "`ERR Wrong number of args calling Redis command from script`, `ERR Unknown Redis command called from script`",
+    ),
+    (
+        "errors that end a script",
+        "without the script's digest",
+        "`script: ` with the digest, and the place",
+    ),
+    (
+        "errors of what scripts find in `redis`",
+        "say `server.`",
+        "say `redis.`",
+    ),
+    (
+        "`SERVER_NAME`, `VALKEY_VERSION` and `VALKEY_VERSION_NUM` of `server` in scripts",
+        "are there",
+        "Oxidis: has `server`, which is `redis`, without them, as they say that a server is Valkey",
+    ),
+    (
+        "`XREAD` with too few IDs",
+        "names an ID or `$`",
+        "names an ID, `+`, or `$`",
+    ),
+    (
+        "`HSETEX` with `NX` or `XX`",
+        "takes them",
+        "an error; Oxidis: takes them, with Redis's errors for what else is wrong",
     ),
     ("scores and places in hexadecimal", "refused", "taken"),
     (

@@ -76,18 +76,18 @@ pub const CHANGES: &[Change] = &[
     },
     Change {
         commands: &["xread", "xreadgroup"],
-        reason: "since 7.2 the error names the command, and the sign that it takes",
+        reason: "since 7.4 the error names the command, and the signs that it takes",
         is_it: |words, old, new| {
-            let text = |name, sign| {
+            let text = |name, id| {
                 format!(
-                    "ERR Unbalanced {name} list of streams: for each stream key an ID or '{sign}' must be specified."
+                    "ERR Unbalanced {name} list of streams: for each stream key an {id} must be specified."
                 )
             };
             let new_text = match words[0].to_ascii_lowercase().as_slice() {
-                b"xread" => text("'xread'", '$'),
-                _ => text("'xreadgroup'", '>'),
+                b"xread" => text("'xread'", "ID, '+', or '$'"),
+                _ => text("'xreadgroup'", "ID or '>'"),
             };
-            is(old, &text("XREAD", '$')) && is(new, &new_text)
+            is(old, &text("XREAD", "ID or '$'")) && is(new, &new_text)
         },
     },
     Change {
@@ -106,6 +106,36 @@ pub const CHANGES: &[Change] = &[
         is_it: |_, old, new| {
             let (old, new) = (comparable(old), comparable(new));
             old != new && with_newer_lag(&old, &new) == new
+        },
+    },
+    Change {
+        commands: &[
+            "eval",
+            "eval_ro",
+            "evalsha",
+            "evalsha_ro",
+            "fcall",
+            "fcall_ro",
+            "function",
+        ],
+        reason: "since 7.2 redis.log calls a level that it does not know a log level, and redis.set_repl wants one \
+                 argument instead of two",
+        is_it: |_, old, new| {
+            let (Reply::Error(old), Reply::Error(new)) = (old, new) else {
+                return false;
+            };
+            let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
+            let pairs = [
+                ("Invalid debug level.", "Invalid log level."),
+                (
+                    "redis.set_repl() requires two arguments.",
+                    "redis.set_repl() requires one argument.",
+                ),
+            ];
+            old != new
+                && pairs
+                    .iter()
+                    .any(|(before, since)| old.replace(before, since) == new)
         },
     },
     Change {
@@ -252,6 +282,17 @@ mod tests {
             assert!(!differ(line, &page, &refusal), "{line}");
             assert!(!differ(line, &refusal, &page), "{line}");
         }
+    }
+
+    #[test]
+    fn errors_of_scripts_may_have_newer_words() {
+        let old = error("ERR Invalid debug level. script: 1, on @user_script:1.");
+        let new = error("ERR Invalid log level. script: 1, on @user_script:1.");
+        assert!(differ("EVAL x 0", &old, &new));
+        assert!(!differ("EVAL x 0", &new, &old));
+        let elsewhere = error("ERR Invalid log level. script: 1, on @user_script:2.");
+        assert!(!differ("EVAL x 0", &old, &elsewhere));
+        assert!(!differ("GET x", &old, &new));
     }
 
     #[test]

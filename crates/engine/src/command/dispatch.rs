@@ -1054,7 +1054,9 @@ fn serve_ready(worker: &mut Worker) {
                 continue;
             }
             let key = first_awaited(worker, &blocked, &ready).key.clone();
-            let is_served = serve(worker, &blocked, &key);
+            // An earlier key may have nothing for it, where this one has.
+            let is_served = serve(worker, &blocked, &key)
+                || key != ready.key && serve(worker, &blocked, &ready.key);
             if worker.has_expired.get() {
                 delete_met_expired(worker);
             }
@@ -1087,7 +1089,7 @@ fn first_awaited<'a>(worker: &'a Worker, blocked: &Blocked, ready: &'a ReadyKey)
             other.key == *key
                 && other.database == ready.database
                 && worker.view.holds_key(other.hash)
-                && is_awaited(worker, blocked, other)
+                && (is_awaited(worker, blocked, other) || blocked.blocking.wants_loss)
         })
     });
     earlier.unwrap_or(ready)

@@ -3,6 +3,7 @@
 use oxidis_engine::config::LogLevel;
 use oxidis_engine::version;
 use oxidis_resp::Protocol;
+use oxidis_resp::number::DoubleText;
 use smallvec::SmallVec;
 
 use super::Library;
@@ -11,7 +12,6 @@ use crate::debugger;
 use crate::digest::sha1_hex;
 use crate::from_reply::push_reply;
 use crate::lua::{Frame, Kind, Raise, Results, function, integer_of};
-use crate::number::general;
 
 pub(super) const LIBRARY: Library = Library {
     name: "redis",
@@ -180,7 +180,12 @@ fn prepare_arguments(frame: &mut Frame<'_>) -> Result<(), &'static str> {
             Kind::String => {}
             Kind::Number => {
                 let number = frame.number(index).unwrap_or_default();
-                frame.push_bytes(general(number, 17).as_bytes());
+                if number.is_nan() && number.is_sign_negative() {
+                    frame.push_bytes(b"-nan");
+                } else {
+                    // As scores are written, but that there is no zero below zero: a zero is added.
+                    frame.push_bytes(&DoubleText::new(number + 0.0));
+                }
                 frame.replace(index);
             }
             _ => return Err("Lua redis lib command arguments must be strings or integers"),
@@ -245,7 +250,7 @@ pub(super) fn log(frame: &mut Frame<'_>) -> Results {
     };
     let level = usize::try_from(integer_of(level)).ok();
     let Some((_, level)) = level.and_then(|level| LOG_LEVELS.get(level)) else {
-        return raise(frame, "Invalid debug level.");
+        return raise(frame, "Invalid log level.");
     };
     let mut line = Vec::new();
     for index in 2..=count as i32 {
@@ -286,7 +291,7 @@ fn set_repl(frame: &mut Frame<'_>) -> Results {
         return raise_not_running(frame, "redis.set_repl");
     }
     if frame.top() != 1 {
-        return raise(frame, "redis.set_repl() requires two arguments.");
+        return raise(frame, "redis.set_repl() requires one argument.");
     }
     let targets = integer_of(frame.number(1).unwrap_or_default());
     let targets = match u32::try_from(targets) {

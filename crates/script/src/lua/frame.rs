@@ -337,6 +337,12 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// Where the value lies, to tell it from others of its kind.
+    pub(crate) fn pointer(&self, index: i32) -> *const std::ffi::c_void {
+        // SAFETY: any index may be asked for; the pointer is not followed.
+        unsafe { ffi::lua_topointer(self.state, index) }
+    }
+
     /// Whether the value is true: anything but nil and false.
     pub(crate) fn boolean(&self, index: i32) -> bool {
         // SAFETY: any index may be asked for.

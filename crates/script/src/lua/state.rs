@@ -384,7 +384,12 @@ fn describe_error(frame: &mut Frame<'_>) -> Results {
                 text.extend_from_slice(frame.text(1).unwrap_or_default());
             }
             Kind::Boolean => text.extend_from_slice(frame.boolean(1).to_string().as_bytes()),
-            _ => text.extend_from_slice(frame.kind_name(1).as_bytes()),
+            Kind::None | Kind::Nil => text.extend_from_slice(b"nil"),
+            Kind::NullPointer => text.extend_from_slice(b"userdata: (nil)"),
+            _ => {
+                let shown = format!("{}: {:p}", frame.kind_name(1), frame.pointer(1));
+                text.extend_from_slice(shown.as_bytes());
+            }
         }
         frame.push_bytes(&text);
         frame.set_field(2, "err");

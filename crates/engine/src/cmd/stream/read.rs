@@ -130,14 +130,14 @@ impl<'a> Options<'a> {
                 options.limit = Some(count(cx, at)?).filter(|&limit| limit > 0);
             } else if cx.arg_is(at, "streams") && following > 0 {
                 if !following.is_multiple_of(2) {
-                    let (name, sign) = if is_group {
-                        ("xreadgroup", '>')
+                    let (name, id) = if is_group {
+                        ("xreadgroup", "ID or '>'")
                     } else {
-                        ("xread", '$')
+                        ("xread", "ID, '+', or '$'")
                     };
                     return Err(format!(
-                        "ERR Unbalanced '{name}' list of streams: for each stream key an ID or \
-                         '{sign}' must be specified."
+                        "ERR Unbalanced '{name}' list of streams: for each stream key an {id} \
+                         must be specified."
                     )
                     .into());
                 }
