@@ -144,9 +144,13 @@ fn without_eviction_commands_that_need_memory_are_refused_and_others_run() {
     assert_eq!(server.run(&mut session, "lpush l 1"), OOM);
     assert_eq!(server.run(&mut session, "get nothing"), "$-1");
     assert_eq!(server.run(&mut session, "expire a:1 100"), ":1");
-    // A queue takes memory, whatever is in it; and the transaction is lost then.
+    // What needs no memory is queued; what does is not, and the transaction is lost then.
     assert_eq!(
-        server.run(&mut session, "multi; get a; exec"),
+        server.run(&mut session, "multi; get nothing; exec"),
+        "+OK +QUEUED *1 $-1"
+    );
+    assert_eq!(
+        server.run(&mut session, "multi; set b 1; exec"),
         format!("+OK {OOM} -EXECABORT Transaction discarded because of previous errors.")
     );
     assert_eq!(server.run(&mut session, "multi; discard"), "+OK +OK");

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use oxidis_resp::{Protocol, Writer};
 
 use crate::acl::{self, DenialContext};
-use crate::command::context::Mode;
 use crate::command::{Args, CommandError, Context, Flags};
 use crate::config::LogLevel;
 use crate::debugging::Conversation;
@@ -56,12 +55,7 @@ impl<'c, 'a> Host<'c, 'a> {
         let is_reading_command = cx.registered.command.flags.contains(Flags::READONLY);
         let is_out_of_memory = cx.worker.is_out_of_memory;
         if !flags.is_undeclared {
-            declared_gates(cx, flags)?;
-            if !flags.no_writes && is_reading_command {
-                return Err(CommandError::text(
-                    "ERR Can not execute a script with write flag using *_ro command.",
-                ));
-            }
+            // In a transaction the gates were passed when the script was queued.
             if cx.engine().is_stale() && !flags.allow_stale {
                 return Err(CommandError::text(
                     "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and \
@@ -70,7 +64,7 @@ impl<'c, 'a> Host<'c, 'a> {
             }
             if !flags.no_writes && cx.engine().is_read_only() && !cx.worker.is_obeying {
                 return Err(CommandError::text(
-                    "READONLY You can not run script with write flag on readonly replica.",
+                    "READONLY Can not run script with write flag on readonly replica",
                 ));
             }
             if !flags.no_writes
@@ -78,6 +72,11 @@ impl<'c, 'a> Host<'c, 'a> {
                 && let Some(reason) = Unsafe::of(cx.engine())
             {
                 return Err(reason.error_of_script());
+            }
+            if !flags.no_writes && is_reading_command {
+                return Err(CommandError::text(
+                    "ERR Can not execute a script with write flag using *_ro command.",
+                ));
             }
             if !flags.no_writes && cx.engine().lacks_replicas() {
                 return Err(CommandError::NoReplicas);
@@ -136,15 +135,15 @@ impl<'c, 'a> Host<'c, 'a> {
         if flags.contains(Flags::NOSCRIPT) && !engine.scripting.allows_everything() {
             return Some("This Redis command is not allowed from script".into());
         }
+        if engine.is_stale() && !flags.contains(Flags::STALE) {
+            return Some("Can not execute the command on a stale replica".into());
+        }
         if self.is_read_only && flags.intersects(Flags::WRITE.union(Flags::MAY_REPLICATE)) {
             return Some("Write commands are not allowed from read-only scripts.".into());
         }
         // A script is not stopped half way: what it has begun to write it may finish.
         if flags.contains(Flags::WRITE) && engine.is_read_only() && !self.cx.worker.is_obeying {
             return Some("-READONLY You can't write against a read only replica.".into());
-        }
-        if engine.is_stale() && !flags.contains(Flags::STALE) {
-            return Some("Can not execute the command on a stale replica".into());
         }
         if flags.contains(Flags::WRITE) && !self.has_written {
             if let Some(reason) = Unsafe::of(engine).filter(|_| !self.cx.worker.is_obeying) {
@@ -206,33 +205,6 @@ fn note_watches(cx: &mut Context<'_>, watches: Vec<LateWatch>) {
             cx.worker.add_watcher(&watched, is_dirty, cx.now_ms());
         }
     }
-}
-
-/// The gates of dispatch for a script that says what it does: it is held to that, and not to what the row
-/// of the command that runs it says. In a transaction these were passed when the command was queued.
-fn declared_gates(cx: &Context<'_>, flags: ScriptFlags) -> Result<(), CommandError> {
-    if cx.worker.is_obeying {
-        return Ok(());
-    }
-    if cx.mode == Mode::Direct && cx.engine().is_stale() && !flags.allow_stale {
-        return Err(CommandError::Stale);
-    }
-    if cx.mode != Mode::Direct || flags.no_writes {
-        return Ok(());
-    }
-    if cx.worker.is_out_of_memory && !flags.allow_oom {
-        return Err(CommandError::OutOfMemory);
-    }
-    if let Some(reason) = Unsafe::of(cx.engine()) {
-        return Err(reason.error());
-    }
-    if cx.engine().lacks_replicas() {
-        return Err(CommandError::NoReplicas);
-    }
-    if cx.engine().is_read_only() {
-        return Err(CommandError::ReadOnlyReplica);
-    }
-    Ok(())
 }
 
 impl ScriptHost for Host<'_, '_> {

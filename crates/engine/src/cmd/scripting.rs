@@ -271,26 +271,37 @@ pub(super) fn checked_key_count(cx: &Context<'_>, count: i64) -> Result<usize, C
 }
 
 /// The flags of a call: those of its command, unless it runs a script or a function that declares
-/// whether it writes.
+/// what it does.
 pub(crate) fn flags_of_call(engine: &Engine, registered: &Registered, args: Args<'_>) -> Flags {
     let flags = registered.command.flags;
     let declared = match registered.command.name {
-        "eval" => declared_flags(args.get(1)).ok(),
-        "evalsha" => {
+        "eval" | "eval_ro" => declared_flags(args.get(1)).ok(),
+        "evalsha" | "evalsha_ro" => {
             let script = engine.scripting.find(&lower_case(args.get(1)));
             script.map(|script| script.flags)
         }
-        "fcall" => {
+        "fcall" | "fcall_ro" => {
             let function = engine.scripting.functions.find(args.get(1));
             function.map(|function| function.flags())
         }
         _ => None,
     };
-    match declared {
-        Some(declared) if declared.is_read_only() => flags.difference(Flags::MAY_REPLICATE),
-        Some(declared) if !declared.is_undeclared => flags.union(Flags::WRITE),
-        _ => flags,
-    }
+    let Some(declared) = declared.filter(|declared| !declared.is_undeclared) else {
+        return flags;
+    };
+    let said = [
+        (Flags::WRITE, !declared.no_writes),
+        (Flags::DENYOOM, !declared.no_writes && !declared.allow_oom),
+        (Flags::STALE, declared.allow_stale),
+        (Flags::MAY_REPLICATE, false),
+    ];
+    said.into_iter().fold(flags, |flags, (flag, is_set)| {
+        if is_set {
+            flags.union(flag)
+        } else {
+            flags.difference(flag)
+        }
+    })
 }
 
 /// Compiles a script and keeps it.

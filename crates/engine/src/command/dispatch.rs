@@ -270,7 +270,7 @@ pub(crate) fn hold_back(
     if !acl::is_permitted(&worker.engine, client, registered, args) {
         return None;
     }
-    state_gates(worker, client, registered).ok()?;
+    state_gates(worker, client, registered, args).ok()?;
     let engine = &worker.engine;
     let writes = may_write(engine, client, registered, args);
     let pause = &engine.pause;
@@ -300,14 +300,29 @@ pub(crate) fn is_paused(
 /// Whether a request may change the key space, or what replicas have.
 fn may_write(engine: &Engine, client: &Client, registered: &Registered, args: Args<'_>) -> bool {
     const WRITING: Flags = Flags::WRITE.union(Flags::MAY_REPLICATE);
-    let may = |registered: &Registered, args: Args<'_>| {
-        flags_of_call(engine, registered, args).intersects(WRITING)
-    };
+    asks(engine, client, registered, args, |flags| {
+        flags.intersects(WRITING)
+    })
+}
+
+/// Whether a request has such flags: its command, or with EXEC one of the queue. Scripts are judged by what they say
+/// of themselves.
+#[cold]
+fn asks(
+    engine: &Engine,
+    client: &Client,
+    registered: &Registered,
+    args: Args<'_>,
+    are_such: impl Fn(Flags) -> bool,
+) -> bool {
     if registered.command.name == "exec" {
         let mut queue = client.transaction.queue.iter();
-        return queue.any(|queued| may(queued.registered, Args::owned(&queued.arguments)));
+        return queue.any(|queued| {
+            let args = Args::owned(&queued.arguments);
+            are_such(flags_of_call(engine, queued.registered, args))
+        });
     }
-    may(registered, args)
+    are_such(flags_of_call(engine, registered, args))
 }
 
 /// The checks before a command runs or is queued.
@@ -333,7 +348,7 @@ fn gates(
     if let Err(denied) = acl::authorize(&worker.engine, client, registered, args, context) {
         return Err(permission_error(worker, client, registered, denied));
     }
-    state_gates(worker, client, registered)
+    state_gates(worker, client, registered, args)
 }
 
 /// What a session's user gets that may not do what it asked for.
@@ -384,19 +399,27 @@ fn state_gates(
     worker: &Worker,
     client: &Client,
     registered: &Registered,
+    args: Args<'_>,
 ) -> Result<(), CommandError> {
-    if worker.is_out_of_memory && needs_memory(client, registered) {
+    let engine = &*worker.engine;
+    let has = |wanted: Flags| {
+        asks(engine, client, registered, args, |flags| {
+            flags.contains(wanted)
+        })
+    };
+    if worker.is_out_of_memory && has(Flags::DENYOOM) {
         return Err(CommandError::OutOfMemory);
     }
-    let is_shut = worker.engine.persistence.is_gate_shut();
+    let is_shut = engine.persistence.is_gate_shut();
     if is_shut {
-        refuse_writes(worker, client, registered)?;
+        let is_ping = registered.command.name == "ping";
+        refuse_writes(engine, || is_ping || has(Flags::WRITE))?;
     }
-    if worker.engine.lacks_replicas() && writes(client, registered) {
+    if engine.lacks_replicas() && has(Flags::WRITE) {
         return Err(CommandError::NoReplicas);
     }
-    if is_shut {
-        refuse_on_replica(worker, client, registered)?;
+    if is_shut && engine.is_read_only() && has(Flags::WRITE) {
+        return Err(CommandError::ReadOnlyReplica);
     }
     if client.is_subscriber_only() && !is_allowed_to_subscribers(registered) {
         return Err(format!(
@@ -407,7 +430,10 @@ fn state_gates(
         .into());
     }
     if is_shut {
-        refuse_stale(worker, client, registered)?;
+        let is_for_fresh = |flags: Flags| !flags.contains(Flags::STALE);
+        if engine.is_stale() && asks(engine, client, registered, args, is_for_fresh) {
+            return Err(CommandError::Stale);
+        }
         let flags = registered.command.flags;
         if let Some(error) = refuses_while_loading(&worker.engine, flags) {
             return Err(error);
@@ -445,56 +471,13 @@ fn uses_keys(client: &Client, registered: &Registered) -> bool {
 /// Refuses what changes data, alone or in a transaction, when data cannot be saved; and PING, by which some
 /// see whether a server is well.
 #[cold]
-fn refuse_writes(worker: &Worker, client: &Client, registered: &Registered) -> CommandResult {
-    if worker.engine.persistence.has_ended() {
+fn refuse_writes(engine: &Engine, is_asked: impl Fn() -> bool) -> CommandResult {
+    if engine.persistence.has_ended() {
         return Err(CommandError::text("ERR the server is shutting down"));
     }
-    let is_asked = writes(client, registered) || registered.command.name == "ping";
-    match Unsafe::of(&worker.engine).filter(|_| is_asked) {
+    match Unsafe::of(engine).filter(|_| is_asked()) {
         Some(reason) => Err(reason.error()),
         None => Ok(()),
-    }
-}
-
-/// Refuses what would change the data of a replica, which are its primary's.
-#[cold]
-fn refuse_on_replica(worker: &Worker, client: &Client, registered: &Registered) -> CommandResult {
-    let engine = &worker.engine;
-    if !engine.is_read_only() {
-        return Ok(());
-    }
-    // What scripts say of themselves counts too: they may have been queued when this was a primary.
-    let is_write = |queued: &Queued| {
-        let args = Args::owned(&queued.arguments);
-        flags_of_call(engine, queued.registered, args).contains(Flags::WRITE)
-    };
-    let is_refused = match registered.command.name {
-        "exec" => client.transaction.queue.iter().any(is_write),
-        _ => writes(client, registered),
-    };
-    match is_refused {
-        true => Err(CommandError::ReadOnlyReplica),
-        false => Ok(()),
-    }
-}
-
-/// Refuses what looks at data that may be outdated, if a replica is not to show such.
-#[cold]
-fn refuse_stale(worker: &Worker, client: &Client, registered: &Registered) -> CommandResult {
-    if !worker.engine.is_stale() {
-        return Ok(());
-    }
-    let is_allowed = |registered: &Registered| registered.command.flags.contains(Flags::STALE);
-    let is_refused = match registered.command.name {
-        "exec" => {
-            let mut queue = client.transaction.queue.iter();
-            queue.any(|queued| !is_allowed(queued.registered))
-        }
-        _ => !is_allowed(registered),
-    };
-    match is_refused {
-        true => Err(CommandError::Stale),
-        false => Ok(()),
     }
 }
 
@@ -531,33 +514,6 @@ fn protected(
         container.to_ascii_uppercase()
     )
     .into())
-}
-
-/// Whether a command is refused when there is no memory left: one that may need some, EXEC with such
-/// a command in its queue, and whatever would be queued.
-#[cold]
-fn needs_memory(client: &Client, registered: &Registered) -> bool {
-    let denies = |registered: &Registered| registered.command.flags.contains(Flags::DENYOOM);
-    let transaction = &client.transaction;
-    match registered.full_name.as_str() {
-        "exec" => transaction.queue.iter().any(|it| denies(it.registered)),
-        "discard" | "quit" | "reset" => false,
-        _ => transaction.is_open || denies(registered),
-    }
-}
-
-/// Whether a command may write: itself, or as EXEC with such a command in its queue.
-#[cold]
-fn writes(client: &Client, registered: &Registered) -> bool {
-    let is_write = |registered: &Registered| registered.command.flags.contains(Flags::WRITE);
-    match registered.command.name {
-        "exec" => client
-            .transaction
-            .queue
-            .iter()
-            .any(|it| is_write(it.registered)),
-        _ => is_write(registered),
-    }
 }
 
 fn is_queued(registered: &Registered) -> bool {
