@@ -246,6 +246,10 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "Redis takes the NUL behind the string for the other half; Oxidis refuses them as corrupt",
     ),
     (
+        "commands of a transaction that need no memory, while memory is short",
+        "7.0.15 refuses to queue them; Redis 8.0, Valkey and Oxidis queue them",
+    ),
+    (
         "PFDEBUG SIMD",
         "Oxidis merges registers in one way only, and always answers `disabled`",
     ),
