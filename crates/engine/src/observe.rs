@@ -23,7 +23,8 @@ pub(crate) fn shown<'a>(command: &Command, args: Args<'a>) -> impl Iterator<Item
         .then(|| (2..args.len()).find(|&index| is(index, "AUTH")))
         .flatten();
     let is_auth = command.name == "auth";
-    let is_set_user = command.name == "setuser" && is(0, "ACL");
+    // Names of users, and what they may do, are nobody's business either.
+    let is_about_users = matches!(command.name, "setuser" | "getuser" | "deluser") && is(0, "ACL");
     let is_config_set = command.name == "set" && is(0, "CONFIG");
     let migrate_secrets = match command.name {
         "migrate" => crate::cmd::migrate_secrets(args),
@@ -31,7 +32,7 @@ pub(crate) fn shown<'a>(command: &Command, args: Args<'a>) -> impl Iterator<Item
     };
     let is_secret = move |index: usize| {
         is_auth && index > 0
-            || is_set_user && index > 1
+            || is_about_users && index > 1
             || migrate_secrets.contains(&index)
             || auth_at.is_some_and(|at| index == at + 1 || index == at + 2)
             || is_config_set
@@ -148,6 +149,13 @@ mod tests {
             "CONFIG SET maxmemory 1 requirepass (redacted)",
         );
         check("ACL SETUSER u on", "ACL SETUSER (redacted) (redacted)");
+        check("ACL GETUSER u", "ACL GETUSER (redacted)");
+        check("ACL DELUSER u v", "ACL DELUSER (redacted) (redacted)");
+        check("ACL DRYRUN u get k", "ACL DRYRUN u get k");
+        check(
+            "CONFIG SET tls-key-file-pass p tls-client-key-file-pass q tls-key-file k",
+            "CONFIG SET tls-key-file-pass (redacted) tls-client-key-file-pass (redacted) tls-key-file k",
+        );
         check("SET requirepass p", "SET requirepass p");
     }
 }

@@ -31,6 +31,7 @@ pub(super) const ROWS: &[Directive] = &[
     Directive {
         name: "tls-key-file-pass",
         kind: optional_text(),
+        flags: Flags::SENSITIVE,
         summary: "The passphrase of that key.",
         ..Directive::DEFAULT
     },
@@ -51,6 +52,7 @@ pub(super) const ROWS: &[Directive] = &[
     Directive {
         name: "tls-client-key-file-pass",
         kind: optional_text(),
+        flags: Flags::SENSITIVE,
         summary: "The passphrase of that key.",
         ..Directive::DEFAULT
     },
