@@ -203,7 +203,13 @@ fn psubscribe(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     subscribe_to(cx, Kind::Pattern, out)
 }
 
+/// Not in a transaction, where the other subscriptions are taken as they always were.
 fn ssubscribe(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
+    if !cx.may_block() {
+        return Err(CommandError::text(
+            "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
+        ));
+    }
     subscribe_to(cx, Kind::Shard, out)
 }
 
