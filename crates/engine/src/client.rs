@@ -62,6 +62,8 @@ pub struct Client {
     pub(crate) no_evict: bool,
     /// CLIENT NO-TOUCH.
     pub(crate) no_touch: bool,
+    /// CLIENT IMPORT-SOURCE.
+    pub(crate) is_import_source: bool,
     /// The prefixes that it tracks with BCAST.
     pub(crate) tracked_prefixes: BTreeSet<Vec<u8>>,
     /// Whether the command before was CLIENT CACHING.
@@ -112,6 +114,7 @@ impl Client {
             close_after_reply: false,
             no_evict: false,
             no_touch: false,
+            is_import_source: false,
             tracked_prefixes: BTreeSet::new(),
             is_caching_said: false,
             tracks_reads: false,
@@ -130,6 +133,7 @@ impl Client {
             && !self.is_migrating
             && !self.close_after_reply
             && !self.no_touch
+            && !self.is_import_source
             && !self.is_caching_said
             && !self.tracks_reads
             && matches!(self.reply_mode, ReplyMode::On)
@@ -196,6 +200,13 @@ impl Client {
     pub(crate) fn set_no_touch(&mut self, no_touch: bool) {
         self.no_touch = no_touch;
         self.shared.no_touch.store(no_touch, Ordering::Relaxed);
+    }
+
+    /// CLIENT IMPORT-SOURCE.
+    pub(crate) fn set_import_source(&mut self, is_import_source: bool) {
+        self.is_import_source = is_import_source;
+        let shared = &self.shared.is_import_source;
+        shared.store(is_import_source, Ordering::Relaxed);
     }
 
     /// Decides whether the keys of reading commands are remembered, after what that depends on has
@@ -292,6 +303,7 @@ pub struct ClientShared {
     pub(crate) queued_count: AtomicI64,
     pub(crate) no_evict: AtomicBool,
     pub(crate) no_touch: AtomicBool,
+    pub(crate) is_import_source: AtomicBool,
     /// Whether the client goes where a reply redirects it (CLIENT CAPA).
     pub(crate) follows_redirects: AtomicBool,
     /// The descriptor of the socket, -1 if there is none, and the thread that serves it.
@@ -359,6 +371,7 @@ impl ClientShared {
             queued_count: AtomicI64::new(-1),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            is_import_source: AtomicBool::new(false),
             follows_redirects: AtomicBool::new(false),
             descriptor: AtomicI64::new(-1),
             thread: AtomicUsize::new(0),

@@ -404,7 +404,13 @@ impl Engine {
 
     /// Whether keys stay though their time is over: they are not ours to delete, or nothing may change now.
     pub(crate) fn keeps_expired(&self, now_ms: i64) -> bool {
-        self.replication.is_replica() || self.pause.holds_writes(now_ms)
+        self.replication.is_replica() || self.is_importing() || self.pause.holds_writes(now_ms)
+    }
+
+    /// Whether data are being imported (`import-mode`): who imports them says which keys go, so that none expires or is
+    /// evicted. A replica has its primary for that.
+    pub(crate) fn is_importing(&self) -> bool {
+        self.config.import_mode() && !self.replication.is_replica()
     }
 
     #[cold]

@@ -301,7 +301,8 @@ impl Worker {
 
     #[cold]
     fn evict(&mut self, occasion: Occasion) -> Outcome {
-        if self.memory_rules.policy == MaxmemoryPolicy::NoEviction {
+        let policy = self.memory_rules.policy;
+        if policy == MaxmemoryPolicy::NoEviction || self.engine.is_importing() {
             return Outcome::Nothing;
         }
         let started_us = self.engine.clock.now_us();

@@ -505,6 +505,7 @@ pub(super) fn flags(shared: &ClientShared) -> String {
         ('U', shared.is_unix_socket),
         ('e', shared.no_evict.load(Ordering::Relaxed)),
         ('T', shared.no_touch.load(Ordering::Relaxed)),
+        ('I', shared.is_import_source.load(Ordering::Relaxed)),
     ];
     let set: String = letters
         .into_iter()
@@ -554,11 +555,11 @@ fn client_capa(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     Ok(())
 }
 
-/// There is no import mode, so nobody can be the source of an import.
 fn client_import_source(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
-    if !cx.arg_is(2, "OFF") {
+    if !cx.arg_is(2, "OFF") && !cx.engine().config.import_mode() {
         return Err(CommandError::text("ERR Server is not in import mode"));
     }
+    cx.client.set_import_source(switch(cx)?);
     out.ok();
     Ok(())
 }

@@ -267,5 +267,6 @@ fn reset_client(engine: &Engine, client: &mut Client) {
     client.reply_mode = ReplyMode::On;
     client.set_no_evict(false);
     client.set_no_touch(false);
+    client.set_import_source(false);
     client.shared.names.lock().name.clear();
 }

@@ -137,6 +137,7 @@ fn is_expired(entry: EntryRef<'_>, now_ms: i64) -> bool {
 fn keys(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let pattern = cx.arg(1);
     let now_ms = cx.now_ms();
+    let sees_expired = cx.sees_expired();
     let view = &cx.worker.view;
     let mark = out.deferred_array();
     let mut count = 0;
@@ -146,7 +147,7 @@ fn keys(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         };
         for entry in database.iter() {
             let is_match = pattern == b"*" || glob_matches(pattern, entry.key(), Case::Sensitive);
-            if is_match && !is_expired(entry, now_ms) {
+            if is_match && (sees_expired || !is_expired(entry, now_ms)) {
                 out.bulk(entry.key());
                 count += 1;
             }
@@ -197,17 +198,18 @@ fn randomkey(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     /// Where nothing may be deleted, all keys may be past their time.
     const TRIES: usize = 100;
     let database = cx.client.database;
-    let is_paused = cx.engine().pause.holds_writes(cx.now_ms());
+    let keeps_expired = cx.engine().keeps_expired(cx.now_ms());
+    let sees_expired = cx.sees_expired();
     for tries in 1.. {
         let Some((key, is_expired)) = pick(cx.worker, database) else {
             out.null();
             break;
         };
-        if !is_expired || is_paused && tries == TRIES {
+        if !is_expired || sees_expired || keeps_expired && tries == TRIES {
             out.bulk(&key);
             break;
         }
-        if !is_paused {
+        if !keeps_expired {
             let key = cx.worker.view.key(&key);
             delete_apart(cx.worker, database, key, cx.mode == Mode::Direct);
         }
@@ -246,6 +248,7 @@ fn scan(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         database: cx.client.database,
         options: &options,
         is_direct: cx.mode == Mode::Direct,
+        sees_expired: cx.sees_expired(),
         found: Vec::new(),
     };
     let next = options.run(cursor, |cursor| scan.step(cx.worker, cursor));
@@ -261,6 +264,8 @@ struct Scan<'a> {
     options: &'a ScanOptions<'a>,
     /// Whether it is a request of its own.
     is_direct: bool,
+    /// Whether keys whose time is over are there as well.
+    sees_expired: bool,
     found: Vec<Vec<u8>>,
 }
 
@@ -308,13 +313,13 @@ impl Scan<'_> {
                 return;
             }
             let key = entry.key().to_vec();
-            if is_expired(entry, now_ms) {
+            if !self.sees_expired && is_expired(entry, now_ms) {
                 expired.push(key);
             } else {
                 self.found.push(key);
             }
         });
-        if !worker.engine.pause.holds_writes(now_ms) {
+        if !worker.engine.keeps_expired(now_ms) {
             for key in expired {
                 let key = worker.view.key(&key);
                 delete_apart(worker, self.database, key, self.is_direct);

@@ -235,7 +235,7 @@ fn expire_at(
     if !is_set {
         return Ok(());
     }
-    if at_ms <= cx.now_ms() {
+    if cx.ends_at_once(at_ms) {
         cx.delete(key);
         let name: &[u8] = if cx.engine().config.lazyfree_lazy_expire() {
             b"UNLINK"

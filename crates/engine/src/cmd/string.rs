@@ -538,7 +538,7 @@ fn getex(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     reply_string(Some(found), out);
     match expiry {
         Expiry::Keep => {}
-        Expiry::At(at) if at <= cx.now_ms() => {
+        Expiry::At(at) if cx.ends_at_once(at) => {
             cx.delete(key);
             cx.rewrite(&[b"DEL", key.bytes]);
             cx.changed(key, EventClass::GENERIC, "del");

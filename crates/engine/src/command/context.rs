@@ -323,11 +323,24 @@ impl<'a> Context<'a> {
             .get(key.hash, key.bytes)?;
         if let Some(expire_ms) = entry.expire_ms()
             && expire_ms <= self.worker.now_ms()
+            && !self.sees_expired()
         {
             self.meet_expired(key);
             return None;
         }
         Some(entry)
+    }
+
+    /// Whether the client finds keys whose time is over as if it were not: it imports data, and says itself when they go
+    /// (CLIENT IMPORT-SOURCE).
+    pub(crate) fn sees_expired(&self) -> bool {
+        self.client.is_import_source && self.engine().is_importing()
+    }
+
+    /// Whether a time that is given to a key and is over already ends it at once. While data are imported the key stays
+    /// like others.
+    pub(crate) fn ends_at_once(&self, at_ms: i64) -> bool {
+        at_ms <= self.now_ms() && !self.engine().is_importing()
     }
 
     /// Notes an expired key, to be deleted when the command is over. Observers are told now: what
@@ -506,6 +519,7 @@ impl<'a> Context<'a> {
         if entry
             .and_then(EntryRef::expire_ms)
             .is_some_and(|expire_ms| expire_ms <= now_ms)
+            && !self.sees_expired()
         {
             delete_expired(self.worker, self.client.database, key);
         }
@@ -834,6 +848,7 @@ impl<'a> Context<'a> {
         if entry
             .expire_ms()
             .is_some_and(|expire_ms| expire_ms <= self.worker.now_ms())
+            && !self.sees_expired()
         {
             delete_expired(self.worker, self.client.database, key);
             return None;
