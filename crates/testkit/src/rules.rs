@@ -353,6 +353,28 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "what follows in a transaction an ACL DELUSER of its own user",
         "Redis ends the connection in the middle of the reply to EXEC; Oxidis behind it",
     ),
+    (
+        "CLIENT REPLY OFF or SKIP in a transaction",
+        "Redis sends the beginning of the reply to EXEC and not all of its elements, which clients cannot read, and \
+         Valkey 9.1 refuses the command; Oxidis leaves out the reply to EXEC",
+    ),
+    (
+        "what is wrong with a `user` line of a configuration file",
+        "Redis names the word two before the one that is wrong, and says of a parenthesis that is not closed whatever was \
+         wrong last; Oxidis names the word, and calls the parenthesis a syntax error",
+    ),
+    (
+        "MIGRATE to a database with a number below 0",
+        "7.0.15 takes -1 for whichever database the connection is in; Oxidis asks the target, which refuses it",
+    ),
+    (
+        "large requests of a transaction in COMMANDLOG",
+        "Valkey 9.1 does not log them; Oxidis does",
+    ),
+    (
+        "COMMAND INFO and DOCS",
+        "which version an argument came with, and the notes of key specifications, are not told",
+    ),
 ];
 
 /// What both servers are started with when the fuzzer compares them, and why.
