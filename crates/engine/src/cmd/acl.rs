@@ -104,6 +104,10 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
         },
         Command {
             name: "log",
+            history: &[(
+                "7.2.0",
+                "Entries have a number, and say when they were made and last changed.",
+            )],
             arity: -2,
             flags: ADMINISTRATION,
             complexity: "O(N) in the number of entries",

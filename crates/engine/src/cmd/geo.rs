@@ -131,6 +131,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "georadiusbymember_ro",
+        history: &[
+            ("6.2.0", "COUNT takes ANY, for as many as are found first."),
+            ("7.0.0", "Units may be in capitals."),
+        ],
         arity: -5,
         since: "3.2.10",
         complexity: SEARCH,

@@ -89,7 +89,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             arity: -2,
             summary: "Forgets the moments of events, of all if none is named.",
             syntax: "[event ...]",
-            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
             handler: latency_reset,
             ..SUBCOMMAND
         },

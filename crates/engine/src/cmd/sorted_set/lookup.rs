@@ -74,6 +74,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrank",
+        history: &[("7.2.0", "WITHSCORE adds the score to the reply.")],
         arity: -3,
         flags: READ.union(FAST),
         keys: &[KeySpec::first(READ_KEY)],
@@ -87,6 +88,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "zrevrank",
+        history: &[("7.2.0", "WITHSCORE adds the score to the reply.")],
         arity: -3,
         flags: READ.union(FAST),
         keys: &[KeySpec::first(READ_KEY)],

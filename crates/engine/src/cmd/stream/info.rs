@@ -20,6 +20,10 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[Command {
     subcommands: &[
         Command {
             name: "consumers",
+            history: &[(
+                "7.2.0",
+                "The field inactive was added; idle counts from when the consumer last asked.",
+            )],
             arity: 4,
             flags: READ,
             keys: KEY,
