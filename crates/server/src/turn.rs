@@ -87,14 +87,15 @@ impl Turn {
         }
     }
 
-    /// Takes short replies out of a worker's output, which gets another buffer; leaves longer ones there.
+    /// Takes short replies out of a worker's output; leaves longer ones there.
     #[inline]
     pub(crate) fn gather(&mut self, output: &mut Vec<u8>) -> Vec<u8> {
         if output.len() > GATHERED_BYTES_MAX {
             return Vec::new();
         }
-        let spare = self.spare_reply_buffers.pop();
-        std::mem::replace(output, spare.unwrap_or_default())
+        let mut gathered = self.spare_reply_buffers.pop().unwrap_or_default();
+        gathered.append(output);
+        gathered
     }
 
     /// Takes the buffer of gathered replies back, or frees it if it is too long to be kept.
