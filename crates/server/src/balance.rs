@@ -38,8 +38,9 @@ const AT_EASE: f64 = 0.75;
 /// For so many looks in a row there must be a reason for a trial.
 const LOOKS_BEFORE: u32 = 2;
 
-/// The looks of a trial. The first does not count: the connections are still moving.
-const LOOKS_OF_TRIAL: u32 = 3;
+/// The looks of a trial, one at what is tried after each one at what was before: the machine's mood changes within tenths
+/// of a second, by more than what is to be seen.
+const LOOKS_OF_TRIAL: u32 = 6;
 
 /// What more workers must bring to be kept.
 const GAIN: f64 = 1.1;
@@ -53,12 +54,12 @@ const LITTLE_LOSS: f64 = 0.8;
 /// What a command may cost, of what it should cost to be worth the loss, so that chance does not decide.
 const CLEARLY: f64 = 0.95;
 
-/// What a command may cost, of what it cost before, for that to be a gain that time left makes worth having.
-const CHEAPER: f64 = 0.85;
+/// What a command must have cost before, of what it costs with more workers, for time left to be worth that.
+const HARDLY_DEARER: f64 = 0.92;
 
 /// For so many looks what did not pay is not tried again; twice as many each time.
-const WAIT_MIN: u32 = 40;
-const WAIT_MAX: u32 = 640;
+const WAIT_MIN: u32 = 16;
+const WAIT_MAX: u32 = 2048;
 
 /// A change of the rate by this share is a change of the load.
 const OTHER_LOAD: f64 = 0.25;
@@ -70,7 +71,8 @@ pub(crate) struct Look {
     pub(crate) rate: f64,
     /// Commands each time that a worker woke up.
     pub(crate) commands_per_wake: f64,
-    /// The share of the time in which the busiest of the workers with connections was busy.
+    /// The share of the time in which the busiest of the workers with connections was busy. Where the system tells, it
+    /// is the share of a processor's time that it got.
     pub(crate) busiest: f64,
     /// The same of all workers with connections, added up.
     pub(crate) busy: f64,
@@ -96,12 +98,12 @@ struct Failure {
 #[derive(Debug, Clone, Copy)]
 struct Trial {
     direction: Direction,
-    /// How many had connections before.
+    /// How many had connections before, and how many are tried.
     from: usize,
-    before: Sum,
+    to: usize,
     looks: u32,
-    sum: Sum,
-    busiest: f64,
+    before: Sum,
+    during: Sum,
 }
 
 /// Looks added up.
@@ -110,6 +112,7 @@ struct Sum {
     looks: u32,
     rates: f64,
     busy: f64,
+    busiest: f64,
 }
 
 impl Sum {
@@ -117,11 +120,17 @@ impl Sum {
         self.looks += 1;
         self.rates += look.rate;
         self.busy += look.busy;
+        self.busiest += look.busiest;
     }
 
     /// Commands a second.
     fn rate(&self) -> f64 {
         self.rates / f64::from(self.looks.max(1))
+    }
+
+    /// The share of the time in which the busiest worker was busy.
+    fn busiest(&self) -> f64 {
+        self.busiest / f64::from(self.looks.max(1))
     }
 
     /// Seconds that workers were busy for a command.
@@ -139,6 +148,7 @@ pub(crate) struct Balance {
     /// What speaks for a trial, and the looks in a row that say so.
     reason: Option<(Direction, Sum)>,
     quiet_looks: u32,
+    is_quiet: bool,
     more_failed: Option<Failure>,
     fewer_failed: Option<Failure>,
 }
@@ -152,6 +162,7 @@ impl Balance {
             trial: None,
             reason: None,
             quiet_looks: 0,
+            is_quiet: true,
             more_failed: None,
             fewer_failed: None,
         }
@@ -163,7 +174,8 @@ impl Balance {
         for failure in failures.into_iter().flatten() {
             failure.wait = failure.wait.saturating_sub(1);
         }
-        if look.rate < QUIET_RATE {
+        let is_quiet = look.rate < QUIET_RATE;
+        if is_quiet {
             self.consider_quiet();
         } else {
             self.quiet_looks = 0;
@@ -172,7 +184,13 @@ impl Balance {
                 None => self.consider_reasons(look),
             }
         }
+        self.is_quiet = is_quiet;
         self.active
+    }
+
+    /// Whether there is little to do.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
     }
 
     /// All have connections again, and nothing is known.
@@ -203,28 +221,29 @@ impl Balance {
             self.reason = None;
             return;
         };
-        let mut before = match self.reason {
+        let mut seen = match self.reason {
             Some((same, sum)) if same == direction => sum,
             _ => Sum::default(),
         };
-        before.add(look);
-        self.reason = Some((direction, before));
-        if before.looks < LOOKS_BEFORE || self.is_known_to_fail(direction, before.rate()) {
+        seen.add(look);
+        self.reason = Some((direction, seen));
+        if seen.looks < LOOKS_BEFORE || self.is_known_to_fail(direction, seen.rate()) {
             return;
         }
         self.reason = None;
-        self.trial = Some(Trial {
-            direction,
-            from: self.active,
-            before,
-            looks: 0,
-            sum: Sum::default(),
-            busiest: 0.0,
-        });
-        self.active = match direction {
+        let to = match direction {
             Direction::More => (self.active * 2).min(self.all),
             Direction::Fewer => self.active.div_ceil(2),
         };
+        self.trial = Some(Trial {
+            direction,
+            from: self.active,
+            to,
+            looks: 0,
+            before: Sum::default(),
+            during: Sum::default(),
+        });
+        self.active = to;
     }
 
     fn is_known_to_fail(&self, direction: Direction, rate: f64) -> bool {
@@ -237,28 +256,32 @@ impl Balance {
 
     fn consider_trial(&mut self, mut trial: Trial, look: Look) {
         trial.looks += 1;
-        if trial.looks > 1 {
-            trial.sum.add(look);
-            trial.busiest = trial.busiest.max(look.busiest);
+        let is_trying = self.active == trial.to;
+        match is_trying {
+            true => trial.during.add(look),
+            false => trial.before.add(look),
         }
         if trial.looks < LOOKS_OF_TRIAL {
+            self.active = if is_trying { trial.from } else { trial.to };
             self.trial = Some(trial);
             return;
         }
-        let rate = trial.sum.rate();
-        let gain = rate / trial.before.rate();
-        let (cost, cost_before) = (trial.sum.cost(), trial.before.cost());
+        self.active = trial.to;
+        let (rate, rate_before) = (trial.during.rate(), trial.before.rate());
+        let gain = rate / rate_before;
+        let (cost, cost_before) = (trial.during.cost(), trial.before.cost());
         let pays = match trial.direction {
             Direction::More => {
                 let is_worth_it = gain >= GAIN && cost <= cost_before * gain;
                 // As many requests with time left, if they do not cost much more.
-                let is_at_ease = trial.busiest < AT_EASE && cost_before > cost * CHEAPER;
+                let is_at_ease =
+                    trial.during.busiest() < AT_EASE && cost_before > cost * HARDLY_DEARER;
                 is_worth_it || gain >= NO_LOSS && is_at_ease
             }
             Direction::Fewer => {
                 let is_worth_it = gain >= LITTLE_LOSS && cost <= cost_before * gain * CLEARLY;
                 // As many requests, and that leaves the workers a pause.
-                let has_pauses = gain >= NO_LOSS && trial.busiest < SATURATED;
+                let has_pauses = gain >= NO_LOSS && trial.during.busiest() < SATURATED;
                 gain >= GAIN || is_worth_it || has_pauses
             }
         };
@@ -275,11 +298,10 @@ impl Balance {
                 waited: WAIT_MIN,
             });
         } else {
-            let same_load =
-                tried.filter(|it| (trial.before.rate() / it.rate - 1.0).abs() < OTHER_LOAD);
+            let same_load = tried.filter(|it| (rate_before / it.rate - 1.0).abs() < OTHER_LOAD);
             let wait = same_load.map_or(WAIT_MIN, |it| (it.waited * 2).min(WAIT_MAX));
             *tried = Some(Failure {
-                rate: trial.before.rate(),
+                rate: rate_before,
                 wait,
                 waited: wait,
             });
@@ -291,6 +313,9 @@ impl Balance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// From when the load is there until it is known how many serve it best.
+    const LOOKS_TO_DECIDE: u32 = LOOKS_BEFORE + LOOKS_OF_TRIAL;
 
     /// A load, as a function of how many workers serve it.
     fn run(balance: &mut Balance, looks: u32, load: impl Fn(usize) -> Look) -> Vec<usize> {
@@ -339,7 +364,7 @@ mod tests {
     fn one_serves_where_two_find_too_little() {
         let mut balance = Balance::new(2);
         let seen = run(&mut balance, 1000, one_request_at_a_time);
-        assert_eq!(seen[LOOKS_BEFORE as usize], 1);
+        assert_eq!(seen[LOOKS_TO_DECIDE as usize], 1);
         let looks_with_two = seen.iter().filter(|&&active| active == 2).count();
         assert!(looks_with_two < 30, "{looks_with_two} of 1000");
     }
@@ -384,7 +409,7 @@ mod tests {
         balance.active = 1;
         let seen = run(&mut balance, 1000, pipelines);
         assert!(
-            seen[LOOKS_BEFORE as usize..]
+            seen[LOOKS_TO_DECIDE as usize - 1..]
                 .iter()
                 .all(|&active| active == 2)
         );
@@ -393,10 +418,11 @@ mod tests {
     #[test]
     fn another_load_is_another_question() {
         let mut balance = Balance::new(2);
+        // What is being tried when the load changes must be tried again.
         run(&mut balance, 500, one_request_at_a_time);
-        let seen = run(&mut balance, 10, pipelines);
+        let seen = run(&mut balance, 2 * LOOKS_TO_DECIDE, pipelines);
         assert_eq!(seen.last(), Some(&2));
-        let seen = run(&mut balance, 10, one_request_at_a_time);
+        let seen = run(&mut balance, 2 * LOOKS_TO_DECIDE, one_request_at_a_time);
         assert_eq!(seen.last(), Some(&1));
     }
 

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::connection::{Connection, Served};
 use crate::crash;
+use crate::process::ThreadClock;
 use crate::server::{Accepted, wait_for_stop};
 use crate::transport::{Socket, Transport};
 use crate::turn::{self, Turn};
@@ -122,6 +123,8 @@ pub(crate) fn install(
     state.worker.serve_on(index);
     WORKER.with(|worker| *worker.borrow_mut() = Some(state));
     ARRIVALS.with(|slot| *slot.borrow_mut() = Some(arrivals));
+    // It is the only one that a thread gets.
+    let _ = load.clock.set(ThreadClock::of_this_thread());
     LOAD.with(|slot| *slot.borrow_mut() = load);
 }
 

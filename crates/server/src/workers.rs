@@ -1,21 +1,25 @@
 //! The workers as a team: who gets a new connection, how many of them have connections, and how
 //! connections move when that changes. How many it should be is decided in `balance.rs`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use oxidis_engine::Engine;
 use tokio::runtime::RuntimeMetrics;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use crate::balance::{Balance, Look};
+use crate::process::ThreadClock;
 use crate::server::Accepted;
 use crate::worker::{Arrival, Handover, Ticket};
 
-/// How often it is looked how much the workers have to do.
+/// How often it is looked how much the workers have to do, while they have little.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The same while they have much: what is tried costs until it is known not to pay.
+const LOOK_INTERVAL_BUSY: Duration = Duration::from_millis(30);
 
 /// A worker as the others see it.
 struct Member {
@@ -25,8 +29,16 @@ struct Member {
 }
 
 impl Member {
-    /// How long it has been busy; the runtime takes its rests for work.
+    /// How long it has been busy: what it took of the processor's time, or, where the system does not tell, how long it
+    /// was awake; the runtime takes its rests for work.
+    ///
+    /// The difference is the time for which others had the processor. A worker that is kept from working by
+    /// clients on the same cores is not to be helped by more workers.
     fn busy(&self) -> Duration {
+        let clock = self.load.clock.get().copied().flatten();
+        if let Some(taken) = clock.and_then(ThreadClock::read) {
+            return taken;
+        }
         let rested_ns = self.load.rested_ns.load(Ordering::Relaxed);
         let awake = self.metrics.worker_total_busy_duration(0);
         awake.saturating_sub(Duration::from_nanos(rested_ns))
@@ -36,6 +48,8 @@ impl Member {
 /// What a worker tells about itself.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
+    /// Its thread's clock, once it runs.
+    pub(crate) clock: OnceLock<Option<ThreadClock>>,
     /// How many connections it has.
     pub(crate) connections: AtomicUsize,
     /// How long it has [rested](crate::gather), in nanoseconds.
@@ -96,11 +110,13 @@ impl Workers {
     /// Has as many workers serve as pays, for as long as the server runs.
     pub(crate) async fn balance(self: Arc<Self>, engine: Arc<Engine>) {
         let mut balance = Balance::new(self.members.len());
-        let mut interval = tokio::time::interval(LOOK_INTERVAL);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut before = self.done(&engine);
         loop {
-            interval.tick().await;
+            tokio::time::sleep(match balance.is_quiet() {
+                true => LOOK_INTERVAL,
+                false => LOOK_INTERVAL_BUSY,
+            })
+            .await;
             let done = self.done(&engine);
             let active = if engine.config().io_threads_always_active() {
                 balance.reset();

@@ -25,6 +25,10 @@ const DEPTHS: &[(usize, u64)] = &[(1, 800_000), (16, 4_000_000), (64, 6_000_000)
 /// How many of those requests are sent before, unmeasured.
 const WARM_UP_SHARE: f64 = 0.2;
 
+/// In how many slices a cell of a round is measured, one server after the other in each. The machine's mood changes within
+/// seconds, by more than what is to be seen; so everybody is to get a second of each mood.
+const SLICES: usize = 4;
+
 /// How long a server may keep every connection waiting.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -216,8 +220,8 @@ pub(super) fn load(
     Ok(())
 }
 
-/// Measures cell by cell, in each one server after the other: what the machine grants changes from minute to minute, and
-/// what is compared is to get the same of it.
+/// Measures cell by cell, in each slice one server after the other: what is compared is to get the same of what the
+/// machine grants.
 fn measure(
     running: &[(&Contender, TestServer)],
     arguments: &Arguments,
@@ -242,11 +246,14 @@ fn measure(
             if !is_wanted(workload.name) {
                 continue;
             }
-            // Every contender gets the same requests in the same round, and others in the next.
-            let seed = (round * 1_000 + index) as u64;
-            // The order turns with each cell and round: nobody is always first.
-            for turn in 0..running.len() {
-                let (contender, server) = &running[(turn + index + round) % running.len()];
+            let slices =
+                (0..SLICES).flat_map(|slice| (0..running.len()).map(move |turn| (slice, turn)));
+            for (slice, turn) in slices {
+                // Every contender gets the same requests in the same slice, and others in the next.
+                let seed = ((round * SLICES + slice) * 1_000 + index) as u64;
+                // The order turns with each cell, round and slice: nobody is always first.
+                let place = (turn + index + round + slice) % running.len();
+                let (contender, server) = &running[place];
                 let name = report::CellName {
                     command: index,
                     command_name: workload.name.to_owned(),
@@ -254,7 +261,7 @@ fn measure(
                     server: contender.name.clone(),
                     workers: contender.workers,
                 };
-                let requests = base as f64 * workload.share * requests_share;
+                let requests = base as f64 * workload.share * requests_share / SLICES as f64;
                 let figures = measure_cell(server, &workload.template, depth, requests, seed)
                     .with_context(|| {
                         format!("{} {} at depth {depth}", contender.name, workload.name)
