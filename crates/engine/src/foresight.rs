@@ -112,6 +112,6 @@ impl Worker {
             let element = it.element.map(|_| element);
             Some((it.place?, element.map_or(&[][..], std::slice::from_ref)))
         });
-        prefetcher.collections(lookups);
+        prefetcher.elements(lookups);
     }
 }

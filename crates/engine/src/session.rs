@@ -21,7 +21,7 @@ use crate::command_log::{Measured, request_bytes};
 use crate::engine::Engine;
 use crate::faults::FaultEffect;
 use crate::foresight::RecentCommand;
-use crate::keyspace::{Key, PREFETCH_MIN};
+use crate::keyspace::PREFETCH_MIN;
 use crate::latency::Event;
 use crate::mailbox::Message;
 use crate::worker::Worker;
@@ -107,8 +107,8 @@ struct Run {
 }
 
 /// Elements of one key's collection that a batch looks up: a range of all that it does. None are the ends of a list.
-struct Lookup<'a> {
-    key: Key<'a>,
+struct Lookup {
+    hash: u64,
     elements: std::ops::Range<usize>,
 }
 
@@ -643,7 +643,7 @@ impl Session {
             Args::spans(&input[request.base..], &spans[span_range])
         };
         let mut elements: SmallVec<[&[u8]; BATCH_MAX]> = SmallVec::new();
-        let mut lookups: SmallVec<[Lookup<'_>; BATCH_MAX]> = SmallVec::new();
+        let mut lookups: SmallVec<[Lookup; BATCH_MAX]> = SmallVec::new();
         let mut list_count = 0;
         for run in &runs {
             let run_requests = &requests[run.requests.clone()];
@@ -669,19 +669,13 @@ impl Session {
                 }
             }
             lookups.push(Lookup {
-                key: Key {
-                    bytes: args(&run_requests[0]).get(first.hashed.0),
-                    hash: run.hash,
-                },
+                hash: run.hash,
                 elements: first_element..elements.len(),
             });
         }
         if elements.len() + list_count >= PREFETCH_MIN {
             let lookups = lookups.into_iter();
-            prefetcher.elements(
-                database,
-                lookups.map(|lookup| (lookup.key, &elements[lookup.elements])),
-            );
+            prefetcher.elements(lookups.map(|it| ((database, it.hash), &elements[it.elements])));
         }
     }
 

@@ -336,13 +336,11 @@ fn pop(cx: &mut Context<'_>, out: &mut Reply<'_>, end: End) -> CommandResult {
 
 /// Removes `count` elements at `end`, of which there are so many, and answers them one by one.
 fn take(list: &mut List, end: End, count: usize, limits: &EncodingLimits, out: &mut Reply<'_>) {
+    if count == 1 {
+        return list.take_end(end, limits, |item| write_item(out, item));
+    }
     let len = list.len();
     let write = |item| write_item(out, item);
-    if count == 1 && len > 0 {
-        let index = if end == End::Front { 0 } else { len - 1 };
-        list.as_ref().get(index).into_iter().for_each(write);
-        return list.remove(index..index + 1, limits);
-    }
     match end {
         End::Front => {
             list.as_ref().range(0..count).for_each(write);

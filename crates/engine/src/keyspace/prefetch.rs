@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use super::database::Database;
 use super::entry::EntryRef;
 use super::stored::{PREFETCH_STEPS, prefetch_elements};
-use super::stripe::{Key, Keyspace, STRIPES_MAX, Stripe};
+use super::stripe::{Keyspace, STRIPES_MAX, Stripe};
 
 /// With fewer keys prefetching costs more than it saves.
 pub(crate) const PREFETCH_MIN: usize = 4;
@@ -81,28 +81,15 @@ impl<'a> Prefetcher<'a> {
     }
 
     /// The last steps: these elements of the big collections under these keys, or the ends of a list for no elements.
-    pub(crate) fn elements<'k>(
-        &self,
-        database: usize,
-        lookups: impl Iterator<Item = (Key<'k>, &'k [&'k [u8]])>,
-    ) {
-        self.go_on(lookups.filter_map(|(key, elements)| {
-            let database = self.database((database, key.hash))?;
-            let entry = database.get(key.hash, key.bytes)?;
-            Some(Lookup { entry, elements })
-        }));
-    }
-
-    /// As [`elements`](Self::elements), for keys of which only the hash is known.
-    pub(crate) fn collections<'k>(&self, lookups: impl Iterator<Item = (Place, &'k [&'k [u8]])>) {
-        self.go_on(lookups.filter_map(|(place, elements)| {
-            let entry = self.database(place)?.guess(place.1)?;
-            Some(Lookup { entry, elements })
-        }));
-    }
-
-    fn go_on<'k>(&self, lookups: impl Iterator<Item = Lookup<'k>>) {
-        let mut lookups: SmallVec<[Lookup<'_>; 64]> = lookups.collect();
+    ///
+    /// Which entry is a key's is guessed by its hash: to compare the keys would cost more than the rare wrong guess.
+    pub(crate) fn elements<'k>(&self, lookups: impl Iterator<Item = (Place, &'k [&'k [u8]])>) {
+        let mut lookups: SmallVec<[Lookup<'_>; 64]> = lookups
+            .filter_map(|(place, elements)| {
+                let entry = self.database(place)?.guess(place.1)?;
+                Some(Lookup { entry, elements })
+            })
+            .collect();
         for step in 0..PREFETCH_STEPS {
             lookups.retain(|lookup| prefetch_elements(lookup.entry, lookup.elements, step));
         }
@@ -159,7 +146,7 @@ mod tests {
             hashes.iter().for_each(|&hash| prefetcher.bucket((0, hash)));
             prefetcher.entries(hashes.iter().map(|&hash| (0, hash)));
             let nothing: &[&[u8]] = &[];
-            prefetcher.collections(hashes.iter().map(|&hash| ((0, hash), nothing)));
+            prefetcher.elements(hashes.iter().map(|&hash| ((0, hash), nothing)));
             for &hash in &hashes {
                 let is_theirs = keyspace.stripe_of(hash) == keyspace.stripe_of(theirs);
                 assert_eq!(prefetcher.stripe(hash).is_none(), is_theirs);

@@ -13,9 +13,10 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use super::block::Block;
-use super::element::Element;
+use super::element::{Element, ListItem};
 use super::listpack;
 use super::run::{Run, Shape};
+use super::sequence::End;
 use crate::lzf::{self, Compressor};
 use crate::table::prefetch;
 
@@ -208,6 +209,30 @@ impl Node {
             self.integers_len -= removed.listpack_len() as u32;
         }
         self.remove(index, removed);
+    }
+
+    /// Takes the element at `end` out of an open node that has one, after it was read.
+    pub(super) fn take_end(&mut self, end: End, read: impl FnOnce(ListItem<'_>)) {
+        let mut items = self.run().iter();
+        let item = match end {
+            End::Front => items.next(),
+            End::Back => items.next_back(),
+        };
+        let Some(item) = item else { return };
+        let removed = self.len() - items.rest_len();
+        let integer_len = match item {
+            ListItem::Integer(integer) if self.shape != Shape::Mixed => {
+                listpack::integer_len(integer)
+            }
+            _ => 0,
+        };
+        read(item);
+        match end {
+            End::Front => self.start += removed as u32,
+            End::Back => self.end -= removed,
+        }
+        self.count -= 1;
+        self.integers_len -= integer_len as u32;
     }
 
     /// [`Block::remove_equal`].

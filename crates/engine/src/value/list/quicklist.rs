@@ -21,6 +21,7 @@ use super::limit::BlockLimit;
 use super::listpack;
 use super::node::Node;
 use super::run::Run;
+use super::sequence::End;
 use crate::table::prefetch_value;
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -168,6 +169,12 @@ impl Quicklist {
         if self.count > most / listpack::ENTRY_MIN_LEN {
             return None;
         }
+        // Nodes at the ends may be small; one that is not says it all.
+        let nodes = self.sections.front().map(|section| &section.nodes);
+        let middle = nodes.and_then(|nodes| nodes.get(nodes.len() / 2));
+        if middle.is_some_and(|node| node.listpack_len() > most) {
+            return None;
+        }
         Some(listpack::FRAME_LEN + self.sum_of_nodes(most, Node::listpack_len)?)
     }
 
@@ -242,6 +249,40 @@ impl Quicklist {
             self.join_around(index - 1, limit);
         }
         self.settle_compression(index, limit);
+    }
+
+    /// Takes the element at `end` out after it was read, if neither its node goes with it nor anything is to be
+    /// compressed; answers whether that is so.
+    pub(super) fn take_end(
+        &mut self,
+        end: End,
+        limit: BlockLimit,
+        read: impl FnOnce(ListItem<'_>),
+    ) -> bool {
+        if (self.depth, limit.depth) != (0, 0) {
+            return false;
+        }
+        let (section, node) = match end {
+            End::Front => {
+                let section = self.sections.front_mut();
+                section.map(|it| (&mut it.count, it.nodes.front_mut()))
+            }
+            End::Back => {
+                let section = self.sections.back_mut();
+                section.map(|it| (&mut it.count, it.nodes.back_mut()))
+            }
+        }
+        .unzip();
+        let (Some(section_count), Some(Some(node))) = (section, node) else {
+            return false;
+        };
+        if node.count() < 2 || node.is_compressed() {
+            return false;
+        }
+        node.take_end(end, read);
+        *section_count -= 1;
+        self.count -= 1;
+        true
     }
 
     /// Removes up to `most` elements that are `element`, from the last one on if `backward`, and answers

@@ -121,13 +121,35 @@ impl List {
 
     /// Removes the element at `end` and answers it.
     pub fn pop(&mut self, end: End, limits: &EncodingLimits) -> Option<Vec<u8>> {
+        let mut value = None;
+        self.take_end(end, limits, |item| value = Some(item.to_vec()));
+        value
+    }
+
+    /// Removes the element at `end`, if there is one, after it was read.
+    pub fn take_end(
+        &mut self,
+        end: End,
+        limits: &EncodingLimits,
+        mut read: impl FnMut(ListItem<'_>),
+    ) {
+        let Some(last) = self.len().checked_sub(1) else {
+            return;
+        };
+        let limit = BlockLimit::new(limits);
         let index = match end {
             End::Front => 0,
-            End::Back => self.len().checked_sub(1)?,
+            End::Back => last,
         };
-        let value = self.as_ref().get(index)?.to_vec();
-        self.remove(index..index + 1, limits);
-        Some(value)
+        let is_taken = match self {
+            Self::Packed(_) => false,
+            Self::Quicklist(list) => list.take_end(end, limit, &mut read),
+        };
+        if !is_taken {
+            self.as_ref().get(index).into_iter().for_each(read);
+            self.cut(index..index + 1, limit);
+        }
+        self.settle(limit);
     }
 
     /// Puts `value` in so that it will be element `index`.
