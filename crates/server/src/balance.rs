@@ -393,6 +393,23 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_becomes_slower_meanwhile_does_not_decide() {
+        // One worker answers a tenth more for less, but everything takes longer from look to look.
+        let looks = std::cell::Cell::new(0);
+        let load = |active: usize| {
+            looks.set(looks.get() + 1);
+            let speed = 0.93_f64.powi(looks.get());
+            match active {
+                1 => look(1, 3_700_000.0 * speed, 3000.0, 0.99),
+                _ => look(active, 3_300_000.0 * speed, 1500.0, 0.6),
+            }
+        };
+        let mut balance = Balance::new(2);
+        let seen = run(&mut balance, LOOKS_TO_DECIDE, load);
+        assert_eq!(seen.last(), Some(&1));
+    }
+
+    #[test]
     fn two_stay_where_two_answer_more_for_little() {
         let mut balance = Balance::new(2);
         let seen = run(&mut balance, 1000, |active| match active {
