@@ -12,6 +12,7 @@ mod differential;
 mod dump;
 mod files;
 mod followers;
+mod information;
 mod limits;
 mod matrix;
 mod migrate;

@@ -590,6 +590,7 @@ impl Engine {
         let denials = self.acl.denials.iter();
         denials.for_each(|count| count.store(0, Ordering::Relaxed));
         self.clients.memory.reset();
+        self.reset_event_loops();
     }
 
     /// Has requests meet a fault from now on; answers its number.

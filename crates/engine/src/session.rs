@@ -121,13 +121,9 @@ fn note_end_of_wait(worker: &Worker, blocked: &Blocked, reply: &[u8]) {
         return;
     }
     if let Some(error) = reply.strip_prefix(b"-") {
-        let code = error.split(|&byte| byte == b' ').next().unwrap_or_default();
         counters.failed_calls.add(1);
         worker.counters.error_replies.add(1);
-        worker
-            .engine
-            .stats
-            .count_error(&String::from_utf8_lossy(code));
+        worker.engine.count_error(error);
     }
     let measured = Measured {
         ended_us: worker.engine.clock.now_us(),
@@ -312,6 +308,9 @@ impl Session {
     pub fn note_received(&self, worker: &Worker, bytes: usize) {
         worker.counters.reads_processed.add(1);
         worker.counters.input_bytes.add(bytes as u64);
+        if self.client.shared.is_primary.load(Ordering::Relaxed) {
+            worker.counters.replication_input_bytes.add(bytes as u64);
+        }
         let received = &self.client.shared.input_bytes;
         received.store(
             received.load(Ordering::Relaxed) + bytes as u64,
@@ -323,6 +322,9 @@ impl Session {
     pub fn note_sent(&self, worker: &Worker, bytes: usize) {
         worker.counters.writes_processed.add(1);
         worker.counters.output_bytes.add(bytes as u64);
+        if self.client.shared.is_replica.load(Ordering::Relaxed) {
+            worker.counters.replication_output_bytes.add(bytes as u64);
+        }
         let sent = &self.client.shared.output_bytes;
         sent.store(
             sent.load(Ordering::Relaxed) + bytes as u64,

@@ -3,6 +3,7 @@
 //! Each worker counts in its own block, so that no cache line is written by two cores; readers add
 //! the blocks up. `CONFIG RESETSTAT` zeroes them all.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,6 +11,8 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use crate::command::table;
+use crate::config::LogLevel;
+use crate::engine::Engine;
 use crate::latency::{Durations, Histogram};
 
 /// A counter that one thread adds to and any thread reads.
@@ -110,11 +113,17 @@ counters! {
     input_bytes,
     /// Bytes sent to clients.
     output_bytes,
+    /// Of what is read, what comes from the primary.
+    replication_input_bytes,
+    /// Of what is sent, what goes to replicas.
+    replication_output_bytes,
+    /// Payloads of RESTORE whose packed structures were looked through.
+    payloads_checked,
     /// Reads of a socket that gave something.
     reads_processed,
     /// Writes to a socket.
     writes_processed,
-    /// Times a command that needed nothing was rejected with an error while queued.
+    /// Error replies to a primary or to a replica, which both are not supposed to get.
     unexpected_error_replies,
 }
 
@@ -131,6 +140,24 @@ impl WorkerCounters {
     /// Says on which thread the worker serves connections; the first is 0.
     pub(crate) fn serve_on(&self, thread: usize) {
         self.thread.store(thread + 1, Ordering::Relaxed);
+    }
+}
+
+/// Different code words of errors that are counted.
+const ERROR_CODES_MAX: usize = 128;
+
+/// The only code word from when there were more.
+const TOO_MANY_ERRORS: &str = "ERRORSTATS_DISABLED";
+
+/// Bytes of an error, without its sign, in which its code word ends.
+const ERROR_CODE_MAX_BYTES: usize = 31;
+
+/// The code word of an error; what has none counts as `ERR`.
+fn code_of(text: &[u8]) -> Cow<'_, str> {
+    let start = &text[..text.len().min(ERROR_CODE_MAX_BYTES)];
+    match start.iter().position(|&byte| byte == b' ') {
+        Some(end) => String::from_utf8_lossy(&start[..end]),
+        None => Cow::Borrowed("ERR"),
     }
 }
 
@@ -211,21 +238,26 @@ impl Stats {
         Durations::of(histograms.map(|it| &**it))
     }
 
-    /// Counts an error reply under its code word.
-    pub(crate) fn count_error(&self, code: &str) {
+    /// Counts an error reply, given as it is sent, under its code word. Answers the code words that there were if this
+    /// one is one too many: then errors are counted no more until the statistics are reset.
+    pub(crate) fn count_error(&self, text: &[u8]) -> Option<String> {
+        let code = code_of(text);
         let mut errors = self.errors.lock();
-        // As Redis: a flood of different codes (scripts can make them up) is counted as one.
-        let code = if errors.len() >= 128 && !errors.contains_key(code) {
-            "ERRORSTATS_OVERFLOW"
-        } else {
-            code
-        };
-        match errors.get_mut(code) {
-            Some(count) => *count += 1,
-            None => {
-                errors.insert(code.to_owned(), 1);
-            }
+        if errors.contains_key(TOO_MANY_ERRORS) {
+            return None;
         }
+        if let Some(count) = errors.get_mut(&*code) {
+            *count += 1;
+            return None;
+        }
+        // As Redis since 7.2: scripts can make codes up without end.
+        if errors.len() >= ERROR_CODES_MAX {
+            let codes: Vec<String> = std::mem::take(&mut *errors).into_keys().collect();
+            errors.insert(TOO_MANY_ERRORS.to_owned(), 1);
+            return Some(codes.join(", "));
+        }
+        errors.insert(code.into_owned(), 1);
+        None
     }
 
     /// Error replies by code word.
@@ -250,6 +282,47 @@ impl Stats {
                 command.rejected_calls.reset();
                 command.failed_calls.reset();
             }
+        }
+    }
+}
+
+impl Engine {
+    /// Counts an error reply, given as it is sent.
+    pub(crate) fn count_error(&self, text: &[u8]) {
+        let Some(codes) = self.stats.count_error(text) else {
+            return;
+        };
+        let line = format!(
+            "There are more than {ERROR_CODES_MAX} different errors, which scripts may have made up with error_reply: \
+             INFO ERRORSTATS counts no more of them until CONFIG RESETSTAT."
+        );
+        self.host.log(LogLevel::Warning, &line);
+        let line = format!("Current errors code list: {}", printable_in_info(&codes));
+        self.host.log(LogLevel::Warning, &line);
+    }
+}
+
+/// A name without the signs that have a meaning in the text of INFO.
+pub(crate) fn printable_in_info(name: &str) -> String {
+    name.replace(['#', ':', '\n', '\r'], "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_a_code_if_a_blank_is_near() {
+        for (text, code) in [
+            ("WRONGTYPE Operation", "WRONGTYPE"),
+            ("lower", "ERR"),
+            (
+                "a23456789a23456789a23456789012 x",
+                "a23456789a23456789a23456789012",
+            ),
+            ("a23456789a23456789a234567890123 x", "ERR"),
+        ] {
+            assert_eq!(code_of(text.as_bytes()), code, "{text}");
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::replication::Follower;
 use crate::restart;
 use crate::storage::Disk;
 use crate::worker;
+use crate::workers::Activity;
 use crate::{log, memory};
 
 /// What is done off the request path.
@@ -50,8 +51,8 @@ pub struct ProcessHost {
     follower: Follower,
     forks: Forks,
     config: Arc<Config>,
-    /// The runtimes of the threads that serve connections.
-    runtimes: Mutex<Vec<tokio::runtime::Handle>>,
+    /// What the threads do that serve connections.
+    activities: Mutex<Vec<Activity>>,
 }
 
 impl ProcessHost {
@@ -78,13 +79,13 @@ impl ProcessHost {
             follower: Follower::default(),
             forks: Forks::default(),
             config,
-            runtimes: Mutex::default(),
+            activities: Mutex::default(),
         })
     }
 
-    /// Counts the rounds of this runtime from now on.
-    pub(crate) fn observe(&self, runtime: &tokio::runtime::Handle) {
-        self.runtimes.lock().push(runtime.clone());
+    /// Counts the rounds of this thread from now on.
+    pub(crate) fn observe(&self, activity: Activity) {
+        self.activities.lock().push(activity);
     }
 
     /// What is listened on, a line for each kind of connection.
@@ -253,11 +254,9 @@ impl Host for ProcessHost {
 
     fn event_loops(&self) -> Option<EventLoops> {
         let mut sum = EventLoops::default();
-        for runtime in self.runtimes.lock().iter() {
-            // Each has one thread.
-            let metrics = runtime.metrics();
-            sum.cycles += metrics.worker_park_count(0);
-            sum.busy_us += metrics.worker_total_busy_duration(0).as_micros() as u64;
+        for activity in self.activities.lock().iter() {
+            sum.cycles += activity.waits();
+            sum.busy_us += activity.awake().as_micros() as u64;
         }
         Some(sum)
     }

@@ -178,8 +178,9 @@ pub(crate) fn start_empty(options: ServerOptions) -> Result<RunningServer, Serve
             .enable_all()
             .on_thread_park(turn::rest)
             .build()?;
-        let load = team.add(sender, runtime.metrics());
-        host.observe(runtime.handle());
+        let activity = team.add(sender, runtime.metrics());
+        let load = activity.load().clone();
+        host.observe(activity);
         // Made here, as workers draw their seeds one after the other.
         let state = WorkerState::new(&engine);
         let engine = engine.clone();

@@ -24,24 +24,35 @@ const LOOK_INTERVAL_BUSY: Duration = Duration::from_millis(30);
 /// A worker as the others see it.
 struct Member {
     sender: UnboundedSender<Arrival>,
+    activity: Activity,
+}
+
+/// What a worker's thread has done.
+#[derive(Clone)]
+pub(crate) struct Activity {
+    /// Of a runtime that has this one thread.
     metrics: RuntimeMetrics,
     load: Arc<Load>,
 }
 
-impl Member {
+impl Activity {
+    /// How long it has been awake; the runtime takes its rests for work.
+    pub(crate) fn awake(&self) -> Duration {
+        let rested_ns = self.load.rested_ns.load(Ordering::Relaxed);
+        let awake = self.metrics.worker_total_busy_duration(0);
+        awake.saturating_sub(Duration::from_nanos(rested_ns))
+    }
+
     /// How long it has been busy: what it took of the processor's time, or, where the system does not tell, how long it
-    /// was awake; the runtime takes its rests for work.
+    /// was awake.
     ///
     /// The difference is the time for which others had the processor. A worker that is kept from working by
     /// clients on the same cores is not to be helped by more workers.
     fn busy(&self) -> Duration {
         let clock = self.load.clock.get().copied().flatten();
-        if let Some(taken) = clock.and_then(ThreadClock::read) {
-            return taken;
-        }
-        let rested_ns = self.load.rested_ns.load(Ordering::Relaxed);
-        let awake = self.metrics.worker_total_busy_duration(0);
-        awake.saturating_sub(Duration::from_nanos(rested_ns))
+        clock
+            .and_then(ThreadClock::read)
+            .unwrap_or_else(|| self.awake())
     }
 }
 
@@ -77,20 +88,22 @@ struct Done {
 }
 
 impl Workers {
-    /// Adds a worker; answers where it is to tell about itself.
+    /// Adds a worker; answers where it tells about itself.
     pub(crate) fn add(
         &mut self,
         sender: UnboundedSender<Arrival>,
         metrics: RuntimeMetrics,
-    ) -> Arc<Load> {
-        let load = Arc::<Load>::default();
+    ) -> Activity {
+        let activity = Activity {
+            metrics,
+            load: Arc::default(),
+        };
         self.members.push(Member {
             sender,
-            metrics,
-            load: load.clone(),
+            activity: activity.clone(),
         });
         *self.active.get_mut() += 1;
-        load
+        activity
     }
 
     /// How many connections are accepted and no sessions yet.
@@ -130,12 +143,12 @@ impl Workers {
     }
 
     fn done(&self, engine: &Engine) -> Done {
-        let metrics = || self.members.iter().map(|member| &member.metrics);
+        let activities = || self.members.iter().map(|member| &member.activity);
         Done {
             at: Instant::now(),
             commands: engine.commands_processed(),
-            wakes: metrics().map(|it| it.worker_park_count(0)).sum(),
-            busy: self.members.iter().map(Member::busy).collect(),
+            wakes: activities().map(Activity::waits).sum(),
+            busy: activities().map(Activity::busy).collect(),
         }
     }
 
@@ -165,7 +178,13 @@ impl Workers {
         }
         // Some connections may have been on their way to those who no longer serve.
         for giver in active..self.members.len() {
-            if self.members[giver].load.connections.load(Ordering::Relaxed) > 0 {
+            if self.members[giver]
+                .activity
+                .load
+                .connections
+                .load(Ordering::Relaxed)
+                > 0
+            {
                 let first = giver % active;
                 self.hand_over(giver, (0..active).cycle().skip(first).take(active), false);
             }
@@ -319,7 +338,7 @@ mod tests {
         let workers = server.workers();
         workers.activate(1);
         let is_there = || {
-            let count = |it: &Member| it.load.connections.load(Ordering::Relaxed);
+            let count = |it: &Member| it.activity.load.connections.load(Ordering::Relaxed);
             count(&workers.members[0]) == 9
         };
         wait_until("all connections are with the first worker", || {

@@ -156,6 +156,18 @@ const INFORMATION: &[(&str, &str)] = &[
         "clients are looked after when something happens to them",
     ),
     (
+        "`reply_buffer_shrinks`, `reply_buffer_expands` other than 0",
+        "a client that idles has no buffer for replies that could have another size",
+    ),
+    (
+        "`dump_payload_sanitizations` of one payload other than 1",
+        "whatever `sanitize-dump-payload` says, each payload that is no string is looked through, once",
+    ),
+    (
+        "`aof_delayed_fsync`, `total_forks`, `latest_fork_usec` other than 0",
+        "nothing waits for a sync that another thread does, and nothing is forked",
+    ),
+    (
         "section Keysizes, unless it is asked for by its name",
         "sizes are not counted as they change, and every key must be looked at for it",
     ),

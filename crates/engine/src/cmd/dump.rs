@@ -12,6 +12,7 @@ use crate::config::LogLevel;
 use crate::keyspace::access::of_idle_seconds;
 use crate::keyspace::value_of;
 use crate::snapshot::{RestoreError, SaveOptions, SnapshotCodec};
+use crate::value::Value;
 
 const ROW: Command = Command {
     categories: Categories::KEYSPACE,
@@ -172,6 +173,12 @@ fn restore(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
                 CommandError::text("ERR Bad data format")
             }
         })?;
+    if !matches!(
+        value,
+        Value::Integer(_) | Value::String(_) | Value::RawString(_)
+    ) {
+        cx.worker.counters.payloads_checked.add(1);
+    }
     // So that whoever hears of new keys hears of this one. What is replaced is not looked at: a key whose time is
     // over is replaced as any other.
     let existed = options.replaces && cx.delete_destination(key);

@@ -16,6 +16,7 @@ use crate::acl::Denial;
 use crate::command::{Command, CommandResult, Context, Flags, Group, Locks, Reply, table};
 use crate::engine::Engine;
 use crate::replication::{Link, Phase, State, Upstream};
+use crate::stats::printable_in_info;
 use crate::version::{OXIDIS_VERSION, REDIS_VERSION};
 use crate::worker::Worker;
 
@@ -321,11 +322,10 @@ fn clients(page: &mut Page, worker: &mut Worker) {
     let count = |is: &dyn Fn(&crate::client::ClientShared) -> bool| {
         sessions.iter().filter(|client| is(client)).count()
     };
-    let most = |of: &dyn Fn(&crate::client::ClientShared) -> usize| {
-        sessions.iter().map(|client| of(client)).max()
-    };
+    let peak = engine.recent_peak();
     let load = |number: &std::sync::atomic::AtomicUsize| number.load(Ordering::Relaxed);
     let mut blocked_keys = BTreeSet::new();
+    let mut keys_whose_loss_matters = BTreeSet::new();
     let (mut blocked, mut with_deadline) = (0, 0);
     for client in &sessions {
         blocked += usize::from(client.is_blocked());
@@ -336,6 +336,10 @@ fn clients(page: &mut Page, worker: &mut Worker) {
                 .keys
                 .iter()
                 .map(|key| (waiting.database, key.key.clone()));
+            let keys: Vec<(usize, Vec<u8>)> = keys.collect();
+            if waiting.blocking.wants_loss {
+                keys_whose_loss_matters.extend(keys.iter().cloned());
+            }
             blocked_keys.extend(keys);
         }
     }
@@ -343,14 +347,8 @@ fn clients(page: &mut Page, worker: &mut Worker) {
     page.field("connected_clients", sessions.len() - replicas);
     page.field("cluster_connections", 0);
     page.field("maxclients", engine.config.maxclients());
-    page.field(
-        "client_recent_max_input_buffer",
-        most(&|client| load(&client.query_buffer_bytes)).unwrap_or(0),
-    );
-    page.field(
-        "client_recent_max_output_buffer",
-        most(&|client| load(&client.output_buffer_bytes)).unwrap_or(0),
-    );
+    page.field("client_recent_max_input_buffer", peak.input_bytes);
+    page.field("client_recent_max_output_buffer", peak.output_bytes);
     page.field("blocked_clients", blocked);
     page.field("tracking_clients", engine.tracking.client_count());
     page.field(
@@ -375,7 +373,10 @@ fn clients(page: &mut Page, worker: &mut Worker) {
             .sum::<usize>(),
     );
     page.field("total_blocking_keys", blocked_keys.len());
-    page.field("total_blocking_keys_on_nokey", 0);
+    page.field(
+        "total_blocking_keys_on_nokey",
+        keys_whose_loss_matters.len(),
+    );
     let pause = engine.pause.report(engine.now_ms());
     let (reason, actions) = match pause {
         _ if engine.pause.is_for_shutdown() => ("shutdown_in_progress", "write"),
@@ -447,7 +448,8 @@ fn memory(page: &mut Page, worker: &mut Worker) {
     page.zeros(&["mem_replica_full_sync_buffer"]);
     page.field("mem_clients_slaves", replication.replica_bytes);
     page.field("mem_clients_normal", overview.clients);
-    page.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
+    page.zeros(&["mem_cluster_links"]);
+    page.field("mem_aof_buffer", engine.append_log.buffered_bytes());
     page.fact("mem_allocator");
     page.zeros(&[
         "mem_overhead_db_hashtable_rehashing",
@@ -577,11 +579,20 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.field("instantaneous_ops_per_sec", rates.commands);
     page.field("total_net_input_bytes", totals.input_bytes);
     page.field("total_net_output_bytes", totals.output_bytes);
-    page.zeros(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"]);
+    let (received, sent) = (
+        totals.replication_input_bytes,
+        totals.replication_output_bytes,
+    );
+    page.field("total_net_repl_input_bytes", received);
+    page.field("total_net_repl_output_bytes", sent);
     page.field("instantaneous_input_kbps", kilobytes(rates.input_bytes));
     page.field("instantaneous_output_kbps", kilobytes(rates.output_bytes));
-    page.field("instantaneous_input_repl_kbps", kilobytes(0));
-    page.field("instantaneous_output_repl_kbps", kilobytes(0));
+    let (received, sent) = (
+        rates.replication_input_bytes,
+        rates.replication_output_bytes,
+    );
+    page.field("instantaneous_input_repl_kbps", kilobytes(received));
+    page.field("instantaneous_output_repl_kbps", kilobytes(sent));
     page.field(
         "rejected_connections",
         engine.rejected_connections.load(Ordering::Relaxed),
@@ -634,7 +645,7 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.field("tracking_total_prefixes", engine.tracking.prefix_count());
     page.field("unexpected_error_replies", totals.unexpected_error_replies);
     page.field("total_error_replies", totals.error_replies);
-    page.zeros(&["dump_payload_sanitizations"]);
+    page.field("dump_payload_sanitizations", totals.payloads_checked);
     page.field("total_reads_processed", totals.reads_processed);
     page.field("total_writes_processed", totals.writes_processed);
     let others = engine.stats.threads();
@@ -648,7 +659,7 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.field("io_threaded_reads_processed", reads);
     page.field("io_threaded_writes_processed", writes);
     page.zeros(&["reply_buffer_shrinks", "reply_buffer_expands"]);
-    if let Some(loops) = engine.host.event_loops() {
+    if let Some(loops) = engine.event_loops() {
         page.field("eventloop_cycles", loops.cycles);
         page.field("eventloop_duration_sum", loops.busy_us);
         page.field(
@@ -792,6 +803,7 @@ fn commandstats(page: &mut Page, worker: &mut Worker) {
 
 fn errorstats(page: &mut Page, worker: &mut Worker) {
     for (code, count) in worker.engine.stats.errors() {
+        let code = printable_in_info(&code);
         page.line(format_args!("errorstat_{code}:count={count}"));
     }
 }

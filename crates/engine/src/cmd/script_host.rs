@@ -187,12 +187,9 @@ impl<'c, 'a> Host<'c, 'a> {
         if let Some(id) = command {
             worker.counters.commands[id].rejected_calls.add(1);
         }
-        let code = match text.strip_prefix('-') {
-            Some(text) => text.split(' ').next().unwrap_or_default(),
-            None => "ERR",
-        };
         worker.counters.error_replies.add(1);
-        worker.engine.stats.count_error(code);
+        let coded = text.strip_prefix('-').unwrap_or("ERR ");
+        worker.engine.count_error(coded.as_bytes());
         text.to_owned()
     }
 }
@@ -258,11 +255,9 @@ impl ScriptHost for Host<'_, '_> {
     }
 
     fn count_error(&mut self, text: &[u8]) {
-        let code = text.split(|&byte| byte == b' ').next().unwrap_or_default();
         let worker = &mut self.cx.worker;
         worker.counters.error_replies.add(1);
-        let code = String::from_utf8_lossy(code);
-        worker.engine.stats.count_error(&code);
+        worker.engine.count_error(text);
     }
 
     fn fail(&mut self) {

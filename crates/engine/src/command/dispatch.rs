@@ -570,8 +570,9 @@ pub(crate) fn reject(
 #[cold]
 pub(crate) fn write_error(worker: &Worker, error: &CommandError, out: &mut Reply<'_>) {
     worker.counters.error_replies.add(1);
-    worker.engine.stats.count_error(&error.code());
-    out.error_bytes(&error.bytes());
+    let text = error.bytes();
+    worker.engine.count_error(&text);
+    out.error_bytes(&text);
 }
 
 /// Ends a transaction: empties its queue and forgets its watched keys.

@@ -112,12 +112,6 @@ impl CommandError {
             other => Cow::Owned(other.to_string().into_bytes()),
         }
     }
-
-    /// The code word: the first word of the text.
-    pub fn code(&self) -> String {
-        let text = self.to_string();
-        text.split(' ').next().unwrap_or_default().to_owned()
-    }
 }
 
 impl From<String> for CommandError {

@@ -307,14 +307,19 @@ impl<'w> PrimaryLink<'w> {
         let engine = self.engine().clone();
         let generation = self.primary.generation;
         let mut database = 0;
-        self.worker.load_from_primary(source, |worker, found| {
+        let loaded = self.worker.load_from_primary(source, |worker, found| {
             if engine.replication.generation() != generation {
                 return false;
             }
             database = found;
             adopt(worker, id, offset, database);
             true
-        })?;
+        });
+        let mut bytes = 0;
+        self.with_upstream(|_, upstream| bytes = upstream.transferred_bytes);
+        self.worker.counters.input_bytes.add(bytes);
+        self.worker.counters.replication_input_bytes.add(bytes);
+        loaded?;
         if !self.is_current() {
             return Err("the primary is no longer followed".to_owned());
         }
@@ -416,6 +421,7 @@ impl<'w> PrimaryLink<'w> {
                 String::from_utf8_lossy(args.get(0)),
             );
             engine.host.log(LogLevel::Warning, &line);
+            self.worker.counters.unexpected_error_replies.add(1);
         }
         let database = self.session.database();
         if std::mem::replace(&mut self.database, database) != database {
