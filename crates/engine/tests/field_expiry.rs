@@ -244,3 +244,36 @@ fn asking_for_another_expiry_makes_a_small_hash_one_whose_fields_expire() {
         );
     }
 }
+
+/// What is expected is what valkey-server 9.1.2 answers.
+#[test]
+fn who_imports_data_sees_fields_whose_time_is_over_and_others_do_not() {
+    for entries in FORMS {
+        let directives = [
+            ("hash-max-listpack-entries", entries),
+            ("import-mode", "yes"),
+        ];
+        let mut it = Setting::new(&directives);
+        let mut source = it.server.connect();
+        it.server.run(&mut source, "client import-source on");
+        let setup = "hset h f v g w; hpexpire h 10 fields 1 f";
+        it.server.run(&mut it.writer, setup);
+        it.server.advance_ms(20);
+        for (command, of_source, of_others) in [
+            ("hget h f", "$1 v", "$-1"),
+            ("hmget h f g", "*2 $1 v $1 w", "*2 $-1 $1 w"),
+            ("hexists h f", ":1", ":0"),
+            ("hstrlen h f", ":1", ":0"),
+            ("hlen h", ":2", ":2"),
+            ("httl h fields 1 f", "*1 :0", "*1 :-2"),
+            ("hpttl h fields 1 f", "*1 :0", "*1 :-2"),
+            ("hpersist h fields 1 f", "*1 :1", "*1 :-1"),
+            ("hget h f", "$1 v", "$1 v"),
+        ] {
+            let found = it.server.run(&mut source, command);
+            assert_eq!(found, of_source, "{command} of the source");
+            let found = it.server.run(&mut it.writer, command);
+            assert_eq!(found, of_others, "{command} of another");
+        }
+    }
+}

@@ -337,6 +337,16 @@ impl<'a> Context<'a> {
         self.client.is_import_source && self.engine().is_importing()
     }
 
+    /// As of when the client sees fields of hashes, in milliseconds since 1970: who finds keys whose time is over finds
+    /// such fields, too.
+    pub(crate) fn fields_as_of_ms(&self) -> i64 {
+        if self.sees_expired() {
+            i64::MIN
+        } else {
+            self.now_ms()
+        }
+    }
+
     /// Whether a time that is given to a key and is over already ends it at once. While data are imported the key stays
     /// like others.
     pub(crate) fn ends_at_once(&self, at_ms: i64) -> bool {
@@ -489,7 +499,7 @@ impl<'a> Context<'a> {
     /// The hash under a key, for reading, without the fields whose time is over.
     pub fn hash(&self, key: Key<'_>) -> Result<Option<HashRef<'_>>, CommandError> {
         let hash = self.collection::<Hash>(key)?;
-        Ok(hash.map(|hash| hash.at(self.now_ms())))
+        Ok(hash.map(|hash| hash.at(self.fields_as_of_ms())))
     }
 
     /// The sorted set under a key, for reading.

@@ -318,8 +318,8 @@ fn httl(cx: &mut Context<'_>, out: &mut Reply<'_>, unit: Unit, base_ms: i64) -> 
         out.integer(match hash.and_then(|hash| hash.expiry(field)) {
             None => NO_FIELD,
             Some(None) => NO_EXPIRY,
-            // Rounded up, unlike the expiry of a key.
-            Some(Some(at_ms)) => (at_ms - base_ms + unit.in_ms() - 1) / unit.in_ms(),
+            // Rounded up, unlike the expiry of a key. Some clients see fields whose time is over.
+            Some(Some(at_ms)) => ((at_ms - base_ms).max(0) + unit.in_ms() - 1) / unit.in_ms(),
         });
     }
     Ok(())
@@ -329,7 +329,7 @@ fn hpersist(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let key = cx.key(1);
     check_type(cx, key)?;
     let fields = fields_argument(cx, 2, BAD_FIELD_COUNT)?;
-    let now_ms = cx.now_ms();
+    let as_of_ms = cx.fields_as_of_ms();
     out.array(fields.len());
     let Some(mut hash) = cx.hash_mut(key)? else {
         fields.iter().for_each(|_| out.integer(NO_FIELD));
@@ -337,7 +337,7 @@ fn hpersist(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     };
     let mut count = 0;
     for field in fields.iter() {
-        out.integer(match hash.as_ref().at(now_ms).expiry(field) {
+        out.integer(match hash.as_ref().at(as_of_ms).expiry(field) {
             None => NO_FIELD,
             Some(None) => NO_EXPIRY,
             Some(Some(_)) => {
@@ -623,9 +623,9 @@ fn are_all(
     options: &SetOptions<'_>,
     missing: bool,
 ) -> Result<bool, CommandError> {
-    let now_ms = cx.now_ms();
+    let as_of_ms = cx.fields_as_of_ms();
     let guard = cx.hash_mut(key)?;
-    let hash = guard.as_ref().map(|hash| hash.as_ref().at(now_ms));
+    let hash = guard.as_ref().map(|hash| hash.as_ref().at(as_of_ms));
     let is_other = |field| hash.is_some_and(|hash| hash.contains(field)) == missing;
     let other_at = options.fields().position(is_other);
     drop(guard);
