@@ -193,6 +193,15 @@ const OTHER_ARGUMENTS: &[(&str, &str)] = &[
 const MORE_FILTERS: &str = "there are more filters, of later versions and Valkey's";
 const REPEATED: &str = "since 7.2 what is repeated is no block of one argument";
 
+/// What COMMAND DOCS says of an argument apart from its form.
+const NOT_OF_FORM: [&str; 5] = [
+    "name",
+    "display_text",
+    "summary",
+    "since",
+    "deprecated_since",
+];
+
 /// What COMMAND DOCS says of arguments but for their names, which changed with the versions.
 fn form(arguments: &Reply) -> String {
     let forms = arguments.elements().expect("arguments are an array").iter();
@@ -203,7 +212,7 @@ fn form(arguments: &Reply) -> String {
         let facts: BTreeMap<String, String> = pairs
             .iter()
             .map(|(key, value)| (key.text(), value))
-            .filter(|(key, _)| !["name", "display_text", "summary", "since"].contains(&&**key))
+            .filter(|(key, _)| !NOT_OF_FORM.contains(&&**key))
             .map(|(key, value)| match &*key {
                 "arguments" => (key, form(value)),
                 _ => (key, canonical(value)),
@@ -264,5 +273,116 @@ fn the_arguments_of_commands_have_the_form_that_they_have_in_redis() {
     assert!(strange.is_empty(), "\n{}", strange.join("\n"));
     for name in excused {
         assert!(different.contains_key(name), "{name} is not different");
+    }
+}
+
+/// By the names of an argument, and of those that it is in: which versions it came and went with.
+fn add_versions(table: &mut BTreeMap<String, String>, path: &str, arguments: &Reply) {
+    for argument in arguments.elements().expect("arguments are an array") {
+        let Reply::Map(pairs) = argument else {
+            panic!("an argument is described by a map");
+        };
+        let fact = |wanted: &str| {
+            let found = pairs.iter().find(|(key, _)| key.text() == wanted);
+            found.map(|(_, value)| value)
+        };
+        let text = |wanted| fact(wanted).map(Reply::text).unwrap_or_default();
+        let path = format!("{path}/{}", text("name"));
+        let versions = ["since", "deprecated_since"].map(text);
+        if let Some(inner) = fact("arguments") {
+            add_versions(table, &path, inner);
+        }
+        table.insert(path, versions.join(" "));
+    }
+}
+
+fn versions_of(docs: &Reply, table: &mut BTreeMap<String, String>) {
+    let Reply::Map(commands) = docs else {
+        panic!("COMMAND DOCS answers a map");
+    };
+    for (name, facts) in commands {
+        let Reply::Map(facts) = facts else {
+            panic!("a command is described by a map");
+        };
+        for (key, value) in facts {
+            match &*key.text() {
+                "arguments" => add_versions(table, &name.text(), value),
+                "subcommands" => versions_of(value, table),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Arguments of which redis-server 7.0.15 names other versions, and why.
+const OTHER_VERSIONS: &[(&str, &str)] = &[];
+
+#[test]
+fn arguments_come_with_the_versions_that_redis_names() {
+    let Some(redis) = redis_server() else {
+        eprintln!("redis-server is not installed: nothing was compared");
+        return;
+    };
+    let reference = ServerBuilder::new(redis).start().unwrap();
+    let subject = ServerBuilder::oxidis().start().unwrap();
+    let [expected, found] = [reference.client(), subject.client()].map(|mut client| {
+        client.run("HELLO 3");
+        let mut table = BTreeMap::new();
+        versions_of(&client.run("COMMAND DOCS"), &mut table);
+        table
+    });
+    let mut compared = 0;
+    let mut differences = Vec::new();
+    for (path, versions) in &found {
+        let Some(expected) = expected.get(path) else {
+            continue;
+        };
+        compared += 1;
+        let is_excused = OTHER_VERSIONS.iter().any(|(excused, _)| excused == path);
+        if (versions == expected) == is_excused {
+            differences.push(format!("{path}: {versions}, but in Redis {expected}"));
+        }
+    }
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+    assert!(compared > 500, "only {compared} arguments were compared");
+}
+
+/// 7.0.15 does not tell yet; this is what redis-server 8.0.6 tells.
+#[test]
+fn arguments_are_shown_by_the_names_of_what_they_are() {
+    fn find<'r>(facts: &'r Reply, wanted: &str) -> Option<&'r Reply> {
+        let Reply::Map(pairs) = facts else {
+            panic!("an argument is described by a map");
+        };
+        let found = pairs.iter().find(|(key, _)| key.text() == wanted);
+        found.map(|(_, value)| value)
+    }
+    let server = ServerBuilder::oxidis().start().unwrap();
+    let mut client = server.client();
+    client.run("HELLO 3");
+    for (command, path, shown) in [
+        ("sort", "by-pattern", "pattern"),
+        ("sort_ro", "get-pattern", "pattern"),
+        ("georadius", "store/storekey", "key"),
+        ("georadiusbymember", "store/storedistkey", "key"),
+        ("migrate", "authentication/auth", "password"),
+        ("migrate", "keys", "key"),
+        ("migrate", "copy", "copy"),
+        ("xgroup|create", "entriesread", "entries-read"),
+        ("client|kill", "filter/old-format", "ip:port"),
+        ("client|kill", "filter/new-format/laddr", "ip:port"),
+        ("cluster|setslot", "subcommand/node", "node-id"),
+        ("zadd", "change", "change"),
+    ] {
+        let docs = client.run(&format!("COMMAND DOCS {command}"));
+        let mut facts = find(&docs, command).expect("the command is there");
+        for name in path.split('/') {
+            let arguments = find(facts, "arguments").and_then(Reply::elements);
+            let mut arguments = arguments.expect("it has arguments").iter();
+            let has_name = |it: &&Reply| find(it, "name").is_some_and(|it| it.text() == name);
+            facts = arguments.find(has_name).expect("the argument is there");
+        }
+        let found = find(facts, "display_text").map(Reply::text);
+        assert_eq!(found.as_deref(), Some(shown), "{command} {path}");
     }
 }

@@ -179,7 +179,7 @@ const TYPES: [&str; 8] = [
     "pure-token",
 ];
 
-/// What people read of a syntax in the command table: names without their types, groups
+/// What people read of a syntax in the command table: names without their types and versions, groups
 /// without their names and the parentheses that hold them together.
 fn parameters(syntax: &str) -> String {
     let words = syntax.split(' ').map(|word| {
@@ -204,7 +204,7 @@ fn parameters(syntax: &str) -> String {
 fn without_types(syntax: &str) -> String {
     let mut out = String::with_capacity(syntax.len());
     let mut rest = syntax;
-    while let Some(at) = rest.find([':', '(', ')', '@']) {
+    while let Some(at) = rest.find([':', '(', ')', '@', '^']) {
         out.push_str(&rest[..at]);
         let (mark, after) = rest[at..].split_at(1);
         let word_end = after
@@ -217,6 +217,7 @@ fn without_types(syntax: &str) -> String {
                 after
             }
             "@" => after.trim_start_matches(|c: char| c.is_ascii_digit()),
+            "^" => after.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '^'),
             _ => after,
         };
     }

@@ -373,7 +373,7 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
     ),
     (
         "COMMAND INFO and DOCS",
-        "which version an argument came with, and the notes of key specifications, are not told",
+        "notes of key specifications are not told; summaries, and what is said of changes, are in our own words; what Valkey or Redis 8.2 has beyond Redis 8.0 is described, too",
     ),
 ];
 

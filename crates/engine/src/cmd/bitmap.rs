@@ -41,7 +41,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "2.6.0",
         complexity: "O(N) in the length of the range",
         summary: "Counts the bits that are set in a string or a part of it.",
-        syntax: "key [range= start:integer end:integer [unit= BYTE|BIT]]",
+        syntax: "key [range= start:integer end:integer [unit^7.0.0= BYTE|BIT]]",
         handler: bitcount,
         ..ROW
     },
@@ -98,7 +98,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         since: "2.8.7",
         complexity: "O(N) in the length of the range",
         summary: "Finds the first bit that is set, or clear, in a string or a part of it.",
-        syntax: "key bit:integer [range= start:integer [end-unit-block= end:integer [unit= BYTE|BIT]]]",
+        syntax: "key bit:integer [range= start:integer [end-unit-block= end:integer [unit^7.0.0= BYTE|BIT]]]",
         handler: bitpos,
         ..ROW
     },

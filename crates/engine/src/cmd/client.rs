@@ -111,17 +111,25 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
                     "TYPE takes replica for what was slave, which still goes.",
                 ),
                 ("6.2.0", "LADDR is a filter."),
+                ("7.4.0", "MAXAGE is a filter."),
             ],
             arity: -3,
             flags: ADMIN,
             since: "2.4.0",
             complexity: "O(N) in the number of connections",
             summary: "Closes connections.",
-            syntax: "filter= (old-format:string|(new-format= [ID client-id:integer [client-id:integer ...]]| \
-                     [TYPE client-type= (NORMAL|MASTER|SLAVE|REPLICA|PUBSUB)]|[USER username]|[ADDR addr]| \
-                     [LADDR laddr]|[SKIPME skipme= (YES|NO)]|[MAXAGE maxage:integer]|[NAME name]| \
-                     [IDLE idle:integer]|[FLAGS flags]|[LIB-NAME lib-name]|[LIB-VER lib-ver]| \
-                     [DB database-id:integer]|[CAPA capability]|[IP ip]) ...)",
+            syntax: "filter= ((old-format^^2.8.12= ip:port:string)|(new-format= [ID^2.8.12 client-id:integer \
+                     [client-id:integer ...]]|[TYPE^2.8.12 client-type= \
+                     (NORMAL|MASTER^3.2.0|PRIMARY^8.0.0|SLAVE|REPLICA^5.0.0|PUBSUB)]|[USER username]|[addr= ADDR \
+                     ip:port:string]|[laddr^6.2.0= LADDR ip:port:string]|[SKIPME skipme= (YES|NO)]| \
+                     [MAXAGE^7.4.0 maxage:integer]|[NAME^9.0.0 name]|[IDLE^9.0.0 idle:integer]|[FLAGS^9.0.0 flags]| \
+                     [LIB-NAME^9.0.0 lib-name]|[LIB-VER^9.0.0 lib-ver]|[DB^9.0.0 db:integer]|[CAPA^9.0.0 capa]| \
+                     [IP^9.0.0 ip]|[NOT-TYPE^9.0.0 not-client-type= (NORMAL|MASTER|PRIMARY|SLAVE|REPLICA|PUBSUB)]| \
+                     [NOT-ID^9.0.0 not-client-id:integer [not-client-id:integer ...]]|[NOT-USER^9.0.0 not-username]| \
+                     [not-addr^9.0.0= NOT-ADDR ip:port:string]|[not-laddr^9.0.0= NOT-LADDR ip:port:string]| \
+                     [NOT-NAME^9.0.0 not-name]|[NOT-FLAGS^9.0.0 not-flags]|[NOT-LIB-NAME^9.0.0 not-lib-name]| \
+                     [NOT-LIB-VER^9.0.0 not-lib-ver]|[NOT-DB^9.0.0 not-db:integer]|[NOT-CAPA^9.0.0 not-capa]| \
+                     [NOT-IP^9.0.0 not-ip]) ...)",
             handler: client_kill,
             ..ROW
         },
@@ -140,16 +148,26 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
                     "The fields resp, multi-mem, rbs and rbp were added.",
                 ),
                 ("7.0.3", "The field ssub was added."),
+                ("7.2.0", "The fields lib-name and lib-ver were added."),
+                ("7.4.0", "The field watch was added."),
+                ("8.0.0", "The field io-thread was added."),
             ],
             arity: -2,
             flags: ADMIN,
             since: "2.4.0",
             complexity: "O(N) in the number of connections",
             summary: "Lists the connections.",
-            syntax: "[TYPE client-type= (NORMAL|MASTER|REPLICA|PUBSUB)] [ID client-id:integer [client-id:integer ...]] [USER username] \
-                     [ADDR addr] [LADDR laddr] [SKIPME skipme= (YES|NO)] [MAXAGE maxage:integer] [NAME name] \
-                     [IDLE idle:integer] [FLAGS flags] [LIB-NAME lib-name] [LIB-VER lib-ver] [DB database-id:integer] \
-                     [CAPA capability] [IP ip]",
+            syntax: "[TYPE^5.0.0 client-type= (NORMAL|MASTER|REPLICA|PUBSUB)] [ID^6.2.0 client-id:integer [client-id:integer ...]] \
+                     [USER^8.1.0 username] [addr^8.1.0= ADDR ip:port:string] [laddr^8.1.0= LADDR ip:port:string] \
+                     [SKIPME^8.1.0 skipme= (YES|NO)] [MAXAGE^8.1.0 maxage:integer] [NAME^9.0.0 name] \
+                     [IDLE^9.0.0 idle:integer] [FLAGS^9.0.0 flags] [LIB-NAME^9.0.0 lib-name] [LIB-VER^9.0.0 lib-ver] \
+                     [DB^9.0.0 db:integer] [CAPA^9.0.0 capa] [IP^9.0.0 ip] \
+                     [NOT-TYPE^9.0.0 not-client-type= (NORMAL|MASTER|REPLICA|PUBSUB)] \
+                     [NOT-ID^9.0.0 not-client-id:integer [not-client-id:integer ...]] [NOT-USER^9.0.0 not-username] \
+                     [not-addr^9.0.0= NOT-ADDR ip:port:string] [not-laddr^9.0.0= NOT-LADDR ip:port:string] \
+                     [NOT-NAME^9.0.0 not-name] [NOT-FLAGS^9.0.0 not-flags] [NOT-LIB-NAME^9.0.0 not-lib-name] \
+                     [NOT-LIB-VER^9.0.0 not-lib-ver] [NOT-DB^9.0.0 not-db:integer] [NOT-CAPA^9.0.0 not-capa] \
+                     [NOT-IP^9.0.0 not-ip]",
             tips: &["nondeterministic_output"],
             handler: client_list,
             ..ROW
@@ -181,7 +199,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
             flags: ADMIN,
             since: "3.0.0",
             summary: "Keeps commands of clients waiting for some time.",
-            syntax: "timeout:integer [mode= WRITE|ALL]",
+            syntax: "timeout:integer [mode^6.2.0= WRITE|ALL]",
             handler: client_pause,
             ..ROW
         },

@@ -235,7 +235,7 @@ const SUBCOMMANDS: &[Command] = &[
         arity: -4,
         flags: CHANGING,
         summary: "Makes this node join another one.",
-        syntax: "ip:string port:integer [cluster-bus-port:integer]",
+        syntax: "ip:string port:integer [cluster-bus-port:integer^4.0.0]",
         ..ROW
     },
     Command {

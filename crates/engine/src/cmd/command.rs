@@ -321,7 +321,8 @@ fn write_arguments(arguments: &[Argument], out: &mut Reply<'_>) {
         out.bulk(argument.kind.name().as_bytes());
         if !argument.kind.is_nested() {
             out.bulk(b"display_text");
-            out.bulk(argument.name.as_bytes());
+            let shown = argument.display_text.as_ref().unwrap_or(&argument.name);
+            out.bulk(shown.as_bytes());
             pairs += 1;
         }
         if let Some(index) = argument.key_spec_index {
@@ -333,6 +334,17 @@ fn write_arguments(arguments: &[Argument], out: &mut Reply<'_>) {
             out.bulk(b"token");
             out.bulk(token.as_bytes());
             pairs += 1;
+        }
+        let versions = [
+            ("since", &argument.since),
+            ("deprecated_since", &argument.deprecated_since),
+        ];
+        for (name, version) in versions {
+            if let Some(version) = version {
+                out.bulk(name.as_bytes());
+                out.bulk(version.as_bytes());
+                pairs += 1;
+            }
         }
         let flags = [
             ("optional", argument.optional),

@@ -36,7 +36,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: GREETING,
         complexity: "O(N) in the number of passwords of the user",
         summary: "Proves who the client is, by the password of a user.",
-        syntax: "[username] password",
+        syntax: "[username^6.0.0] password",
         handler: auth,
         ..ROW
     },

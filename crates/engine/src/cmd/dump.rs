@@ -34,7 +34,7 @@ const RESTORE_ROW: Command = Command {
         ("5.0.0", "IDLETIME and FREQ say how it was used."),
     ],
     summary: "Makes a key from what DUMP has answered.",
-    syntax: "key ttl:integer serialized-value:string [REPLACE] [ABSTTL] [IDLETIME seconds:integer] [FREQ frequency:integer]",
+    syntax: "key ttl:integer serialized-value:string [REPLACE^3.0.0] [ABSTTL^5.0.0] [IDLETIME seconds:integer^5.0.0] [FREQ frequency:integer^5.0.0]",
     handler: restore,
     ..ROW
 };

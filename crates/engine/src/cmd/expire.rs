@@ -25,7 +25,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: Flags::WRITE.union(Flags::FAST),
         keys: &[KeySpec::first(UPDATE_KEY)],
         summary: "Lets a key live for so many seconds.",
-        syntax: "key seconds:integer [condition= NX|XX|GT|LT]",
+        syntax: "key seconds:integer [condition^7.0.0= NX|XX|GT|LT]",
         handler: expire,
         ..ROW
     },
@@ -40,7 +40,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(UPDATE_KEY)],
         since: "1.2.0",
         summary: "Lets a key live until a time in seconds since 1970.",
-        syntax: "key unix-time-seconds:unix-time [condition= NX|XX|GT|LT]",
+        syntax: "key unix-time-seconds:unix-time [condition^7.0.0= NX|XX|GT|LT]",
         handler: expireat,
         ..ROW
     },
@@ -77,7 +77,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(UPDATE_KEY)],
         since: "2.6.0",
         summary: "Lets a key live for so many milliseconds.",
-        syntax: "key milliseconds:integer [condition= NX|XX|GT|LT]",
+        syntax: "key milliseconds:integer [condition^7.0.0= NX|XX|GT|LT]",
         handler: pexpire,
         ..ROW
     },
@@ -92,7 +92,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(UPDATE_KEY)],
         since: "2.6.0",
         summary: "Lets a key live until a time in milliseconds since 1970.",
-        syntax: "key unix-time-milliseconds:unix-time [condition= NX|XX|GT|LT]",
+        syntax: "key unix-time-milliseconds:unix-time [condition^7.0.0= NX|XX|GT|LT]",
         handler: pexpireat,
         ..ROW
     },

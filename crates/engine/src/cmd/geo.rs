@@ -36,7 +36,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KeyFlags::RW.union(KeyFlags::UPDATE))],
         complexity: "O(log(N)) for each position, N being the size of the set",
         summary: "Adds positions to a sorted set, or changes them.",
-        syntax: "key [condition= NX|XX] [change= CH] data= (longitude:double latitude:double member) \
+        syntax: "key [condition^6.2.0= NX|XX] [change^6.2.0= CH] data= (longitude:double latitude:double member) \
                  [(longitude:double latitude:double member) ...]",
         handler: geoadd,
         ..ROW
@@ -86,7 +86,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         complexity: SEARCH,
         summary: "Answers or stores what is near a position.",
         syntax: "key longitude:double latitude:double radius:double unit= (M|KM|FT|MI) [WITHCOORD] [WITHDIST] \
-                 [WITHHASH] [count-block= COUNT count:integer [ANY]] [order= ASC|DESC] [store= (storekey= STORE \
+                 [WITHHASH] [count-block= COUNT count:integer [ANY^6.2.0]] [order= ASC|DESC] [store= (storekey= STORE \
                  key)|(storedistkey= STOREDIST key)]",
         replaced_by: Some("`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"),
         deprecated_since: Some("6.2.0"),
@@ -95,13 +95,16 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "georadius_ro",
-        history: &[("6.2.0", "COUNT takes ANY, for as many as are found first.")],
+        history: &[
+            ("6.2.0", "COUNT takes ANY, for as many as are found first."),
+            ("7.0.0", "Units may be in capitals."),
+        ],
         arity: -6,
         since: "3.2.10",
         complexity: SEARCH,
         summary: "Answers what is near a position.",
         syntax: "key longitude:double latitude:double radius:double unit= (M|KM|FT|MI) [WITHCOORD] [WITHDIST] \
-                 [WITHHASH] [count-block= COUNT count:integer [ANY]] [order= ASC|DESC]",
+                 [WITHHASH] [count-block= COUNT count:integer [ANY^6.2.0]] [order= ASC|DESC]",
         replaced_by: Some("`GEOSEARCH` with the `BYRADIUS` argument"),
         deprecated_since: Some("6.2.0"),
         handler: |cx, out| search(cx, out, Form::Radius { may_store: false }),
@@ -109,7 +112,10 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "georadiusbymember",
-        history: &[("7.0.0", "Units may be in capitals.")],
+        history: &[
+            ("6.2.0", "COUNT takes ANY, for as many as are found first."),
+            ("7.0.0", "Units may be in capitals."),
+        ],
         arity: -5,
         flags: STORE.union(Flags::MOVABLEKEYS),
         keys: &[
@@ -155,7 +161,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         summary: "Answers the positions in a circle, a box or a polygon.",
         syntax: "key [from= FROMMEMBER member|FROMLONLAT longitude:double latitude:double] by= ((circle= (BYRADIUS \
                  radius:double) unit= (M|KM|FT|MI))| (box= (BYBOX width:double) height:double unit= (M|KM|FT|MI))| \
-                 (polygon= (BYPOLYGON num-vertices:integer) vertices= (longitude:double latitude:double) \
+                 (polygon^9.0.0= (BYPOLYGON num-vertices:integer) vertices= (longitude:double latitude:double) \
                  [(longitude:double latitude:double) ...])) \
                  [order= ASC|DESC] [count-block= COUNT count:integer [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]",
         handler: |cx, out| search(cx, out, Form::Search),
@@ -173,7 +179,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         syntax: "destination:key source:key [from= FROMMEMBER member|FROMLONLAT longitude:double latitude:double] by= \
                  ((circle= (BYRADIUS radius:double) unit= (M|KM|FT|MI))| (box= (BYBOX width:double) height:double \
                  unit= (M|KM|FT|MI))| \
-                 (polygon= (BYPOLYGON num-vertices:integer) vertices= (longitude:double latitude:double) \
+                 (polygon^9.0.0= (BYPOLYGON num-vertices:integer) vertices= (longitude:double latitude:double) \
                  [(longitude:double latitude:double) ...])) [order= ASC|DESC] [count-block= COUNT count:integer [ANY]] [STOREDIST]",
         handler: |cx, out| search(cx, out, Form::SearchStore),
         ..ROW

@@ -88,7 +88,7 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_POP)],
         complexity: "O(N) for N elements taken.",
         summary: "Takes elements off the front of a list.",
-        syntax: "key [count:integer]",
+        syntax: "key [count:integer^6.2.0]",
         handler: |cx, out| pop(cx, out, End::Front),
         ..LIST
     },
@@ -100,7 +100,7 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_POP)],
         complexity: "O(N) for N elements taken.",
         summary: "Takes elements off the back of a list.",
-        syntax: "key [count:integer]",
+        syntax: "key [count:integer^6.2.0]",
         handler: |cx, out| pop(cx, out, End::Back),
         ..LIST
     },

@@ -55,8 +55,8 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
     complexity: "O(N) in the elements of the values, which is done here and at the other server",
     summary: "Moves keys to another server.",
     syntax: "host:string port:integer key-selector= key|(empty-string= \"\") destination-db:integer \
-                 timeout:integer [COPY] [REPLACE] [authentication= (auth= AUTH password:string)|(auth2= AUTH2 \
-                 username password:string)] [keys= KEYS key [key ...]]",
+                 timeout:integer [COPY^3.0.0] [REPLACE^3.0.0] [authentication= (auth^4.0.7= AUTH password:string)|(auth2^6.0.0= AUTH2 \
+                 username password:string)] [keys^3.0.6= KEYS key [key ...]]",
     tips: &["nondeterministic_output"],
     handler: migrate,
     ..Command::DEFAULT

@@ -38,7 +38,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         locks: Locks::All,
         complexity: "O(1)",
         summary: "Saves the data set to its file, while commands go on.",
-        syntax: "[SCHEDULE]",
+        syntax: "[SCHEDULE^3.2.2]",
         handler: bgsave,
         ..ROW
     },

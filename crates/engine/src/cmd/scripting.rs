@@ -135,7 +135,7 @@ const SCRIPT: &[Command] = &[
         since: "2.6.0",
         complexity: "O(N) in the number of scripts",
         summary: "Forgets every script.",
-        syntax: "[flush-type= ASYNC|SYNC]",
+        syntax: "[flush-type^6.2.0= ASYNC|SYNC]",
         tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
         handler: script_flush,
         ..ROW

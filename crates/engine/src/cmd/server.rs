@@ -66,7 +66,7 @@ pub(crate) const COMMANDS: &[Command] = &[
             .union(Flags::ALLOW_BUSY),
         complexity: "O(1) when nothing is saved",
         summary: "Ends the server.",
-        syntax: "[save-selector= NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",
+        syntax: "[save-selector= NOSAVE|SAVE] [NOW^7.0.0] [FORCE^7.0.0] [ABORT^7.0.0]",
         handler: shutdown,
         ..ROW
     },

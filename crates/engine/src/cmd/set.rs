@@ -118,7 +118,7 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_POP)],
         complexity: "O(N) for N members taken.",
         summary: "Takes members that are chosen at random out of a set.",
-        syntax: "key [count:integer]",
+        syntax: "key [count:integer^3.2.0]",
         tips: &["nondeterministic_output"],
         handler: spop,
         ..SET
@@ -131,7 +131,7 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_READ)],
         complexity: "O(N) for N members answered.",
         summary: "Answers members of a set that are chosen at random: different ones, or with a negative count any so many times.",
-        syntax: "key [count:integer]",
+        syntax: "key [count:integer^2.6.0]",
         tips: &["nondeterministic_output"],
         handler: srandmember,
         ..SET

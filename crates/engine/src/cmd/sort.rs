@@ -40,8 +40,8 @@ pub const COMMANDS: &[Command] = &[
             KeySpec::unknown(KeyFlags::OW.union(KeyFlags::UPDATE)),
         ],
         summary: "Answers or stores the elements of a list, set or sorted set in order.",
-        syntax: "key [BY by-pattern:pattern@1] [LIMIT offset:integer count:integer] [GET get-pattern:pattern@1 [GET \
-                 get-pattern:pattern@1 ...]] [order= ASC|DESC] [sorting= ALPHA] [STORE destination:key@2]",
+        syntax: "key [by-pattern= BY pattern@1] [LIMIT offset:integer count:integer] [get-pattern= GET pattern@1 [GET \
+                 pattern@1 ...]] [order= ASC|DESC] [sorting= ALPHA] [STORE destination:key@2]",
         handler: |cx, out| sort(cx, out, true),
         ..SORT
     },
@@ -51,8 +51,8 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_READ), KeySpec::unknown(KEY_TO_READ)],
         since: "7.0.0",
         summary: "Answers the elements of a list, set or sorted set in order; it never stores them.",
-        syntax: "key [BY by-pattern:pattern@1] [LIMIT offset:integer count:integer] [GET get-pattern:pattern@1 [GET \
-                 get-pattern:pattern@1 ...]] [order= ASC|DESC] [sorting= ALPHA]",
+        syntax: "key [by-pattern= BY pattern@1] [LIMIT offset:integer count:integer] [get-pattern= GET pattern@1 [GET \
+                 pattern@1 ...]] [order= ASC|DESC] [sorting= ALPHA]",
         handler: |cx, out| sort(cx, out, false),
         ..SORT
     },

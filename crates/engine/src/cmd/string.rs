@@ -280,9 +280,9 @@ pub(crate) const COMMANDS: &[Command] = &[
                 .union(KeyFlags::VARIABLE_FLAGS),
         )],
         summary: "Sets a string, whatever type of value was there.",
-        syntax: "key value [condition= NX|XX|IFEQ comparison-value:string] [GET] [expiration= EX seconds:integer|PX \
-                 milliseconds:integer|EXAT unix-time-seconds:unix-time|PXAT \
-                 unix-time-milliseconds:unix-time|KEEPTTL]",
+        syntax: "key value [condition^2.6.12= NX|XX|IFEQ comparison-value:string^8.1.0] [GET^6.2.0] [expiration= EX seconds:integer^2.6.12|PX \
+                 milliseconds:integer^2.6.12|EXAT unix-time-seconds:unix-time^6.2.0|PXAT \
+                 unix-time-milliseconds:unix-time^6.2.0|KEEPTTL^6.0.0]",
         handler: set,
         ..ROW
     },

@@ -13,6 +13,9 @@
 //! * A token owns what follows it up to the next token or optional part: `LIMIT offset count`.
 //! * `name=` before a part, or first in brackets, is what the part, or all that stands there, is called:
 //!   `where= LEFT|RIGHT`, `[condition= NX|XX]`. Without it a group is called after what is in it.
+//!   A value that is renamed by it is still shown by the name that it has by itself.
+//! * Last in a word, behind `^`, stands the version that the argument came with, and behind another `^` the version
+//!   since which it should no longer be used: `CH^6.2.0`, `[condition^2.6.12= NX|XX]`, `[old^^2.8.12= ip]`.
 //! * `key@1` says which of the command's key specifications is meant, where it is not the next.
 
 use super::KeySpec;
@@ -86,6 +89,12 @@ pub struct Argument {
     pub name: String,
     /// What it is.
     pub kind: ArgumentKind,
+    /// What it is shown as, unless that is its name.
+    pub display_text: Option<String>,
+    /// The version that it came with, unless that is its command's.
+    pub since: Option<String>,
+    /// The version since which it should no longer be used.
+    pub deprecated_since: Option<String>,
     /// The word before it; of a pure token, the word itself.
     pub token: Option<String>,
     /// Whether it may be left out.
@@ -105,6 +114,9 @@ impl Argument {
         Argument {
             name,
             kind,
+            display_text: None,
+            since: None,
+            deprecated_since: None,
             token: None,
             optional: false,
             multiple: false,
@@ -121,6 +133,19 @@ impl Argument {
             arguments: arguments.clone(),
             ..Argument::new(names.join("-"), kind)
         }
+    }
+
+    /// Takes over the versions that stand at the end of a word.
+    fn set_versions(&mut self, versions: &str) {
+        let mut versions = versions.split('^');
+        let mut next = || {
+            versions
+                .next()
+                .filter(|it| !it.is_empty())
+                .map(str::to_owned)
+        };
+        self.since = next();
+        self.deprecated_since = next();
     }
 
     fn repeat(&mut self) {
@@ -201,6 +226,14 @@ impl Part<'_> {
             Part::Optional(_) => true,
             other => other.is_token(),
         }
+    }
+}
+
+/// A word, and the versions at its end if there are any.
+fn split_versions(word: &str) -> (&str, Option<&str>) {
+    match word.split_once('^') {
+        Some((word, versions)) => (word, Some(versions)),
+        None => (word, None),
     }
 }
 
@@ -337,7 +370,14 @@ fn lower(parts: &[Part<'_>]) -> Result<Vec<Argument>, SyntaxError> {
             }
             Part::Named(name, part) => {
                 let mut argument = together(std::slice::from_ref(&**part))?;
-                argument.name = (*name).to_owned();
+                let (name, versions) = split_versions(name);
+                let shown = std::mem::replace(&mut argument.name, name.to_owned());
+                if !argument.kind.is_nested() && argument.kind != ArgumentKind::PureToken {
+                    argument.display_text = Some(shown);
+                }
+                if let Some(versions) = versions {
+                    argument.set_versions(versions);
+                }
                 arguments.push(argument);
             }
             Part::Word(word) if is_token(word) => {
@@ -374,6 +414,7 @@ fn owned_by_token<'p, 'a>(parts: &'p [Part<'a>]) -> &'p [Part<'a>] {
 }
 
 fn with_token(word: &str, owned: &[Part<'_>]) -> Result<Argument, SyntaxError> {
+    let (word, versions) = split_versions(word);
     let name = word.to_ascii_lowercase();
     let mut arguments = lower(owned)?;
     let argument = match &arguments[..] {
@@ -384,11 +425,15 @@ fn with_token(word: &str, owned: &[Part<'_>]) -> Result<Argument, SyntaxError> {
             ..Argument::new(name, ArgumentKind::Block)
         },
     };
-    Ok(Argument {
+    let mut argument = Argument {
         // What stands for no word at all is written with its quotes.
         token: Some(if word == EMPTY { "" } else { word }.to_owned()),
         ..argument
-    })
+    };
+    if let Some(versions) = versions {
+        argument.set_versions(versions);
+    }
+    Ok(argument)
 }
 
 /// Parts as one argument.
@@ -402,6 +447,11 @@ fn together(parts: &[Part<'_>]) -> Result<Argument, SyntaxError> {
 }
 
 fn value(word: &str) -> Argument {
+    if let (word, Some(versions)) = split_versions(word) {
+        let mut argument = value(word);
+        argument.set_versions(versions);
+        return argument;
+    }
     if let Some((word, index)) = word.split_once('@') {
         return Argument {
             key_spec_index: index.parse().ok(),

@@ -26,7 +26,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "1.2.0",
         complexity: COMPLEXITY,
         summary: "Answers the members within a range of ranks, scores or names, in either direction.",
-        syntax: "key start:string stop:string [sortby= BYSCORE|BYLEX] [REV] [LIMIT offset:integer count:integer] \
+        syntax: "key start:string stop:string [sortby^6.2.0= BYSCORE|BYLEX] [REV^6.2.0] [LIMIT^6.2.0 offset:integer count:integer] \
                  [WITHSCORES]",
         handler: |cx, out| answer(cx, out, Form::Any),
         ..ROW
@@ -54,7 +54,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "1.0.5",
         complexity: COMPLEXITY,
         summary: "Answers the members within a range of scores.",
-        syntax: "key min:double max:double [WITHSCORES] [LIMIT offset:integer count:integer]",
+        syntax: "key min:double max:double [WITHSCORES^2.0.0] [LIMIT offset:integer count:integer]",
         deprecated_since: Some("6.2.0"),
         replaced_by: Some("`ZRANGE` with the `BYSCORE` argument"),
         handler: |cx, out| answer(cx, out, Form::Fixed(Kind::Scores, Direction::Forward)),

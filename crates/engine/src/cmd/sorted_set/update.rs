@@ -31,7 +31,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         since: "1.2.0",
         complexity: "O(log(N)) a member, N being the size of the set.",
         summary: "Adds members to a sorted set, or gives members of it other scores.",
-        syntax: "key [condition= NX|XX] [comparison= GT|LT] [change= CH] [increment= INCR] data= (score:double \
+        syntax: "key [condition^3.0.2= NX|XX] [comparison^6.2.0= GT|LT] [change^3.0.2= CH] [increment^3.0.2= INCR] data= (score:double \
                  member) [(score:double member) ...]",
         handler: zadd,
         ..ROW

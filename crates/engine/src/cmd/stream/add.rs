@@ -30,7 +30,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_UPDATE)],
         complexity: "O(1), and O(N) for N entries that are trimmed away.",
         summary: "Adds an entry to a stream and answers its ID; a missing stream is made.",
-        syntax: "key [NOMKSTREAM] [trim= (strategy= MAXLEN|MINID) [operator= (equal= =)|(approximately= ~)] threshold [LIMIT count:integer]] \
+        syntax: "key [NOMKSTREAM^6.2.0] [trim= (strategy= MAXLEN|MINID^6.2.0) [operator= (equal= =)|(approximately= ~)] threshold [LIMIT count:integer^6.2.0]] \
                  id-selector= (auto-id= *)|id data= (field value) [(field value) ...]",
         tips: &["nondeterministic_output"],
         handler: xadd,
@@ -57,7 +57,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         flags: FAST_GROWING_WRITE,
         keys: &[KeySpec::first(KEY_TO_UPDATE)],
         summary: "Sets the last ID of a stream, and what else it remembers of entries that are gone.",
-        syntax: "key last-id [ENTRIESADDED entries-added:integer] [MAXDELETEDID max-deleted-id]",
+        syntax: "key last-id [ENTRIESADDED entries-added:integer^7.0.0] [MAXDELETEDID max-deleted-id^7.0.0]",
         handler: xsetid,
         ..ROW
     },
@@ -69,7 +69,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
         keys: &[KeySpec::first(KEY_TO_CUT)],
         complexity: "O(N) for N entries that are trimmed away; they go in blocks.",
         summary: "Drops the oldest entries of a stream and answers how many.",
-        syntax: "key (trim= (strategy= MAXLEN|MINID) [operator= (equal= =)|(approximately= ~)] threshold [LIMIT count:integer])",
+        syntax: "key (trim= (strategy= MAXLEN|MINID^6.2.0) [operator= (equal= =)|(approximately= ~)] threshold [LIMIT count:integer^6.2.0])",
         tips: &["nondeterministic_output"],
         handler: xtrim,
         ..ROW

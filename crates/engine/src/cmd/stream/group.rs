@@ -41,7 +41,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
                 flags: WRITE.union(Flags::DENYOOM),
                 keys: KEY_TO_GROW,
                 summary: "Makes a group that is given the entries behind an ID.",
-                syntax: "key group id-selector= id|(new-id= $) [MKSTREAM] [ENTRIESREAD entriesread:integer]",
+                syntax: "key group id-selector= id|(new-id= $) [MKSTREAM] [entriesread= ENTRIESREAD entries-read:integer]",
                 handler: create,
                 ..ROW
             },
@@ -89,7 +89,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[
                 flags: WRITE,
                 keys: &[KeySpec::at(2, KEY_TO_UPDATE)],
                 summary: "Sets the ID behind which a group is given entries.",
-                syntax: "key group id-selector= id|(new-id= $) [ENTRIESREAD entriesread:integer]",
+                syntax: "key group id-selector= id|(new-id= $) [entriesread= ENTRIESREAD entries-read:integer]",
                 handler: set_id,
                 ..ROW
             },

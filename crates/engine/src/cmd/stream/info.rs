@@ -53,6 +53,10 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[Command {
                     "7.0.0",
                     "The fields max-deleted-entry-id, entries-added, recorded-first-entry-id, entries-read and lag were added.",
                 ),
+                (
+                    "7.2.0",
+                    "The field active-time was added; seen-time counts whenever the consumer asks.",
+                ),
             ],
             arity: -3,
             flags: READ,

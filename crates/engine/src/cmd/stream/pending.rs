@@ -19,7 +19,7 @@ pub(in crate::cmd) const COMMANDS: &[Command] = &[Command {
     keys: &[KeySpec::first(KEY_TO_READ)],
     complexity: "O(N) for N entries looked at; without a range O(M) for M consumers.",
     summary: "Answers what a group has not acknowledged: how much of it, or each entry in a range.",
-    syntax: "key group [filters= [IDLE min-idle-time:integer] start end count:integer [consumer]]",
+    syntax: "key group [filters= [IDLE min-idle-time:integer^6.2.0] start end count:integer [consumer]]",
     tips: &["nondeterministic_output"],
     handler: xpending,
     ..ROW
