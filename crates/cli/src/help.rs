@@ -410,6 +410,13 @@ mod tests {
     }
 
     #[test]
+    fn syntaxes_are_shown_without_types_and_versions() {
+        let shown = "key [ANY] [MINID id] [count]";
+        let syntax = "key [ANY^6.2.0] [where^7.0.0= MINID^6.2.0 id:string] [count^^2.8.12= count:integer^7.0.0]";
+        assert_eq!(parameters(syntax), shown);
+    }
+
+    #[test]
     fn hints_show_what_is_left_to_type() {
         let help = help();
         let hint = |line| help.hint(line);

@@ -527,6 +527,28 @@ mod tests {
     }
 
     #[test]
+    fn versions_stand_behind_words_and_what_is_renamed_is_shown_by_its_own_name() {
+        let syntax = "[CH^6.2.0] [condition^2.6.12= NX|XX] [old^^2.8.12= ip:port:string] count:integer^7.0.0";
+        let arguments = parse_syntax(syntax, &[]).unwrap();
+        let facts = arguments.iter().map(|it| {
+            let facts = [&it.since, &it.deprecated_since, &it.display_text];
+            (
+                &*it.name,
+                facts.map(|fact| fact.as_deref().unwrap_or_default()),
+            )
+        });
+        assert_eq!(
+            facts.collect::<Vec<_>>(),
+            [
+                ("ch", ["6.2.0", "", ""]),
+                ("condition", ["2.6.12", "", ""]),
+                ("old", ["", "2.8.12", "ip:port"]),
+                ("count", ["7.0.0", "", ""]),
+            ]
+        );
+    }
+
+    #[test]
     fn things_are_repeated() {
         check("key [key ...]", "key:key*");
         check("[channel [channel ...]]", "string:channel?*");
