@@ -54,6 +54,16 @@ impl Activity {
             .and_then(ThreadClock::read)
             .unwrap_or_else(|| self.awake())
     }
+
+    /// How often it has had nothing to do.
+    pub(crate) fn waits(&self) -> u64 {
+        self.metrics.worker_park_count(0)
+    }
+
+    /// Where the thread tells about itself.
+    pub(crate) fn load(&self) -> &Arc<Load> {
+        &self.load
+    }
 }
 
 /// What a worker tells about itself.
