@@ -71,6 +71,10 @@ pub trait Host: Send + Sync {
     /// Gives memory that holds nothing back to the system (MEMORY PURGE).
     fn purge_memory(&self) {}
 
+    /// Told some times a second while about as much memory is used as may be: what holds nothing should not make the
+    /// process much larger than `limit_bytes`. It must be quick. The default leaves it to the allocator.
+    fn bound_idle_memory(&self, _limit_bytes: u64) {}
+
     /// Reads a control of the allocator that is a number, such as `arenas.page` (DEBUG MALLCTL).
     ///
     /// # Errors

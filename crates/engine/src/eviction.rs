@@ -37,6 +37,12 @@ const POOL_MAX: usize = 16;
 /// Evictions between two looks at the clock, as in Redis.
 const KEYS_PER_LOOK_AT_THE_CLOCK: u32 = 16;
 
+/// How often memory that holds nothing is looked after.
+const IDLE_MEMORY_PERIOD_US: i64 = 100_000;
+
+/// That is done while all but one part in so many of `maxmemory` is used.
+const NEAR_PARTS: u64 = 16;
+
 /// What the configuration says of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MemoryRules {
@@ -165,6 +171,8 @@ struct Candidate {
 pub(crate) struct Evictor {
     /// The best candidates of earlier looks, the best one last.
     pool: Vec<Candidate>,
+    /// When memory that holds nothing is looked after next.
+    bounds_idle_us: i64,
 }
 
 impl Evictor {
@@ -258,6 +266,21 @@ impl Worker {
         let limit_bytes = self.memory_rules.maxmemory_clients_bytes;
         if limit_bytes > 0 && self.engine.clients.take_too_much(limit_bytes) {
             self.engine.evict_clients(limit_bytes);
+        }
+    }
+
+    /// Has memory given back that holds nothing, now and then while `maxmemory` is reached. Allocators keep what was
+    /// freed for some seconds, as it may be used again; but when the data change from one shape to another, it is not,
+    /// and as much as the data may take.
+    pub(crate) fn bound_idle_memory(&mut self) {
+        let limit_bytes = self.memory_rules.maxmemory_bytes;
+        if limit_bytes == 0 || self.now_us < self.evictor.bounds_idle_us {
+            return;
+        }
+        self.evictor.bounds_idle_us = self.now_us + IDLE_MEMORY_PERIOD_US;
+        let near_bytes = limit_bytes - limit_bytes / NEAR_PARTS;
+        if self.engine.evictable_memory_bytes() >= near_bytes {
+            self.engine.host.bound_idle_memory(limit_bytes);
         }
     }
 

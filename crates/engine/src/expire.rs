@@ -150,6 +150,7 @@ impl Worker {
         self.limit_clients();
         self.look_after_tracked_keys();
         let has_too_much = self.make_room_regularly();
+        self.bound_idle_memory();
         let keeps_expired = self.engine.keeps_expired(self.now_ms());
         if keeps_expired || self.engine.is_active_expire_off.load(Ordering::Relaxed) {
             return has_too_much;

@@ -36,6 +36,7 @@ use crate::{log, memory};
 enum Errand {
     Free(Garbage),
     PutIntoLargePage(LargeBlock),
+    BoundIdleMemory { limit_bytes: u64 },
 }
 
 /// The process of a server: frees garbage on a thread of its own, and knows its memory.
@@ -151,11 +152,38 @@ fn run_errands(receiver: &Receiver<Errand>, allocator: &Allocator) {
                 large_pages::gather(block);
                 continue;
             }
+            Errand::BoundIdleMemory { limit_bytes } => {
+                bound_idle_memory(allocator, limit_bytes);
+                continue;
+            }
         };
         garbage.free(|| publish(allocator));
         // This thread uses nothing of that again; what it kept would keep pages from being given back, one block of
         // each.
         (allocator.flush_thread_cache)();
+    }
+}
+
+/// Gives pages that hold nothing back if they, and not what is used, make the process too large. Looking takes some tens
+/// of microseconds, and giving back about a millisecond for ten megabytes.
+fn bound_idle_memory(allocator: &Allocator, limit_bytes: u64) {
+    /// The process may be larger than the limit by one part in so many.
+    const EXCESS_PARTS: u64 = 32;
+    /// What is less than one part in so many is not worth it.
+    const IDLE_PARTS: u64 = 64;
+    // It brings the other numbers up to date, too.
+    (allocator.allocated_bytes)();
+    let resident_bytes = (allocator.resident_bytes)().unwrap_or(0);
+    // 4096 stands for all arenas.
+    let idle_pages = (allocator.control)(b"stats.arenas.4096.pdirty");
+    let page_bytes = (allocator.control)(b"arenas.page");
+    let (Ok(idle_pages), Ok(page_bytes)) = (idle_pages, page_bytes) else {
+        return;
+    };
+    if resident_bytes > limit_bytes + limit_bytes / EXCESS_PARTS
+        && idle_pages * page_bytes > limit_bytes / IDLE_PARTS
+    {
+        (allocator.purge)();
     }
 }
 
@@ -181,6 +209,11 @@ impl Host for ProcessHost {
     fn put_into_large_page(&self, block: LargeBlock) {
         // Without the thread it stays where it is.
         let _ = (self.errands.lock()).send(Errand::PutIntoLargePage(block));
+    }
+
+    fn bound_idle_memory(&self, limit_bytes: u64) {
+        // Without the thread the allocator gives back what it does by itself.
+        let _ = (self.errands.lock()).send(Errand::BoundIdleMemory { limit_bytes });
     }
 
     fn sleep(&self, duration: std::time::Duration) {
