@@ -276,9 +276,10 @@ impl Quicklist {
         let (Some(section_count), Some(Some(node))) = (section, node) else {
             return false;
         };
-        if node.count() < 2 || node.is_compressed() {
+        if node.count() < 2 {
             return false;
         }
+        node.open();
         node.take_end(end, read);
         *section_count -= 1;
         self.count -= 1;
