@@ -14,7 +14,8 @@
 //! way. When there is much to do and the workers find little whenever they wake up, or have time left, half of
 //! them are tried; when the workers are busy all the time and there are more, twice as many. What was tried is
 //! kept if it pays, and else taken back; what did not pay is tried again later and later, or when the
-//! load has changed.
+//! load has changed. What is known outlives a pause: a load that comes back is served by as many as served it
+//! best before, unless its rate says that it is another one.
 //!
 //! Workers pay if the requests that they answer more are worth what all requests cost more. Where clients
 //! take the same cores, a second worker may answer a sixth more of them and make each dearer by a third: that is not
@@ -144,6 +145,8 @@ impl Sum {
 pub(crate) struct Balance {
     all: usize,
     active: usize,
+    /// How many served the last load, while there is little to do and all have connections.
+    served: Option<usize>,
     trial: Option<Trial>,
     /// What speaks for a trial, and the looks in a row that say so.
     reason: Option<(Direction, Sum)>,
@@ -159,6 +162,7 @@ impl Balance {
         Balance {
             all,
             active: all,
+            served: None,
             trial: None,
             reason: None,
             quiet_looks: 0,
@@ -170,19 +174,11 @@ impl Balance {
 
     /// Considers what was seen; answers how many workers are to have connections.
     pub(crate) fn consider(&mut self, look: Look) -> usize {
-        let failures = [&mut self.more_failed, &mut self.fewer_failed];
-        for failure in failures.into_iter().flatten() {
-            failure.wait = failure.wait.saturating_sub(1);
-        }
         let is_quiet = look.rate < QUIET_RATE;
         if is_quiet {
             self.consider_quiet();
         } else {
-            self.quiet_looks = 0;
-            match self.trial.take() {
-                Some(trial) => self.consider_trial(trial, look),
-                None => self.consider_reasons(look),
-            }
+            self.consider_busy(look);
         }
         self.is_quiet = is_quiet;
         self.active
@@ -198,6 +194,23 @@ impl Balance {
         *self = Balance::new(self.all);
     }
 
+    fn consider_busy(&mut self, look: Look) {
+        self.quiet_looks = 0;
+        if let Some(served) = self.served.take() {
+            // This look was at all of them, and in part at none to serve.
+            self.active = served;
+            return;
+        }
+        let failures = [&mut self.more_failed, &mut self.fewer_failed];
+        for failure in failures.into_iter().flatten() {
+            failure.wait = failure.wait.saturating_sub(1);
+        }
+        match self.trial.take() {
+            Some(trial) => self.consider_trial(trial, look),
+            None => self.consider_reasons(look),
+        }
+    }
+
     fn consider_quiet(&mut self) {
         // A trial in which the load ended says nothing.
         if let Some(trial) = self.trial.take() {
@@ -205,8 +218,9 @@ impl Balance {
         }
         self.reason = None;
         self.quiet_looks += 1;
-        if self.quiet_looks >= QUIET_LOOKS {
-            self.reset();
+        if self.quiet_looks >= QUIET_LOOKS && self.served.is_none() {
+            self.served = Some(self.active);
+            self.active = self.all;
         }
     }
 
@@ -468,5 +482,34 @@ mod tests {
             look(active, 0.0, 0.0, 0.0)
         });
         assert_eq!(seen.last(), Some(&4));
+    }
+
+    /// Has a load settle, end, and another one begin.
+    fn after_a_pause(
+        mut balance: Balance,
+        load: impl Fn(usize) -> Look,
+        next: impl Fn(usize) -> Look,
+    ) -> Vec<usize> {
+        run(&mut balance, 20, load);
+        let seen = run(&mut balance, 100, |active| look(active, 10.0, 1.0, 0.0));
+        assert_eq!(seen.last(), Some(&balance.all));
+        run(&mut balance, 2 * LOOKS_TO_DECIDE, next)
+    }
+
+    #[test]
+    fn a_load_that_comes_back_is_served_as_before() {
+        let load = one_request_at_a_time;
+        let seen = after_a_pause(Balance::new(2), load, load);
+        // The first look is at all of them.
+        let looks_with_two = seen[1..].iter().filter(|&&active| active == 2).count();
+        assert!(seen[0] == 1 && looks_with_two <= 3, "{seen:?}");
+    }
+
+    #[test]
+    fn another_load_after_a_pause_is_another_question() {
+        let seen = after_a_pause(Balance::new(2), one_request_at_a_time, pipelines);
+        assert_eq!(seen.last(), Some(&2));
+        let seen = after_a_pause(Balance::new(2), pipelines, one_request_at_a_time);
+        assert_eq!(seen.last(), Some(&1));
     }
 }
