@@ -162,7 +162,8 @@ fn ranges_of(run: Run<'_>, element: Element<'_>, most: usize, backward: bool) ->
 }
 
 /// Writes `element` as an element of a block of `shape`.
-fn write(shape: Shape, bytes: &mut [u8], element: Element<'_>) {
+#[inline]
+pub(super) fn write(shape: Shape, bytes: &mut [u8], element: Element<'_>) {
     match (shape, element.integer) {
         (Shape::Mixed, _) => listpack::write(bytes, element),
         (Shape::Strings, _) | (_, None) => bytes.copy_from_slice(element.text),

@@ -12,8 +12,9 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use super::block::Block;
+use super::block::{self, Block};
 use super::element::{Element, ListItem};
+use super::limit::BlockLimit;
 use super::listpack;
 use super::run::{Run, Shape};
 use super::sequence::End;
@@ -209,6 +210,35 @@ impl Node {
             self.integers_len -= removed.listpack_len() as u32;
         }
         self.remove(index, removed);
+    }
+
+    /// Puts `element` at `end`, if the node is open and takes it as it is, the limit allows it, and the gap there is big enough;
+    /// answers whether that is so.
+    #[inline]
+    pub(super) fn push_end(&mut self, end: End, element: Element<'_>, limit: BlockLimit) -> bool {
+        let run = self.run();
+        if self.state != State::Open || !run.has_place_for(element, limit) {
+            return false;
+        }
+        let added = run.len_of(element);
+        let (start, behind) = (self.start as usize, self.end);
+        let at = match end {
+            End::Front if added <= start => start - added,
+            End::Back if added <= self.block.len() - behind => behind,
+            _ => return false,
+        };
+        block::write(self.shape, &mut self.block[at..at + added], element);
+        match end {
+            End::Front => self.start = at as u32,
+            End::Back => self.end = at + added,
+        }
+        self.count += 1;
+        if let Some(integer) = element.integer
+            && self.shape.integer_width().is_some()
+        {
+            self.integers_len += listpack::integer_len(integer) as u32;
+        }
+        true
     }
 
     /// Takes the element at `end` out of an open node that has one, after it was read.

@@ -251,6 +251,40 @@ impl Quicklist {
         self.settle_compression(index, limit);
     }
 
+    /// Puts `element` at `end`, if the node there takes it as it is, has room, and nothing is to be compressed; answers whether
+    /// that is so.
+    #[inline]
+    pub(super) fn push_end(&mut self, end: End, element: Element<'_>, limit: BlockLimit) -> bool {
+        if (self.depth, limit.depth) != (0, 0) {
+            return false;
+        }
+        let Some((section_count, node)) = self.end_mut(end) else {
+            return false;
+        };
+        if !node.push_end(end, element, limit) {
+            return false;
+        }
+        *section_count += 1;
+        self.count += 1;
+        true
+    }
+
+    /// The node at `end`, and what counts the elements of its section.
+    #[inline]
+    fn end_mut(&mut self, end: End) -> Option<(&mut usize, &mut Node)> {
+        let (section, node) = match end {
+            End::Front => {
+                let section = self.sections.front_mut()?;
+                (&mut section.count, section.nodes.front_mut())
+            }
+            End::Back => {
+                let section = self.sections.back_mut()?;
+                (&mut section.count, section.nodes.back_mut())
+            }
+        };
+        Some((section, node?))
+    }
+
     /// Takes the element at `end` out after it was read, if neither its node goes with it nor anything is to be
     /// compressed; answers whether that is so.
     pub(super) fn take_end(
@@ -262,18 +296,7 @@ impl Quicklist {
         if (self.depth, limit.depth) != (0, 0) {
             return false;
         }
-        let (section, node) = match end {
-            End::Front => {
-                let section = self.sections.front_mut();
-                section.map(|it| (&mut it.count, it.nodes.front_mut()))
-            }
-            End::Back => {
-                let section = self.sections.back_mut();
-                section.map(|it| (&mut it.count, it.nodes.back_mut()))
-            }
-        }
-        .unzip();
-        let (Some(section_count), Some(Some(node))) = (section, node) else {
+        let Some((section_count, node)) = self.end_mut(end) else {
             return false;
         };
         if node.count() < 2 {
@@ -600,12 +623,11 @@ impl Quicklist {
     ) -> bool {
         let node = self.node_mut(place);
         let run = node.run();
-        // Empty strings take no bytes, but a node of them shall have an end too.
-        if run.count >= limit.count.min(limit.bytes) {
+        if run.is_full(limit) {
             return false;
         }
         if run.takes(element) {
-            if run.bytes.len() + run.len_of(element) > limit.bytes {
+            if !run.has_place_for(element, limit) {
                 return false;
             }
         } else {

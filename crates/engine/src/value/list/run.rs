@@ -5,6 +5,7 @@
 //! its [`Shape`].
 
 use super::element::{Element, ListItem};
+use super::limit::BlockLimit;
 use super::listpack;
 
 /// What the elements of a block have in common.
@@ -162,6 +163,20 @@ impl<'a> Run<'a> {
             Shape::Strings => self.count == 0 || element.text.len() == self.width,
             shape => element.integer.is_some() && Shape::of(element) as u8 <= shape as u8,
         }
+    }
+
+    /// Whether `element` can join without a change of shape, and the limit allows it.
+    #[inline]
+    pub(super) fn has_place_for(self, element: Element<'_>, limit: BlockLimit) -> bool {
+        !self.is_full(limit)
+            && self.takes(element)
+            && self.bytes.len() + self.len_of(element) <= limit.bytes
+    }
+
+    /// Whether there are as many elements as the limit allows.
+    pub(super) fn is_full(self, limit: BlockLimit) -> bool {
+        // Empty strings take no bytes, but a node of them shall have an end too.
+        self.count >= limit.count.min(limit.bytes)
     }
 
     /// Whether the bytes of both can lie in one block as they are.

@@ -103,11 +103,17 @@ impl List {
         let limit = BlockLimit::new(limits);
         self.grow_for(bytes, count, limit);
         for value in values {
+            let element = Element::new(value);
+            if let Self::Quicklist(list) = self
+                && list.push_end(end, element, limit)
+            {
+                continue;
+            }
             let index = match end {
                 End::Front => 0,
                 End::Back => self.len(),
             };
-            self.put(index, Element::new(value), limit);
+            self.put(index, element, limit);
         }
     }
 
