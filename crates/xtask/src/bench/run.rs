@@ -19,15 +19,13 @@ pub(super) const CLIENTS: usize = 50;
 /// How many keys there are, where nothing else is asked for.
 const KEYS: u64 = 3_000_000;
 
-/// At which depths of pipelining is measured, and how many requests the cheapest command sends.
-const DEPTHS: &[(usize, u64)] = &[(1, 800_000), (16, 4_000_000), (64, 6_000_000)];
+/// At which depths of pipelining is measured, how many requests the cheapest command sends, and in how many slices
+/// that is done in each round, one server after the other in each. The machine's mood changes within tenths of a
+/// second, by more than what is to be seen; so everybody is to get a little of each mood.
+const DEPTHS: &[(usize, u64, usize)] = &[(1, 800_000, 16), (16, 4_000_000, 4), (64, 6_000_000, 4)];
 
 /// How many of those requests are sent before, unmeasured.
 const WARM_UP_SHARE: f64 = 0.2;
-
-/// In how many slices a cell of a round is measured, one server after the other in each. The machine's mood changes within
-/// seconds, by more than what is to be seen; so everybody is to get a second of each mood.
-const SLICES: usize = 4;
 
 /// How long a server may keep every connection waiting.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
@@ -238,19 +236,17 @@ fn measure(
                 .any(|wanted| wanted.eq_ignore_ascii_case(name))
     };
     for &depth in &arguments.depths {
-        let base = DEPTHS
-            .iter()
-            .rfind(|(known, _)| *known <= depth)
-            .map_or(DEPTHS[0].1, |(_, requests)| *requests);
+        let known = DEPTHS.iter().rfind(|(known, ..)| *known <= depth);
+        let (_, base, slices) = *known.unwrap_or(&DEPTHS[0]);
         for (index, workload) in workload::workloads(keys).iter().enumerate() {
             if !is_wanted(workload.name) {
                 continue;
             }
-            let slices =
-                (0..SLICES).flat_map(|slice| (0..running.len()).map(move |turn| (slice, turn)));
-            for (slice, turn) in slices {
+            let turns =
+                (0..slices).flat_map(|slice| (0..running.len()).map(move |turn| (slice, turn)));
+            for (slice, turn) in turns {
                 // Every contender gets the same requests in the same slice, and others in the next.
-                let seed = ((round * SLICES + slice) * 1_000 + index) as u64;
+                let seed = ((round * slices + slice) * 1_000 + index) as u64;
                 // The order turns with each cell, round and slice: nobody is always first.
                 let place = (turn + index + round + slice) % running.len();
                 let (contender, server) = &running[place];
@@ -261,7 +257,7 @@ fn measure(
                     server: contender.name.clone(),
                     workers: contender.workers,
                 };
-                let requests = base as f64 * workload.share * requests_share / SLICES as f64;
+                let requests = base as f64 * workload.share * requests_share / slices as f64;
                 let figures = measure_cell(server, &workload.template, depth, requests, seed)
                     .with_context(|| {
                         format!("{} {} at depth {depth}", contender.name, workload.name)

@@ -117,11 +117,12 @@ pub(super) fn cpu_us_per_set(
     keys: u64,
     depth: usize,
     requests: u64,
+    seed: u64,
 ) -> Result<f64> {
     let endpoint = Endpoint::Tcp(server.address());
     let template = workload::set(keys);
     let plan = |requests| Plan {
-        numbers: Numbers::Random(2),
+        numbers: Numbers::Random(seed),
         clients: CLIENTS,
         depth,
         ..Plan::new(&endpoint, &template, requests)

@@ -20,7 +20,11 @@ const KEYS: u64 = 5_000_000;
 const UNDISTURBED: Duration = Duration::from_secs(5);
 
 /// At which depths of pipelining the cost of the log is measured, and with how many requests.
-const DEPTHS: [(usize, u64); 3] = [(1, 300_000), (16, 1_500_000), (64, 3_000_000)];
+const DEPTHS: [(usize, u64); 3] = [(1, 400_000), (16, 2_000_000), (64, 4_000_000)];
+
+/// In how many slices that is done, the server without and the one with the log in turn: the machine's mood changes by more
+/// than what is to be seen.
+const SLICES: u64 = 8;
 
 /// Runs the tool.
 ///
@@ -71,10 +75,25 @@ fn measure_all(builder: &ServerBuilder, load: OfferedLoad) -> Result<Figures> {
     let server_with_log = measure::start_with_keys(&builder_with_log, load.keys)?;
     let mut cpu_us = [0.0; DEPTHS.len()];
     let mut cpu_us_with_log = [0.0; DEPTHS.len()];
+    let mut log_ratios = [0.0; DEPTHS.len()];
     for (index, (depth, requests)) in DEPTHS.into_iter().enumerate() {
-        let of = |server| measure::cpu_us_per_set(server, load.keys, depth, requests);
-        cpu_us[index] = of(&server)?;
-        cpu_us_with_log[index] = of(&server_with_log)?;
+        let of = |server, slice| {
+            measure::cpu_us_per_set(server, load.keys, depth, requests / SLICES, slice)
+        };
+        let mut slices = Vec::new();
+        for slice in 0..SLICES {
+            // Nobody is always first.
+            slices.push(if slice % 2 == 0 {
+                let without = of(&server, slice)?;
+                (without, of(&server_with_log, slice)?)
+            } else {
+                let with = of(&server_with_log, slice)?;
+                (of(&server, slice)?, with)
+            });
+        }
+        cpu_us[index] = keep::median(slices.iter().map(|it| it.0));
+        cpu_us_with_log[index] = keep::median(slices.iter().map(|it| it.1));
+        log_ratios[index] = keep::median(slices.iter().map(|it| it.1 / it.0));
     }
     Ok(Figures {
         undisturbed_p50_ms: undisturbed.p50_ms,
@@ -90,6 +109,7 @@ fn measure_all(builder: &ServerBuilder, load: OfferedLoad) -> Result<Figures> {
         load_cpu_seconds: loading.cpu_seconds,
         set_cpu_us: cpu_us,
         set_cpu_us_with_log: cpu_us_with_log,
+        log_ratios,
     })
 }
 
