@@ -76,6 +76,16 @@ pub struct Foreseen {
     element: Option<Remembered>,
 }
 
+impl Foreseen {
+    /// What a command needs that is at hand.
+    pub(crate) fn new(database: usize, hash: u64, element: Option<&[u8]>) -> Self {
+        Foreseen {
+            place: Some((database, hash)),
+            element: element.and_then(Remembered::new),
+        }
+    }
+}
+
 impl Session {
     /// Guesses what the first request in `input` needs, for [`Worker::bring_near`].
     #[inline]

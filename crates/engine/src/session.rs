@@ -683,9 +683,20 @@ impl Session {
 
     /// Executes one request given as arguments and appends its reply to `output`.
     pub fn execute_arguments(&mut self, worker: &mut Worker, args: Args<'_>, output: &mut Vec<u8>) {
+        let prepared = dispatch::prepare(&worker.engine, args, None);
+        self.execute_prepared(worker, args, prepared, output);
+    }
+
+    /// As [`Self::execute_arguments`], where it is known what the arguments are.
+    pub(crate) fn execute_prepared(
+        &mut self,
+        worker: &mut Worker,
+        args: Args<'_>,
+        prepared: Result<Prepared, CommandError>,
+        output: &mut Vec<u8>,
+    ) {
         worker.refresh();
         worker.note_input(request_bytes(args));
-        let prepared = dispatch::prepare(&worker.engine, args, None);
         worker.current_session = self.id();
         let start = output.len();
         self.execute(worker, args, prepared, output);

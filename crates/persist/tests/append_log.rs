@@ -512,6 +512,67 @@ fn a_torn_end_is_cut_and_damage_is_refused() {
     assert!(error.contains(&format!("byte {len}")), "{error}");
 }
 
+/// Long rows of commands with one key each, of which the order matters key by key, and in between what touches several keys.
+fn long_history(random: &mut Random) -> Vec<String> {
+    let mut lines = Vec::new();
+    for _ in 0..6 {
+        for _ in 0..1500 {
+            let (n, key) = (random.below(10), random.below(60));
+            lines.push(match random.below(11) {
+                0 => format!("SELECT {}", n % 3),
+                1 => format!("SET s{key} {n}"),
+                2..4 => format!("APPEND s{key} {n}"),
+                4 => format!("RPUSH l{key} {n}"),
+                5 => format!("LPUSH l{key} {n}"),
+                6 => format!("LPOP l{key}"),
+                7 => format!("HSET h{key} f{n} {}", random.below(100)),
+                8 => format!("DEL s{key}"),
+                9 => format!("SET n{key} {n} EX {}", 100 + n),
+                _ => format!("INCRBY n{key} {n}"),
+            });
+        }
+        for _ in 0..random.below(40) {
+            let (from, to) = (random.below(60), random.below(60));
+            lines.extend(match random.below(6) {
+                0 => vec![format!("COPY s{from} s{to} REPLACE")],
+                1 => vec![format!("LMOVE l{from} l{to} LEFT RIGHT")],
+                2 => vec![format!("DEL s{from} h{to}")],
+                3 => vec!["SWAPDB 0 1".to_owned()],
+                4 => vec![format!("MSET s{from} 1 n{to} 2")],
+                _ => ["MULTI", "INCR n1", "SELECT 2", "INCR n1", "EXEC"]
+                    .map(str::to_owned)
+                    .into(),
+            });
+            lines.push(format!("APPEND s{to} x"));
+        }
+    }
+    lines
+}
+
+/// Commands with one key each are executed by several threads at a start, and others when nobody else does anything.
+#[test]
+fn several_threads_load_what_one_does() {
+    for seed in 0..4 {
+        let storage = FaultyStorage::new();
+        let log = [("appendonly", "yes"), ("appendfsync", "no")];
+        let mut server = start(&log, storage.clone(), START_MS).expect("it starts");
+        for line in long_history(&mut Random::new(seed)) {
+            server.run(&line);
+        }
+        let expected = digest(&mut server);
+        for threads in ["1", "2", "5"] {
+            let directives = [log[0], log[1], ("io-threads", threads)];
+            let storage = storage.after_crash(Survives::Everything);
+            let mut again = start(&directives, storage, START_MS).expect("it loads");
+            assert_eq!(
+                digest(&mut again),
+                expected,
+                "seed {seed}, {threads} threads"
+            );
+        }
+    }
+}
+
 /// The file of a version before 7.0 becomes the base.
 #[test]
 fn an_old_file_is_taken_over() {

@@ -26,7 +26,11 @@
 //!
 //! * `log`: what was logged, how it gets to the files, and when they are rewritten.
 //! * `replay`: the files at a start.
+//! * `commands`: the bytes of a file of commands, as commands.
+//! * `lanes`: commands that touch one key each, executed by several threads.
 
+mod commands;
+mod lanes;
 mod log;
 mod replay;
 

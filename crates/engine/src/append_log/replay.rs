@@ -2,7 +2,10 @@
 //! that is allowed.
 
 use std::io::Read;
+use std::sync::Arc;
 
+use super::commands::{Chunk, Damage};
+use super::lanes::{self, Lanes, Refusals, Routed};
 use super::log::{AppendFiles, BaseForm};
 use crate::command::Args;
 use crate::config::LogLevel;
@@ -105,20 +108,16 @@ fn replay(worker: &mut Worker, files: &mut dyn AppendFiles) -> Result<bool, Stri
                 .map_err(|error| error.to_string())?;
             bytes = again;
         }
-        let mut replay = Replay {
-            worker: &mut *worker,
-            offset: skipped,
-            whole: skipped,
-            done,
-            refused: 0,
-            commands: 0,
-        };
+        let mut replay = Replay::new(worker, skipped, done);
         let outcome = replay.run(&mut *bytes);
         loaded += replay.commands;
-        if replay.refused > 1 {
+        if let Some((_, line)) = &replay.refusals.first {
+            engine.host.log(LogLevel::Warning, line);
+        }
+        if replay.refusals.count > 1 {
             let line = format!(
                 "{} commands of {} failed in all",
-                replay.refused, source.name
+                replay.refusals.count, source.name
             );
             engine.host.log(LogLevel::Warning, &line);
         }
@@ -186,14 +185,15 @@ enum ReplayError {
 /// A file of commands that is being executed.
 struct Replay<'w> {
     worker: &'w mut Worker,
+    session: Session,
     /// Where in the file the next command begins.
     offset: u64,
     /// Up to where there are whole commands and transactions.
     whole: u64,
     /// Bytes of the files before.
     done: u64,
-    /// Commands that failed.
-    refused: u64,
+    is_in_transaction: bool,
+    refusals: Refusals,
     /// Commands that were executed.
     commands: u64,
 }
@@ -201,172 +201,145 @@ struct Replay<'w> {
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 * 1024;
 
-impl Replay<'_> {
+impl<'w> Replay<'w> {
+    /// Of a file whose first `skipped` bytes are something else, and behind files of `done` bytes.
+    fn new(worker: &'w mut Worker, skipped: u64, done: u64) -> Self {
+        Replay {
+            session: Session::new(&worker.engine, String::new(), String::new()),
+            worker,
+            offset: skipped,
+            whole: skipped,
+            done,
+            is_in_transaction: false,
+            refusals: Refusals::default(),
+            commands: 0,
+        }
+    }
+
     fn run(&mut self, bytes: &mut dyn Read) -> Result<(), ReplayError> {
         let engine = self.worker.engine.clone();
-        let mut session = Session::new(&engine, String::new(), String::new());
         self.worker.is_replaying = true;
         self.worker.is_obeying = true;
-        let outcome = self.execute_all(&mut session, bytes);
+        let outcome = std::thread::scope(|scope| {
+            let mut lanes = Lanes::new(scope, engine);
+            let outcome = self.execute_all(&mut lanes, bytes);
+            self.refusals.add(lanes.finish());
+            outcome
+        });
         self.worker.is_replaying = false;
         self.worker.is_obeying = false;
-        session.close(self.worker);
+        self.session.close(self.worker);
         self.worker.refresh();
         outcome
     }
 
     fn execute_all(
         &mut self,
-        session: &mut Session,
+        lanes: &mut Lanes<'_, '_>,
         bytes: &mut dyn Read,
     ) -> Result<(), ReplayError> {
         let mut unread: Vec<u8> = Vec::new();
-        let mut reply = Vec::new();
-        let mut is_in_transaction = false;
-        let engine = self.worker.engine.clone();
         loop {
-            let old_len = unread.len();
             let read = Read::take(&mut *bytes, READ_BYTES as u64)
                 .read_to_end(&mut unread)
-                .map_err(|error| self.wrong(error.to_string()))?;
-            debug_assert!(unread.len() == old_len + read, "what was read is there");
-            let mut at = 0;
-            while let Some(command) = self.next_command(&unread[at..])? {
-                at += command.len;
-                self.offset += command.len as u64;
-                let Some(name) = command.arguments.first() else {
-                    if !is_in_transaction {
-                        self.whole = self.offset;
-                    }
-                    continue;
-                };
-                if name.eq_ignore_ascii_case(b"MULTI") {
-                    is_in_transaction = true;
-                } else if name.eq_ignore_ascii_case(b"EXEC") {
-                    is_in_transaction = false;
-                }
-                reply.clear();
-                session.execute_arguments(
-                    self.worker,
-                    Args::slices(&command.arguments),
-                    &mut reply,
-                );
-                self.commands += 1;
-                engine.persistence.delay_load(&engine);
-                if reply.starts_with(b"-ERR unknown command") {
-                    let name = String::from_utf8_lossy(name).into_owned();
-                    let offset = self.offset;
-                    return Err(ReplayError::UnknownCommand { offset, name });
-                }
-                if reply.first() == Some(&b'-') {
-                    self.note_refusal(name, &reply);
-                }
-                if !is_in_transaction {
-                    self.whole = self.offset;
-                }
+                .map_err(|error| ReplayError::Wrong {
+                    offset: self.offset,
+                    reason: error.to_string(),
+                })?;
+            let (chunk, damage) = Chunk::take_from(&mut unread, self.offset);
+            self.execute_chunk(lanes, &Arc::new(chunk))?;
+            if let Some(Damage { offset, reason }) = damage {
+                return Err(ReplayError::Wrong { offset, reason });
             }
-            unread.drain(..at);
             let done = self.done + self.offset;
             self.worker.engine.persistence.set_loaded_bytes(done);
             if read == 0 {
                 break;
             }
         }
-        match unread.is_empty() && !is_in_transaction {
+        match unread.is_empty() && !self.is_in_transaction {
             true => Ok(()),
             false => Err(ReplayError::Truncated { whole: self.whole }),
         }
     }
 
-    /// Says, of the first command of a file that fails, that it does: it did not when it was logged.
-    #[cold]
-    fn note_refusal(&mut self, name: &[u8], reply: &[u8]) {
-        self.refused += 1;
-        if self.refused == 1 {
-            let line = format!(
-                "A command of the append-only file failed: {} before byte {}: {}",
-                String::from_utf8_lossy(name),
-                self.offset,
-                String::from_utf8_lossy(reply).trim_end()
+    /// Executes commands, or has the threads do it if those wait for nobody. Whatever touches more than one key is executed
+    /// when nobody else executes anything.
+    fn execute_chunk(
+        &mut self,
+        lanes: &mut Lanes<'_, '_>,
+        chunk: &Arc<Chunk>,
+    ) -> Result<(), ReplayError> {
+        let engine = self.worker.engine.clone();
+        let mut run = Vec::new();
+        for index in 0..chunk.len() {
+            let args = chunk.args(index);
+            self.offset = chunk.end_of(index);
+            if args.len() > 0 {
+                self.commands += 1;
+                engine.persistence.delay_load(&engine);
+                let database = self.session.database();
+                let routed = match self.is_in_transaction {
+                    true => None,
+                    false => Routed::new(&engine, args, index, database),
+                };
+                match routed {
+                    Some(routed) => run.push(routed),
+                    None => {
+                        // Which database is selected is nobody else's matter.
+                        let selects = args.get(0).eq_ignore_ascii_case(b"SELECT");
+                        if self.is_in_transaction || !selects {
+                            self.execute_run(lanes, chunk, std::mem::take(&mut run));
+                            lanes.wait();
+                        }
+                        self.execute_alone(args)?;
+                    }
+                }
+            }
+            if !self.is_in_transaction {
+                self.whole = self.offset;
+            }
+        }
+        self.execute_run(lanes, chunk, run);
+        Ok(())
+    }
+
+    fn execute_run(&mut self, lanes: &mut Lanes<'_, '_>, chunk: &Arc<Chunk>, run: Vec<Routed>) {
+        if lanes.take(run.len()) {
+            lanes.send(chunk, run);
+        } else if !run.is_empty() {
+            lanes.wait();
+            let database = self.session.database();
+            lanes::execute(
+                self.worker,
+                &mut self.session,
+                chunk,
+                &run,
+                &mut self.refusals,
             );
-            self.worker.engine.host.log(LogLevel::Warning, &line);
+            self.session.client_mut().database = database;
         }
     }
 
-    fn wrong(&self, reason: String) -> ReplayError {
-        ReplayError::Wrong {
-            offset: self.offset,
-            reason,
+    /// Executes a command that may touch anything.
+    fn execute_alone(&mut self, args: Args<'_>) -> Result<(), ReplayError> {
+        let name = args.get(0);
+        if name.eq_ignore_ascii_case(b"MULTI") {
+            self.is_in_transaction = true;
+        } else if name.eq_ignore_ascii_case(b"EXEC") {
+            self.is_in_transaction = false;
         }
-    }
-
-    /// The command at the beginning of `bytes`, if it is whole.
-    fn next_command<'b>(&self, bytes: &'b [u8]) -> Result<Option<LogCommand<'b>>, ReplayError> {
-        let form = || self.wrong("it is not a command".to_owned());
-        if bytes.first() == Some(&b'#') {
-            // A remark, such as the time.
-            let end = bytes.iter().position(|&byte| byte == b'\n');
-            return Ok(end.map(|end| LogCommand {
-                arguments: Vec::new(),
-                len: end + 1,
-            }));
+        let mut reply = Vec::new();
+        self.session
+            .execute_arguments(self.worker, args, &mut reply);
+        if reply.starts_with(b"-ERR unknown command") {
+            let name = String::from_utf8_lossy(name).into_owned();
+            let offset = self.offset;
+            return Err(ReplayError::UnknownCommand { offset, name });
         }
-        let Some((count, mut at)) = header(bytes, b'*').map_err(|()| form())? else {
-            return Ok(None);
-        };
-        if count == 0 {
-            return Err(form());
+        if reply.first() == Some(&b'-') {
+            self.refusals.note(self.offset, name, &reply);
         }
-        let mut arguments = Vec::with_capacity(count.min(64));
-        for _ in 0..count {
-            let Some((len, used)) = header(&bytes[at..], b'$').map_err(|()| form())? else {
-                return Ok(None);
-            };
-            at += used;
-            let Some(end) = at.checked_add(len).and_then(|end| end.checked_add(2)) else {
-                return Err(form());
-            };
-            if bytes.len() < end {
-                return Ok(None);
-            }
-            if &bytes[end - 2..end] != b"\r\n" {
-                return Err(form());
-            }
-            arguments.push(&bytes[at..end - 2]);
-            at = end;
-        }
-        Ok(Some(LogCommand { arguments, len: at }))
-    }
-}
-
-struct LogCommand<'b> {
-    arguments: Vec<&'b [u8]>,
-    len: usize,
-}
-
-/// Digits in a header, at the most.
-const DIGITS_MAX: usize = 20;
-
-/// A line that is a letter and a number, and its length; `None` if it is not whole.
-fn header(bytes: &[u8], letter: u8) -> Result<Option<(usize, usize)>, ()> {
-    let Some((&first, rest)) = bytes.split_first() else {
-        return Ok(None);
-    };
-    if first != letter {
-        return Err(());
-    }
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if digits > DIGITS_MAX {
-        return Err(());
-    }
-    match rest.get(digits..digits + 2) {
-        Some(b"\r\n") if digits > 0 => {
-            let text = std::str::from_utf8(&rest[..digits]).map_err(drop)?;
-            let number = text.parse().map_err(drop)?;
-            Ok(Some((number, 1 + digits + 2)))
-        }
-        Some(_) => Err(()),
-        None if matches!(rest.get(digits), None | Some(b'\r')) => Ok(None),
-        None => Err(()),
+        Ok(())
     }
 }

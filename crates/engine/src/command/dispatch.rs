@@ -71,6 +71,23 @@ pub(crate) fn hash_first_key(
     }
 }
 
+/// The hash of the key of a command that touches this one and nothing else.
+pub(crate) fn key_of_one(engine: &Engine, prepared: &Prepared, args: Args<'_>) -> Option<u64> {
+    if prepared.hashed.0 > 0 {
+        return Some(prepared.hashed.1);
+    }
+    // Commands that take several keys may be given one.
+    let [spec] = prepared.registered.command.keys else {
+        return None;
+    };
+    match (spec.begin, spec.find) {
+        (BeginSearch::Index(index), FindKeys::Range { .. }) if args.len() == index + 1 => {
+            Some(engine.keyspace.key(args.get(index)).hash)
+        }
+        _ => None,
+    }
+}
+
 /// The argument of the only key, for the commands that have one at a fixed place.
 #[inline]
 fn single_key(registered: &Registered) -> Option<usize> {
