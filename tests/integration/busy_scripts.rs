@@ -266,6 +266,13 @@ fn keys_are_watched_while_a_script_is_busy() {
 
 #[test]
 fn what_was_executed_before_the_script_in_the_same_turn_is_answered() {
+    // Long requests are executed at once, short ones at the end of the turn.
+    for value in ["1".to_owned(), "1".repeat(400)] {
+        answered_before_the_script(&value);
+    }
+}
+
+fn answered_before_the_script(value: &str) {
     let server = ServerBuilder::oxidis()
         .arguments(["--io-threads", "1", "--busy-reply-threshold", "600"])
         .start()
@@ -283,12 +290,15 @@ fn what_was_executed_before_the_script_in_the_same_turn_is_answered() {
     let request = format!("EVAL \"{script}\" 0\r\n");
     first.send(request).expect("sent");
     std::thread::sleep(Duration::from_millis(50));
-    let requests = ["SET a 1\r\n", "SET b 1\r\nBLPOP list 0\r\n"];
-    for (client, request) in others.iter_mut().zip(requests) {
+    let requests = [
+        format!("SET a {value}\r\n"),
+        format!("SET b {value}\r\nBLPOP list 0\r\n"),
+    ];
+    for (client, request) in others.iter_mut().zip(&requests) {
         client.send(request).expect("sent");
     }
     runner.send("EVAL 'while true do end' 0\r\n").expect("sent");
-    for (client, request) in others[2..].iter_mut().zip(requests) {
+    for (client, request) in others[2..].iter_mut().zip(&requests) {
         client.send(request).expect("sent");
     }
     // Which of them come before the script is the system's choice; it still runs.

@@ -1,6 +1,8 @@
 //! Clients that send nonsense, read nothing, or leave in the middle: they are answered as Redis
 //! answers them, and hurt nobody else.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use oxidis_testkit::{Client, Reply, ServerBuilder, TestServer};
@@ -105,6 +107,24 @@ fn a_pipeline_longer_than_the_sockets_buffers_is_answered() {
     let reply = format!("$1000\r\n{value}\r\n").into_bytes();
     for _ in 0..COUNT {
         assert_eq!(slow.read_exactly(reply.len()).expect("a reply"), reply);
+    }
+}
+
+/// Replies to many requests at once wait for others: they come all the same when the client says no more, or farewell.
+#[test]
+fn who_sends_much_and_leaves_is_answered() {
+    let server = server(&[]);
+    let requests = "PING\r\n".repeat(200);
+    let replies = "+PONG\r\n".repeat(200);
+    for _ in 0..20 {
+        let answer = last_words(&server, format!("{requests}QUIT\r\n").as_bytes());
+        assert_eq!(answer, format!("{replies}+OK\r\n"));
+        let mut stream = TcpStream::connect(server.address()).expect("it listens");
+        stream.write_all(requests.as_bytes()).expect("sent");
+        stream.shutdown(Shutdown::Write).expect("it is open");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert_eq!(answer, replies);
     }
 }
 

@@ -236,6 +236,12 @@ impl Worker {
         self.turn_began_us = Some(now_us);
     }
 
+    /// What the clock said when it was last read, in microseconds since 1970.
+    #[inline]
+    pub fn last_reading_us(&self) -> i64 {
+        self.next_now_us
+    }
+
     /// How long the turn takes already, in microseconds, without the brief commands at its end.
     #[inline]
     pub fn turn_us(&self) -> i64 {

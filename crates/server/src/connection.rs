@@ -303,8 +303,9 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Writes the log for this connection alone, and the replies that it held.
+    /// Sends what was gathered for this connection, and writes the log for it alone, and the replies that it held.
     fn release_alone(&mut self, drive: &mut Drive<'_, '_>, state: &mut WorkerState) {
+        self.send_gathered(drive, state);
         if self.held.is_some() {
             let is_safe = state.worker.flush_log();
             self.let_go(is_safe);
@@ -485,8 +486,15 @@ impl<T: Transport> Connection<T> {
             // Nobody is overtaken.
             turn::serve_deferred(state);
         }
+        // What is gathered are the replies to what came at once.
+        self.send_gathered(drive, state);
         let input = &state.input[..count];
         let progress = (self.session).process(&mut state.worker, input, &mut state.output);
+        let can_gather = matches!(drive, Drive::Task(_)) && self.unsent.is_empty();
+        if can_gather && matches!(progress.release, Release::Now) {
+            self.unsent = state.turn.gather(&mut state.output);
+            self.gathers_replies = !self.unsent.is_empty();
+        }
         let consumed = self.after_processing(drive, progress, &state.worker, &mut state.output);
         self.unread.extend_from_slice(&state.input[consumed..count]);
         Step::Progressed
@@ -703,6 +711,9 @@ impl<T: Transport + 'static> Future for Task<T> {
         }
         let advanced = with_worker(|state| connection.advance(&mut Drive::Task(cx), state));
         connection.await_turn(&self.seat);
+        if connection.gathers_replies {
+            turn::await_end(self.seat.clone());
+        }
         let debugging = (advanced.is_ready() && connection.awaits_debugger())
             .then(|| connection.engine.clone());
         drop(connection);

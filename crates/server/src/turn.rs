@@ -4,7 +4,8 @@
 //! wait until all have read. At the end of the turn the memory that they will touch is brought near, for all of them at
 //! once, they are executed in the order in which they came, and then replies are sent, for which the append-only log may
 //! have to be written first. Execution does not alternate with sending: each of the two finds its instructions in the
-//! processor's caches, which are too small for both. Before the thread looks for more it may rest; whether it does is decided in `gather.rs`.
+//! processor's caches, which are too small for both. Whoever sent much has it executed at once, as its requests have each
+//! other to wait with, but its replies wait as well. Before the thread looks for more it may rest; whether it does is decided in `gather.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -32,6 +33,9 @@ const GATHERING_MAX_US: i64 = 200;
 /// Longer replies are sent at once.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
 
+/// The replies of so many connections that sent much are enough for the end of a turn.
+const GATHERED_MAX: usize = 16;
+
 /// Turns between two looks at the clock.
 const TURNS_PER_LOOK: u32 = 16;
 
@@ -42,6 +46,10 @@ thread_local! {
     static DEFERRED: RefCell<Vec<Deferred>> = const { RefCell::new(Vec::new()) };
     /// Whether those are being served.
     static IS_SERVING: Cell<bool> = const { Cell::new(false) };
+    /// The connections whose replies wait, though they were not deferred.
+    static GATHERED: RefCell<Vec<Arc<dyn Served>>> = const { RefCell::new(Vec::new()) };
+    /// The first reading of the clock with which replies waited, in microseconds.
+    static WAITING_SINCE_US: Cell<Option<i64>> = const { Cell::new(None) };
     /// The connections, by the numbers of their sessions, whose replies wait until the log is written.
     static AWAITING_LOG: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
     /// Wakes the task that ends the turn when all connections that are ready have been polled.
@@ -206,6 +214,33 @@ fn send_gathered(served: &[Deferred], state: &mut WorkerState) {
     }
 }
 
+/// Has the replies sent at the end of the turn that a connection has gathered.
+pub(crate) fn await_end(connection: Arc<dyn Served>) {
+    let is_first = GATHERED.with(|it| {
+        let mut gathered = it.borrow_mut();
+        gathered.push(connection);
+        gathered.len() == 1
+    });
+    if is_first {
+        wake_for_end();
+    }
+}
+
+/// Sends what was gathered by connections that were not deferred.
+pub(crate) fn send_awaiting(state: &mut WorkerState) {
+    WAITING_SINCE_US.set(None);
+    let mut gathered = GATHERED.take();
+    for connection in gathered.drain(..) {
+        connection.send_gathered(state);
+    }
+    GATHERED.with(|it| {
+        let mut new = it.borrow_mut();
+        // The room is used again.
+        gathered.append(&mut new);
+        *new = gathered;
+    });
+}
+
 /// Has the replies of a connection sent when the log is written, which is soon.
 pub(crate) fn await_log(id: u64) {
     let is_first = AWAITING_LOG.with(|it| {
@@ -253,12 +288,21 @@ pub(crate) fn end_early() {
     if DEFERRED.with(|it| it.borrow().len() >= DEFERRED_MAX) {
         with_worker(serve_deferred);
     }
-    if AWAITING_LOG.with(|it| it.borrow().is_empty()) {
+    let gathered = GATHERED.with(|it| it.borrow().len());
+    let awaits_log = AWAITING_LOG.with(|it| !it.borrow().is_empty());
+    if gathered == 0 && !awaits_log {
         return;
     }
     with_worker(|state| {
-        if state.worker.has_log_to_write() {
+        let now_us = state.worker.last_reading_us();
+        let since_us = WAITING_SINCE_US.get().unwrap_or(now_us);
+        WAITING_SINCE_US.set(Some(since_us));
+        let is_late = now_us.saturating_sub(since_us) > GATHERING_MAX_US;
+        if awaits_log && (is_late || state.worker.has_log_to_write()) {
             release(state);
+        }
+        if is_late || gathered >= GATHERED_MAX {
+            send_awaiting(state);
         }
     });
 }
@@ -273,6 +317,7 @@ pub(crate) async fn end_regularly() {
         });
         with_worker(serve_deferred);
         with_worker(release);
+        with_worker(send_awaiting);
         Poll::<()>::Pending
     })
     .await;

@@ -257,7 +257,9 @@ async fn hand_over(handover: Handover) {
             tokio::task::yield_now().await;
         }
         if index % HANDOVER_SLICE == 0 {
+            // Who waits for the end of the turn stays.
             with_worker(turn::release);
+            with_worker(turn::send_awaiting);
         }
         let Some(to) = handover.to.get(index % shares) else {
             continue;

@@ -119,8 +119,8 @@ const REWRITE_DELAY_MAX_MINUTES: i64 = 60;
 /// The delay when nothing can be logged until a rewrite succeeds, in milliseconds.
 const REWRITE_DELAY_URGENT_MS: i64 = 5000;
 
-/// From so many bytes on a write costs by what it writes.
-const WRITE_BYTES: u64 = 8 << 10;
+/// From so many bytes on a write costs by what it writes: the rest of its last page is filled with zeros, too.
+const WRITE_BYTES: u64 = 48 << 10;
 
 /// A buffer that has grown beyond this is not kept for the next write, in bytes.
 const SPARE_BYTES: usize = 1 << 20;
