@@ -148,7 +148,7 @@ impl Worker {
         crate::replication::tend(self);
         self.engine.look_at_clients();
         self.limit_clients();
-        self.look_after_tracked_keys();
+        self.limit_tracked_keys();
         let has_too_much = self.make_room_regularly();
         self.bound_idle_memory();
         let keeps_expired = self.engine.keeps_expired(self.now_ms());

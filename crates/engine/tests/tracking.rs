@@ -109,7 +109,7 @@ fn names_beyond_the_limit_are_forgotten_as_if_they_had_changed() {
 }
 
 #[test]
-fn what_nobody_tracks_is_forgotten() {
+fn what_was_read_is_remembered_while_nobody_tracks() {
     let mut server = Server::new(2, &[]);
     let mut session = connect(&mut server);
     server.run(&mut session, "client tracking on; mget a b c");
@@ -124,7 +124,47 @@ fn what_nobody_tracks_is_forgotten() {
     assert_eq!(counts(&mut server), [1, 3, 3, 2]);
     server.run(&mut other, "reset");
     server.worker.run_cron();
+    assert_eq!(counts(&mut server), [0, 3, 3, 0]);
+    server.run(&mut other, "set b 1");
+    assert_eq!(counts(&mut server), [0, 2, 2, 0]);
+    server.run(&mut other, "flushall");
     assert_eq!(counts(&mut server), [0, 0, 0, 0]);
+}
+
+/// As redis-server 7.0.15 and 8.0.6 do.
+#[test]
+fn names_beyond_the_limit_stay_until_somebody_tracks() {
+    let mut server = Server::new(2, &[]);
+    let mut session = connect(&mut server);
+    let read = "client tracking on; mget a b c d e; client tracking off";
+    server.run(&mut session, read);
+    server.run(&mut session, "config set tracking-table-max-keys 2");
+    server.worker.run_cron();
+    assert_eq!(counts(&mut server), [0, 5, 5, 0]);
+    server.run(&mut session, "client tracking on");
+    server.worker.run_cron();
+    assert_eq!(counts(&mut server), [1, 2, 2, 0]);
+    let told = server.deliver(&mut session);
+    assert_eq!(told.matches("invalidate").count(), 3, "{told}");
+}
+
+#[test]
+fn who_tracks_again_hears_of_what_was_read_before() {
+    let mut server = Server::new(1, &[]);
+    let (mut reader, mut writer) = (connect(&mut server), connect(&mut server));
+    for off in ["client tracking off", "reset; hello 3"] {
+        server.run(&mut reader, &format!("client tracking on; get k; {off}"));
+        server.worker.run_cron();
+        server.run(&mut reader, "client tracking on");
+        server.run(&mut writer, "set k 1");
+        assert_eq!(server.deliver(&mut reader), invalidation(&["k"]), "{off}");
+    }
+    // With BCAST it hears of prefixes only, and the name is forgotten.
+    server.run(&mut reader, "get k; client tracking off");
+    server.run(&mut reader, "client tracking on bcast prefix z");
+    server.run(&mut writer, "set k 2");
+    assert_eq!(server.deliver(&mut reader), "");
+    assert_eq!(counts(&mut server), [1, 0, 0, 1]);
 }
 
 #[test]

@@ -161,11 +161,13 @@ impl Worker {
     }
 
     /// Forgets random names while there are more than `tracking-table-max-keys`, as if they had
-    /// changed. The view must hold nothing.
+    /// changed. The view must hold nothing. While nobody tracks, the names stay as they are: none come,
+    /// and those who tracked may do so again, and be told of what they had read before.
     #[inline]
     pub(crate) fn limit_tracked_keys(&mut self) {
+        let tracking = &self.engine.tracking;
         let keys_max = self.engine.config.tracking_table_max_keys();
-        if keys_max > 0 && self.engine.tracking.key_count() > keys_max {
+        if keys_max > 0 && tracking.client_count() > 0 && tracking.key_count() > keys_max {
             self.forget_some(keys_max);
         }
     }
@@ -207,29 +209,6 @@ impl Worker {
             self.view.unlock();
         }
         false
-    }
-
-    /// What is to be done regularly: keeps the names within their limit, and forgets them all when
-    /// nobody tracks any more.
-    pub(crate) fn look_after_tracked_keys(&mut self) {
-        let engine = self.engine.clone();
-        if engine.tracking.client_count() > 0 {
-            return self.limit_tracked_keys();
-        }
-        if engine.tracking.key_count() == 0 {
-            return;
-        }
-        for index in 0..self.view.keyspace().stripe_count() {
-            if !self.lock_stripe(index) {
-                self.gave_up = false;
-                break;
-            }
-            // Asked under the lock: whoever tracks by now has not read a key of this stripe yet.
-            if engine.tracking.client_count() == 0 {
-                self.forget_tracked_of(index);
-            }
-            self.view.unlock();
-        }
     }
 
     /// Forgets the names of stripe `index`, which is locked, and tells nobody.

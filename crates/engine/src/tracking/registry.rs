@@ -57,7 +57,7 @@ pub(crate) struct Tracking {
 
 impl Tracking {
     /// Whether changes of keys concern us: any session tracks, or has tracked and names are still
-    /// remembered, which a change has to forget lest the session hears of it when it tracks again.
+    /// remembered: it hears of a change if it tracks again by then, and else the change forgets the name.
     /// Ask while holding the locks of the keys concerned: a session that has read one of them before
     /// is seen then.
     #[inline]
