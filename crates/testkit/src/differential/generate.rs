@@ -85,6 +85,8 @@ impl Generator {
             32..52 => self.script(),
             52..62 if self.has(Family::List) || self.has(Family::SortedSet) => self.waiting(),
             62..66 if self.has(Family::PubSub) => self.messages(),
+            81..85 if self.has(Family::Connection) => self.tracking(),
+            85..88 if self.has(Family::Server) => self.keys_of_a_call(),
             66..70 if self.has(Family::Transaction) => self.watching(),
             70 if self.has(Family::Server) => self.hash_limit(),
             71..76 if self.has(Family::Function) => self.function_call(),

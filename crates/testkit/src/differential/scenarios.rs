@@ -293,6 +293,60 @@ impl Generator {
         several(calls)
     }
 
+    /// Which keys a call names. What is done to them is compared with the command table.
+    pub(super) fn keys_of_a_call(&mut self) -> Step {
+        let mut call = words(&[b"COMMAND", b"GETKEYS"]);
+        call.extend(self.plain_call());
+        Step::main(StepKind::Plain, vec![call])
+    }
+
+    /// One client tracks what it reads, or prefixes; another one changes keys.
+    pub(super) fn tracking(&mut self) -> Step {
+        const MODES: &[&[&[u8]]] = &[
+            &[],
+            &[b"NOLOOP"],
+            &[b"OPTIN"],
+            &[b"OPTOUT"],
+            &[b"BCAST"],
+            &[b"BCAST", b"NOLOOP"],
+            &[b"BCAST", b"PREFIX", b"s"],
+            &[b"BCAST", b"PREFIX", b"l", b"PREFIX", b"h"],
+            &[b"BCAST", b"OPTIN"],
+            &[b"PREFIX", b"s"],
+        ];
+        const READS: &[&str] = &[
+            "GET string",
+            "STRLEN string",
+            "LRANGE list",
+            "HGET hash",
+            "SISMEMBER set",
+            "ZSCORE zset",
+            "EXISTS key",
+            "TYPE key",
+            "XLEN stream",
+        ];
+        let mut turn_on = words(&[b"CLIENT", b"TRACKING", b"ON"]);
+        turn_on.extend(words(MODES[self.rng.usize(..MODES.len())]));
+        let mut calls = vec![
+            Call::on(Connection::Second, words(&[b"HELLO", b"3"])),
+            Call::on(Connection::Second, turn_on),
+        ];
+        for _ in 0..self.rng.usize(4..16) {
+            let by_tracker = |words| Some(Call::on(Connection::Second, words));
+            let call = match self.rng.u8(..16) {
+                0..6 => self
+                    .call_of(|row| READS.iter().any(|read| row.template.starts_with(read)))
+                    .and_then(by_tracker),
+                6 => by_tracker(words(&[b"CLIENT", b"CACHING", b"YES"])),
+                7 => by_tracker(words(&[b"CLIENT", b"CACHING", b"NO"])),
+                8 => by_tracker(words(&[b"CLIENT", b"TRACKINGINFO"])),
+                _ => Some(Call::main(self.plain_call())),
+            };
+            calls.extend(call);
+        }
+        several(calls)
+    }
+
     /// One client watches keys, another one may change them.
     pub(super) fn watching(&mut self) -> Step {
         let mut calls = Vec::new();
