@@ -455,21 +455,7 @@ fn keys_of_command<'a>(cx: &Context<'a>) -> Result<Vec<(&'a [u8], KeyFlags)>, Co
         ));
     }
     let mut found = Vec::new();
-    // What a specification says of itself is that it does not find all keys.
-    let is_incomplete = |spec: &KeySpec| spec.flags.contains(KeyFlags::INCOMPLETE);
-    let fits = match (command.keys_by_options(inner), command.key_finder) {
-        (Some(keys), _) => {
-            found = keys;
-            true
-        }
-        (None, Some(find)) if command.keys.iter().any(is_incomplete) => find(inner, &mut |index| {
-            found.push((index, command.keys[0].flags))
-        }),
-        _ => command
-            .keys
-            .iter()
-            .all(|spec| spec.find(inner, &mut |index| found.push((index, spec.flags)))),
-    };
+    let fits = command.find_used_keys(inner, &mut |index, flags| found.push((index, flags)));
     if (!fits || found.is_empty()) && !command.flags.contains(Flags::NO_MANDATORY_KEYS) {
         return Err(CommandError::text(
             "ERR Invalid arguments specified for command",

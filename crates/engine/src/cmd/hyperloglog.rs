@@ -218,7 +218,10 @@ fn pfdebug(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
         return Ok(());
     }
     let key = cx.key(2);
-    let Some(is_dense) = sketch(cx, key)?.map(|string| hyperloglog::is_dense(&string)) else {
+    // As a command that writes, it tells nobody of a key that is not there.
+    cx.expire_if_needed(key);
+    let string = checked(cx.string_to_write(key)?)?;
+    let Some(is_dense) = string.map(|string| hyperloglog::is_dense(&string)) else {
         return Err(CommandError::text("ERR The specified key does not exist"));
     };
     match cx.arg(1).to_ascii_lowercase().as_slice() {

@@ -653,20 +653,37 @@ impl Command {
     }
 
     /// Calls `visit` with the index of each key among `arguments`, and with what is done with it, which
-    /// may depend on other arguments.
-    pub fn find_used_keys(&self, arguments: Args<'_>, visit: &mut dyn FnMut(usize, KeyFlags)) {
+    /// may depend on other arguments. If they do not fit what is said of any of the keys it is not called,
+    /// and `false` is answered.
+    pub fn find_used_keys(
+        &self,
+        arguments: Args<'_>,
+        visit: &mut dyn FnMut(usize, KeyFlags),
+    ) -> bool {
         if let Some(keys) = self.keys_by_options(arguments) {
-            return keys
-                .into_iter()
+            keys.into_iter()
                 .for_each(|(index, flags)| visit(index, flags));
+            return true;
         }
-        for spec in self.keys.iter().filter(|spec| !spec.is_not_key()) {
-            if let Some(finder) = self.key_finder {
-                finder(arguments, &mut |index| visit(index, spec.flags));
-                return;
-            }
-            spec.find(arguments, &mut |index| visit(index, spec.flags));
+        // What a specification says of itself is that it does not find all keys.
+        let is_incomplete = |spec: &KeySpec| spec.flags.contains(KeyFlags::INCOMPLETE);
+        if let Some(finder) = self.key_finder
+            && self.keys.iter().any(is_incomplete)
+        {
+            return finder(arguments, &mut |index| visit(index, self.keys[0].flags));
         }
+        let specs = self.keys.iter().filter(|spec| !spec.is_not_key());
+        let fits = specs.clone().all(|spec| {
+            let mut finds_any = false;
+            let fits = spec.find(arguments, &mut |_| finds_any = true);
+            fits && (finds_any || !matches!(spec.find, FindKeys::Number { .. }))
+        });
+        if fits {
+            specs.for_each(|spec| {
+                spec.find(arguments, &mut |index| visit(index, spec.flags));
+            });
+        }
+        fits
     }
 
     /// The keys of a command whose options decide what is a key, or what is done with it.
