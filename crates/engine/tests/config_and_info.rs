@@ -274,6 +274,22 @@ fn sections_are_chosen_as_in_redis() {
 }
 
 #[test]
+fn keys_that_expire_at_the_end_of_all_time_are_told_of() {
+    let mut client = Client::new();
+    for key in ["one", "two", "three"] {
+        client.ask(&["SET", key, "value", "PXAT", "9223372036854775807"]);
+    }
+    let page = client.info(&["keyspace"]);
+    let start = "# Keyspace\r\ndb0:keys=3,expires=3,avg_ttl=";
+    let ttl_ms = page
+        .strip_prefix(start)
+        .and_then(|rest| rest.split(',').next());
+    let ttl_ms: i64 = ttl_ms.expect("a number").parse().expect("a number");
+    assert!(ttl_ms > 0, "{page}");
+    client.ask(&["MEMORY", "STATS"]);
+}
+
+#[test]
 fn keyspace_and_memory_tell_what_there_is() {
     let mut client = Client::new();
     for index in 0..100 {

@@ -903,7 +903,9 @@ pub(super) fn sum_databases(worker: &mut Worker) -> Vec<DatabaseSum> {
                     .filter_map(|entry| entry.expire_ms())
                 {
                     sum.sampled += 1;
-                    sum.sampled_ttl_ms += (expire_ms - now_ms).max(0);
+                    // Some expire at the end of all time.
+                    let ttl_ms = expire_ms.saturating_sub(now_ms).max(0);
+                    sum.sampled_ttl_ms = sum.sampled_ttl_ms.saturating_add(ttl_ms);
                 }
             }
         }
