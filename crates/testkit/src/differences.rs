@@ -218,7 +218,11 @@ pub fn page() -> String {
             .iter()
             .map(|name| format!("`{}`", name.to_uppercase()))
             .collect();
-        line(&format!("| {} | {} |", names.join(", "), change.reason));
+        let names = match &names[..] {
+            [] => "all".to_owned(),
+            names => names.join(", "),
+        };
+        line(&format!("| {names} | {} |", change.reason));
     }
     line("\n## What is compared in another way than to the byte\n");
     line("| command | what is compared | why |");
@@ -290,6 +294,7 @@ fn description(rule: Rule) -> String {
             let _ = write!(text, "the number, give or take {tolerance}");
             return text;
         }
+        Rule::Refusals => "what was refused to whom, how often and in which context",
         Rule::StreamTimes => "everything but the times of consumers and deliveries",
         Rule::Encoding => "the name, where a small list counts as a quicklist",
     };

@@ -7,7 +7,7 @@ use crate::streams::{comparable, with_newer_lag};
 /// One change between the versions.
 #[derive(Debug)]
 pub struct Change {
-    /// Whose replies changed, in lower case.
+    /// Whose replies changed, in lower case; none are all.
     pub commands: &'static [&'static str],
     /// What changed.
     pub reason: &'static str,
@@ -189,7 +189,134 @@ pub const CHANGES: &[Change] = &[
                     || starts(new, "ERR Client names cannot"))
         },
     },
+    Change {
+        commands: &[],
+        reason: "since 7.2 the user is named to whom a command is refused, keys and channels are spoken of in other words, \
+                 and scripts are told all of it",
+        is_it: |_, old, new| match (old, new) {
+            (Reply::Error(old), Reply::Error(new)) => is_same_refusal(old, new),
+            _ => false,
+        },
+    },
+    Change {
+        commands: &["acl"],
+        reason: "since 7.2 ACL DRYRUN names the user, and 7.0.15 what is before a NUL in the name of a key or channel",
+        is_it: |words, old, new| match (old, new) {
+            (Reply::Bulk(old), Reply::Bulk(new)) => {
+                let user = words.get(2).map(Vec::as_slice).unwrap_or_default();
+                let named = [b"User ", user].concat();
+                let Some(new) = new.strip_prefix(&named[..]) else {
+                    return false;
+                };
+                old.strip_prefix(b"This user") == Some(&without_rest_behind_nul(new))
+            }
+            _ => false,
+        },
+    },
+    Change {
+        commands: &["acl"],
+        reason: "since 7.2 what a user may run is told by the rules that were given, of which the last one about a command or \
+                 a category counts; 7.0.15 finds rules that come to the same. Since 8.0 it is said of all users that payloads are looked through",
+        is_it: |words, old, new| {
+            let is_asked = ["getuser", "list"].iter().any(|name| {
+                let subcommand = words.get(1).map(Vec::as_slice).unwrap_or_default();
+                subcommand.eq_ignore_ascii_case(name.as_bytes())
+            });
+            is_asked && without_commands(old) == without_commands(new)
+        },
+    },
+    Change {
+        commands: &["acl"],
+        reason: "newer versions have more commands in the categories",
+        is_it: |_, old, new| match (old, new) {
+            (Reply::Array(old), Reply::Array(new)) => {
+                !old.is_empty() && old.iter().all(|name| new.contains(name))
+            }
+            _ => false,
+        },
+    },
 ];
+
+/// A text that quotes something at its end, of which only what is before a NUL is kept.
+fn without_rest_behind_nul(text: &[u8]) -> Vec<u8> {
+    let nul = text.iter().position(|&byte| byte == 0);
+    let quote = text.iter().rposition(|&byte| byte == b'\'');
+    match (nul, quote) {
+        (Some(nul), Some(quote)) if nul < quote => [&text[..nul], &text[quote..]].concat(),
+        _ => text.to_vec(),
+    }
+}
+
+/// Whether both say that a user may not do something, the old one in the words of 7.0.15.
+fn is_same_refusal(old: &[u8], new: &[u8]) -> bool {
+    let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
+    let script_error = "ERR ACL failure in script: ";
+    let pairs = [
+        (
+            "NOPERM this user has no permissions to access one of the keys used as arguments",
+            "NOPERM No permissions to access a key",
+        ),
+        (
+            "NOPERM this user has no permissions to access one of the channels used as arguments",
+            "NOPERM No permissions to access a channel",
+        ),
+        (
+            "ERR The user executing the script can't access at least one of the keys mentioned in the command arguments",
+            "ERR ACL failure in script: No permissions to access a key",
+        ),
+        (
+            "ERR The user executing the script can't publish to the channel mentioned in the command",
+            "ERR ACL failure in script: No permissions to access a channel",
+        ),
+    ];
+    let is_pair = pairs
+        .iter()
+        .any(|(before, since)| old != new && old.replace(before, since) == new);
+    let named = |text: &str| {
+        let (start, rest) = text.split_once("User ")?;
+        let (_, end) = rest.split_once(" has no permissions")?;
+        Some((start.to_owned(), end.to_owned()))
+    };
+    is_pair
+        || old
+            .split_once("this user has no permissions")
+            .is_some_and(|(start, end)| named(&new) == Some((start.to_owned(), end.to_owned())))
+        || old.starts_with("ERR The user executing the script can't run this command or subcommand")
+            && new.starts_with(script_error)
+            && new.contains(" has no permissions to run the '")
+}
+
+/// What ACL GETUSER or LIST says, but for the commands that a user may run, and for what is said of
+/// payloads if it is what holds unless said otherwise.
+fn without_commands(reply: &Reply) -> Reply {
+    const SANITIZED: &[u8] = b"sanitize-payload";
+    match reply {
+        Reply::Array(elements) | Reply::Set(elements) => {
+            let mut kept: Vec<Reply> = Vec::new();
+            for element in elements {
+                let is_commands = kept.last() == Some(&Reply::bulk("commands"));
+                match element {
+                    Reply::Bulk(text) | Reply::Simple(text) if text == SANITIZED => {}
+                    _ if is_commands => kept.push(Reply::Null),
+                    _ => kept.push(without_commands(element)),
+                }
+            }
+            Reply::Array(kept)
+        }
+        Reply::Map(pairs) => {
+            let flat = pairs
+                .iter()
+                .flat_map(|(key, value)| [key.clone(), value.clone()]);
+            without_commands(&Reply::Array(flat.collect()))
+        }
+        Reply::Bulk(line) if line.starts_with(b"user ") => {
+            let is_kept = |word: &&[u8]| !matches!(word, [b'+' | b'-', ..]) && *word != SANITIZED;
+            let words = line.split(|&byte| byte == b' ').filter(is_kept);
+            Reply::Bulk(words.collect::<Vec<_>>().join(&b' '))
+        }
+        other => other.clone(),
+    }
+}
 
 /// Whether the versions may answer the command differently.
 pub fn has_changed(words: &[Vec<u8>]) -> bool {
@@ -205,10 +332,9 @@ pub fn differ_by_version(words: &[Vec<u8>], old: &Reply, new: &Reply) -> bool {
         return false;
     };
     let is_of = |change: &&Change| {
-        change
-            .commands
-            .iter()
-            .any(|command| name.eq_ignore_ascii_case(command.as_bytes()))
+        let mut commands = change.commands.iter();
+        change.commands.is_empty()
+            || commands.any(|command| name.eq_ignore_ascii_case(command.as_bytes()))
     };
     CHANGES
         .iter()
@@ -293,6 +419,42 @@ mod tests {
         let elsewhere = error("ERR Invalid log level. script: 1, on @user_script:2.");
         assert!(!differ("EVAL x 0", &old, &elsewhere));
         assert!(!differ("GET x", &old, &new));
+    }
+
+    #[test]
+    fn refusals_have_newer_words() {
+        let old = error("NOPERM this user has no permissions to run the 'get' command");
+        let new = error("NOPERM User bob has no permissions to run the 'get' command");
+        assert!(differ("GET x", &old, &new));
+        assert!(!differ("GET x", &new, &old));
+        assert!(!differ(
+            "GET x",
+            &old,
+            &error("NOPERM User bob has no permissions to run the 'set' command")
+        ));
+        let old = Reply::bulk("This user has no permissions to access the 'a' key");
+        let new = |user: &str, key: &str| {
+            Reply::bulk(format!(
+                "User {user} has no permissions to access the '{key}' key"
+            ))
+        };
+        let line = "ACL DRYRUN bob GET x";
+        assert!(differ(line, &old, &new("bob", "a\0b")));
+        assert!(!differ(line, &old, &new("alice", "a")));
+        assert!(!differ(line, &old, &new("bob", "b")));
+    }
+
+    #[test]
+    fn users_may_be_described_by_other_rules_for_commands_and_by_nothing_else() {
+        let old = Reply::bulk("user bob on nopass ~* &* +@all");
+        let new = |keys: &str| {
+            let text = format!("user bob on nopass sanitize-payload {keys} &* +@all +get");
+            Reply::Array(vec![Reply::bulk(text)])
+        };
+        let old = Reply::Array(vec![old]);
+        assert!(differ("ACL LIST", &old, &new("~*")));
+        assert!(!differ("ACL LIST", &old, &new("~a")));
+        assert!(!differ("ACL USERS", &old, &new("~*")));
     }
 
     #[test]

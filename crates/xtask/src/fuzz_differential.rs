@@ -123,3 +123,59 @@ fn replay(fuzzer: &mut Fuzzer, path: &PathBuf) -> Result<()> {
     println!("no difference");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use oxidis_engine::command::{Registered, table};
+    use oxidis_testkit::differential::{Generator, NOT_GENERATED};
+
+    /// Whether redis-server 7.0.15, to which is compared, has not got it yet.
+    fn is_newer(registered: &Registered) -> bool {
+        let mut numbers = registered.command.since.split('.').map(str::parse::<u32>);
+        let mut next = || numbers.next().and_then(Result::ok).unwrap_or_default();
+        (next(), next()) > (7, 0)
+    }
+
+    /// The fuzzer compares what it draws and nothing else: a command that it does not draw is named, with the reason.
+    #[test]
+    fn every_command_is_drawn_or_named_with_a_reason() {
+        const STEPS: usize = 150_000;
+        let mut generator = Generator::new(1, &[]);
+        let mut drawn: BTreeSet<&str> = BTreeSet::new();
+        for _ in 0..STEPS {
+            for call in generator.step().calls {
+                let Some(mut registered) = table().find(&call.words[0]) else {
+                    continue;
+                };
+                if let Some(name) = call.words.get(1)
+                    && let Some(subcommand) = table().find_subcommand(registered, name)
+                {
+                    registered = subcommand;
+                }
+                drawn.insert(&registered.full_name);
+            }
+        }
+        let named: BTreeSet<&str> = NOT_GENERATED
+            .iter()
+            .flat_map(|(names, _)| names.iter().copied())
+            .collect();
+        let all = table().all().iter();
+        let wanted = all.filter(|registered| !registered.is_container() && !is_newer(registered));
+        let wanted: BTreeSet<&str> = wanted.map(|registered| &*registered.full_name).collect();
+        let missing: Vec<_> = wanted
+            .iter()
+            .filter(|name| !drawn.contains(*name) && !named.contains(*name))
+            .collect();
+        assert!(missing.is_empty(), "neither drawn nor named: {missing:?}");
+        let needless: Vec<_> = named
+            .iter()
+            .filter(|name| drawn.contains(*name) || !wanted.contains(*name))
+            .collect();
+        assert!(
+            needless.is_empty(),
+            "named, but drawn or no command: {needless:?}"
+        );
+    }
+}

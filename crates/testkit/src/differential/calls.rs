@@ -102,7 +102,8 @@ pub enum StepKind {
     Expiry,
     /// Only the last one is answered.
     Silent,
-    /// The first is a DUMP, the second a RESTORE, which is sent with the payload that each server answered.
+    /// The first is a DUMP; each RESTORE behind it is sent with the payload that each server answered, spoilt as the word
+    /// in the payload's place says (see `damage`).
     Carry,
     /// They go to several connections, each when the one before it has had its effect.
     Several,

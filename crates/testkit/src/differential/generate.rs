@@ -6,9 +6,11 @@ use std::collections::HashSet;
 use fastrand::Rng;
 
 use super::calls::{Step, StepKind};
-use super::commands::{Family, Form, ROWS, Row};
+use super::commands::{Family, Form, Row};
 use super::grammar::{self, Node};
 use super::pools::{JUNK, Pools, pick, typed_key};
+use super::rows::ROWS;
+use super::users::keep_one_parenthesis;
 use crate::client::Words;
 use crate::rules::{Rule, rule_for};
 use crate::versions::has_changed;
@@ -85,12 +87,14 @@ impl Generator {
             32..52 => self.script(),
             52..62 if self.has(Family::List) || self.has(Family::SortedSet) => self.waiting(),
             62..66 if self.has(Family::PubSub) => self.messages(),
-            81..85 if self.has(Family::Connection) => self.tracking(),
-            85..88 if self.has(Family::Server) => self.keys_of_a_call(),
             66..70 if self.has(Family::Transaction) => self.watching(),
             70 if self.has(Family::Server) => self.hash_limit(),
             71..76 if self.has(Family::Function) => self.function_call(),
             76..81 if self.has(Family::Dump) => self.carry(),
+            81..85 if self.has(Family::Connection) => self.tracking(),
+            85..88 if self.has(Family::Server) => self.keys_of_a_call(),
+            88..93 if self.has(Family::Acl) => self.user_at_work(),
+            93..96 if self.has(Family::Acl) => self.dry_run(),
             _ => self.single(),
         }
     }
@@ -197,9 +201,15 @@ impl Generator {
                 keep_few_with_xx(&mut words);
             }
             b"SADD" => drop_doubles(&mut words, 1, 0),
+            b"ACL" => keep_one_parenthesis(&mut words),
             _ => {}
         }
         words
+    }
+
+    /// Appends an argument of a kind.
+    pub(super) fn draw_into(&mut self, kind: &'static str, words: &mut Words) {
+        self.pools.draw(kind, &mut self.rng, words);
     }
 
     pub(super) fn key(&mut self, kind: &'static str) -> Vec<u8> {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::calls::{Call, Connection, Step, StepKind};
 use super::coverage::Coverage;
+use super::damage;
 use super::draws::draw_mistake;
+use super::pools::USERS;
 use super::scenarios::SHORT_TTL_WAIT_MS;
 use super::state;
 use crate::client::{Client, Words, encode_command};
@@ -168,7 +170,7 @@ impl Pair {
             for call in &step.calls[1..] {
                 let mut words = call.words.clone();
                 if call.is("RESTORE") {
-                    words[3].clone_from(&payload);
+                    words[3] = damage::apply(&words[3], &payload);
                 }
                 if let Err(difference) = self.ask_both(&words, coverage) {
                     return Some(Mismatch::reply(0, &words, difference));
@@ -541,6 +543,10 @@ impl Side {
         self.control.command(&["FLUSHALL"])?;
         self.control.command(&["SCRIPT", "FLUSH"])?;
         self.control.command(&["FUNCTION", "FLUSH"])?;
+        let mut delete_users = vec![&b"ACL"[..], b"DELUSER"];
+        delete_users.extend(USERS);
+        self.control.command(&delete_users)?;
+        self.control.command(&["ACL", "LOG", "RESET"])?;
         let mut set = vec!["CONFIG", "SET"];
         set.extend(self.limits.iter().flat_map(|&(name, value)| [name, value]));
         self.control.command(&set)?;

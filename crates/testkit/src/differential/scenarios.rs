@@ -2,6 +2,7 @@
 
 use super::calls::{Call, Connection, Step, StepKind};
 use super::commands::{Family, Form, Row};
+use super::damage;
 use super::generate::{Generator, sweep};
 use super::pools::{DATABASES, JUNK, pick};
 use crate::client::Words;
@@ -13,7 +14,7 @@ pub const SHORT_TTL_MS: u64 = 3;
 /// See [`SHORT_TTL_MS`].
 pub const SHORT_TTL_WAIT_MS: u64 = 8;
 
-fn words(words: &[&[u8]]) -> Words {
+pub(super) fn words(words: &[&[u8]]) -> Words {
     words.iter().map(|word| word.to_vec()).collect()
 }
 
@@ -75,14 +76,41 @@ impl Generator {
         Step::main(StepKind::Expiry, commands)
     }
 
-    /// What one key holds goes to another as a payload.
+    /// What one key holds goes to another as a payload, now and then spoilt on its way.
     pub(super) fn carry(&mut self) -> Step {
         let (from, to) = (self.key("key"), self.key("key"));
-        let commands = vec![
-            words(&[b"DUMP", &from]),
-            words(&[b"RESTORE", &to, b"0", b"", b"REPLACE"]),
-            words(&[b"OBJECT", b"ENCODING", &to]),
-        ];
+        let mut commands = vec![words(&[b"DUMP", &from])];
+        for _ in 0..self.rng.usize(1..4) {
+            let mut restore = words(&[b"RESTORE", &to]);
+            let is_absolute = self.rng.u8(..4) == 0;
+            match self.rng.u8(..8) {
+                0..5 => restore.push(b"0".to_vec()),
+                _ if is_absolute => self.draw_into("unix-milliseconds", &mut restore),
+                _ => self.draw_into("milliseconds", &mut restore),
+            }
+            restore.push(damage::draw(&mut self.rng));
+            if self.rng.u8(..8) > 0 {
+                restore.push(b"REPLACE".to_vec());
+            }
+            if is_absolute {
+                restore.push(b"ABSTTL".to_vec());
+            }
+            match self.rng.u8(..16) {
+                0..2 => {
+                    restore.push(b"IDLETIME".to_vec());
+                    self.draw_into("seconds-idle", &mut restore);
+                }
+                2..4 => {
+                    restore.push(b"FREQ".to_vec());
+                    self.draw_into("frequency", &mut restore);
+                }
+                4 => self.draw_into("junk", &mut restore),
+                _ => {}
+            }
+            commands.push(restore);
+        }
+        commands.push(words(&[b"OBJECT", b"ENCODING", &to]));
+        commands.push(words(&[b"PTTL", &to]));
         Step::main(StepKind::Carry, commands)
     }
 
@@ -378,7 +406,7 @@ fn is_unsure_to_wake(word: &[u8]) -> bool {
     word.ends_with(b"STORE") || word == b"SWAPDB"
 }
 
-fn several(calls: Vec<Call>) -> Step {
+pub(super) fn several(calls: Vec<Call>) -> Step {
     Step {
         calls,
         kind: StepKind::Several,

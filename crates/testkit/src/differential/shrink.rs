@@ -74,6 +74,16 @@ fn shrink_step(steps: &mut [Step], index: usize, fails: &mut impl FnMut(&[Step])
         return;
     }
     let mut scratch = steps.to_vec();
+    // What stands in a transaction may fail without it, too.
+    let frames = ["MULTI", "EXEC", "DISCARD"];
+    scratch[index]
+        .calls
+        .retain(|call| !frames.iter().any(|frame| call.is(frame)));
+    let is_smaller = scratch[index].calls.len() < steps[index].calls.len();
+    if is_smaller && !scratch[index].calls.is_empty() && fails(&scratch) {
+        steps[index].calls.clone_from(&scratch[index].calls);
+    }
+    scratch[index].calls.clone_from(&steps[index].calls);
     if steps[index].calls.len() > 1 {
         steps[index].calls = minimize(steps[index].calls.clone(), 1, &mut |calls| {
             // A transaction that is cut open would reach into the steps after it.
