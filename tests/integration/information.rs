@@ -152,3 +152,132 @@ fn payloads_that_were_looked_through_count() {
     }
     assert_eq!(number(&mut client, "dump_payload_sanitizations"), 2);
 }
+
+#[test]
+fn what_waits_to_get_into_the_log_is_told() {
+    let server = ServerBuilder::oxidis()
+        .arguments(["--appendonly", "yes"])
+        .start()
+        .expect("the server starts");
+    let mut client = server.client();
+    let value = "x".repeat(10_000);
+    // Both are executed before the log is written.
+    let commands = [vec!["SET", "k", &value], vec!["INFO", "memory"]];
+    let replies = client.pipeline(&commands).expect("it answers");
+    let page = replies[1].text();
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix("mem_aof_buffer:"));
+    let waiting: u64 = line
+        .and_then(|it| it.trim().parse().ok())
+        .expect("a number");
+    assert!((10_000..100_000).contains(&waiting), "{waiting}");
+    assert!(number(&mut client, "mem_aof_buffer") < 1_000);
+}
+
+#[test]
+fn errors_that_a_replica_answers_to_its_primary_count() {
+    let primary = server();
+    let replica = ServerBuilder::oxidis()
+        .arguments(["--replica-read-only", "no"])
+        .start()
+        .expect("the server starts");
+    let (mut above, mut below) = (primary.client(), replica.client());
+    above.run("SET k 1");
+    below.run(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+    let started = Instant::now();
+    while field(&mut below, "master_link_status").as_deref() != Some("up") {
+        assert!(started.elapsed() < Duration::from_secs(60), "no link");
+        thread::sleep(Duration::from_millis(20));
+    }
+    // An error that is answered to a client is not unexpected.
+    below.run("LPUSH k a");
+    assert_eq!(number(&mut below, "unexpected_error_replies"), 0);
+    below.run("DEL k");
+    below.run("LPUSH k a");
+    above.run("APPEND k 2");
+    wait_for(&mut below, "unexpected_error_replies", |it| it == 1);
+    assert_eq!(number(&mut above, "unexpected_error_replies"), 0);
+    below.run("CONFIG RESETSTAT");
+    assert_eq!(number(&mut below, "unexpected_error_replies"), 0);
+}
+
+/// Runs commands on an empty server, one a line; answers how many values INFO counts as freed lazily.
+fn lazily_freed(client: &mut Client, script: &[&str]) -> u64 {
+    client.run("FLUSHALL ASYNC");
+    wait_for(client, "lazyfree_pending_objects", |it| it == 0);
+    client.run("CONFIG RESETSTAT");
+    for command in script {
+        client.run(command);
+    }
+    wait_for(client, "lazyfree_pending_objects", |it| it == 0);
+    number(client, "lazyfreed_objects")
+}
+
+#[test]
+fn what_redis_frees_in_another_thread_counts() {
+    let server = server();
+    let mut client = server.client();
+    let elements = |count: usize| (0..count).map(|n| format!(" e{n}")).collect::<String>();
+    let pairs = |count: usize| (0..count).map(|n| format!(" {n} e{n}")).collect::<String>();
+    let fill = |command: &str, elements: String| format!("{command} k{elements}");
+    let (list, set) = (fill("RPUSH", elements(20_000)), fill("SADD", elements(200)));
+    for (create, expected) in [
+        (list.clone(), 0),
+        (fill("SADD", elements(128)), 0),
+        (set.clone(), 1),
+        (fill("HSET", pairs(500)), 0),
+        (fill("HSET", pairs(600)), 1),
+        (fill("ZADD", pairs(128)), 0),
+        (fill("ZADD", pairs(200)), 1),
+        ("SETRANGE k 5000000 x".to_owned(), 0),
+    ] {
+        let name = &create[..create.len().min(60)];
+        assert_eq!(
+            lazily_freed(&mut client, &[&create, "UNLINK k"]),
+            expected,
+            "{name}"
+        );
+        assert_eq!(lazily_freed(&mut client, &[&create, "DEL k"]), 0, "{name}");
+    }
+    client.run("CONFIG SET list-max-listpack-size 4");
+    for (count, expected) in [(256, 0), (257, 1)] {
+        let create = fill("RPUSH", elements(count));
+        assert_eq!(lazily_freed(&mut client, &[&create, "UNLINK k"]), expected);
+    }
+    let groups: Vec<String> = (0..70)
+        .map(|n| format!("XGROUP CREATE k g{n} 0 MKSTREAM"))
+        .collect();
+    let mut script: Vec<&str> = groups.iter().map(String::as_str).collect();
+    script.push("UNLINK k");
+    assert_eq!(lazily_freed(&mut client, &script), 1);
+    assert_eq!(
+        lazily_freed(&mut client, &["XADD k 1-1 f v", "UNLINK k"]),
+        0
+    );
+
+    for flush in [
+        "FLUSHALL",
+        "FLUSHDB",
+        "FLUSHALL SYNC",
+        "FLUSHDB SYNC",
+        "FLUSHDB ASYNC",
+    ] {
+        assert_eq!(
+            lazily_freed(&mut client, &[&set, "SET s 1", flush]),
+            2,
+            "{flush}"
+        );
+    }
+    let in_transaction = ["SET s 1", "MULTI", "FLUSHALL", "EXEC"];
+    assert_eq!(lazily_freed(&mut client, &in_transaction), 0);
+    let in_script = ["SET s 1", "EVAL redis.call('flushall') 0"];
+    assert_eq!(lazily_freed(&mut client, &in_script), 0);
+
+    for (option, expected) in [("server-del", 0), ("expire", 1)] {
+        let script = [&*set, "EXPIREAT k 1"];
+        client.run(&format!("CONFIG SET lazyfree-lazy-{option} yes"));
+        assert_eq!(lazily_freed(&mut client, &script), expected, "{option}");
+        client.run(&format!("CONFIG SET lazyfree-lazy-{option} no"));
+    }
+}

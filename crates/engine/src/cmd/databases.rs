@@ -381,11 +381,13 @@ fn flush(
     if !is_known || cx.argc() > 2 {
         return Err(CommandError::Syntax);
     }
-    let is_lazy =
-        cx.arg_is(1, "ASYNC") || cx.argc() == 1 && cx.engine().config.lazyfree_lazy_user_flush();
+    // Since 8.0 Redis has its other thread do it also where the client waits, if that can wait.
+    let is_lazy = cx.arg_is(1, "ASYNC")
+        || cx.argc() == 1 && cx.engine().config.lazyfree_lazy_user_flush()
+        || cx.may_block();
     let flushed = databases.map(|database| empty(cx.worker, database)).sum();
     if is_lazy {
-        cx.worker.lazily_freed += flushed;
+        cx.worker.lazily_freed += flushed + crate::tracking::freed_lazily_by_flush(cx.engine());
     }
     crate::tracking::flushed(cx.worker);
     cx.count_changes(flushed);

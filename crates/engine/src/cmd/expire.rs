@@ -236,12 +236,9 @@ fn expire_at(
         return Ok(());
     }
     if cx.ends_at_once(at_ms) {
-        cx.delete(key);
-        let name: &[u8] = if cx.engine().config.lazyfree_lazy_expire() {
-            b"UNLINK"
-        } else {
-            b"DEL"
-        };
+        let is_lazy = cx.engine().config.lazyfree_lazy_expire();
+        cx.delete_as(key, is_lazy);
+        let name: &[u8] = if is_lazy { b"UNLINK" } else { b"DEL" };
         cx.rewrite(&[name, key.bytes]);
         cx.changed(key, EventClass::GENERIC, "del");
     } else {

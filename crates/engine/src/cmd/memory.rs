@@ -278,17 +278,25 @@ fn memory_doctor(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let overview = Overview::new(cx.worker);
     let facts = cx.engine().host.information();
     let sessions = cx.engine().clients.len() as u64;
-    out.verbatim("txt", diagnose(&overview, &facts, sessions).as_bytes());
+    let replica_bytes = cx.engine().replication.memory().replica_bytes as u64;
+    let report = diagnose(&overview, &facts, sessions, replica_bytes);
+    out.verbatim("txt", report.as_bytes());
     Ok(())
 }
 
 /// What looks wrong, by Redis's thresholds.
-fn diagnose(overview: &Overview, facts: &[(&str, &str, String)], sessions: u64) -> String {
+fn diagnose(
+    overview: &Overview,
+    facts: &[(&str, &str, String)],
+    sessions: u64,
+    replica_bytes: u64,
+) -> String {
     /// Below this a report would say nothing.
     const WORTH_A_REPORT_BYTES: u64 = 5 << 20;
     /// Waste below this is no matter, whatever its share.
     const WASTE_MIN_BYTES: f64 = (10 << 20) as f64;
     const CLIENT_MAX_BYTES: u64 = 200 << 10;
+    const REPLICAS_MAX_BYTES: u64 = 10 << 20;
     const SCRIPTS_MAX: usize = 1000;
     if overview.used < WORTH_A_REPORT_BYTES {
         return "There is too little in memory for a diagnosis.\n".to_owned();
@@ -327,6 +335,12 @@ fn diagnose(overview: &Overview, facts: &[(&str, &str, String)], sessions: u64) 
     if wastes("rss_overhead_ratio", 1.1, "rss_overhead_bytes") {
         findings
             .push("Overhead: much resident memory is not the allocator's: code, stacks, scripts.");
+    }
+    if replica_bytes > REPLICAS_MAX_BYTES {
+        findings.push(
+            "Replicas: much waits to be sent to them. One of them or the way to it is too slow; \
+             INFO replication shows how far each has got, client-output-buffer-limit sets a bound.",
+        );
     }
     if overview.clients / sessions.max(1) > CLIENT_MAX_BYTES {
         findings.push(

@@ -1151,7 +1151,7 @@ fn remove_unasked(worker: &mut Worker, database: usize, key: Key<'_>, is_lazy: b
 
 fn discard(worker: &mut Worker, entry: Entry, is_lazy: bool) {
     if entry.as_ref().is_costly_to_drop() {
-        worker.lazily_freed += u64::from(is_lazy && entry.as_ref().is_large());
+        worker.lazily_freed += u64::from(is_lazy && entry.as_ref().is_freed_lazily());
         worker.garbage.push(entry);
     }
 }

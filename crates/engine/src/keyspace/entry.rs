@@ -811,6 +811,13 @@ impl<'a> EntryRef<'a> {
         super::stored::element_count(self) > ELEMENTS_MIN
     }
 
+    /// Whether Redis would have another thread free the value: what INFO counts as freed lazily.
+    pub(crate) fn is_freed_lazily(self) -> bool {
+        /// Allocations from which Redis thinks it worth the trip.
+        const ALLOCATIONS_MIN: u64 = 64;
+        super::stored::allocations_in_redis(self) > ALLOCATIONS_MIN
+    }
+
     /// Whether freeing the value may take long enough to be done without the locks.
     pub(crate) fn is_costly_to_drop(self) -> bool {
         self.kind().is_boxed()

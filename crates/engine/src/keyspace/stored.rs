@@ -86,6 +86,30 @@ pub(crate) fn element_count(entry: EntryRef<'_>) -> usize {
     }
 }
 
+/// About how many allocations Redis would have made for the value: small collections are one, big lists one a
+/// node, streams one a node of their trees and one an entry that waits to be acknowledged.
+pub(crate) fn allocations_in_redis(entry: EntryRef<'_>) -> u64 {
+    let count = match entry.value_type() {
+        ValueType::List => match collection_ref::<List>(entry) {
+            ListRef::Packed(_) => 1,
+            ListRef::Quicklist(list) => list.node_count(),
+        },
+        ValueType::Stream => {
+            let stream = collection_ref::<Stream>(entry);
+            let mut groups = stream.groups();
+            // As there: all groups are taken to be like the first.
+            let of_group = groups
+                .next()
+                .map_or(0, |(_, group)| 1 + group.pending_len());
+            let groups = usize::from(of_group > 0) + groups.count();
+            return stream.radix_node_count() + (groups * of_group) as u64;
+        }
+        _ if matches!(encoding(entry), "hashtable" | "skiplist") => element_count(entry),
+        _ => 1,
+    };
+    count as u64
+}
+
 /// The most steps of [`prefetch_elements`].
 pub(super) const PREFETCH_STEPS: usize = 4;
 

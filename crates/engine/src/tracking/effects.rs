@@ -9,6 +9,7 @@ use super::message::{Invalidated, Invalidation};
 use super::registry::{Broadcast, TrackingFlags};
 use crate::client::ClientShared;
 use crate::command::{Categories, Context, Flags};
+use crate::engine::Engine;
 use crate::keyspace::Key;
 use crate::mailbox::Message;
 use crate::worker::Worker;
@@ -76,6 +77,15 @@ fn tell(worker: &mut Worker, key: &[u8], sessions: &Sessions) {
         invalidation.send(&engine, &tracker, &mut |receiver, message| {
             worker.push(receiver, message);
         });
+    }
+}
+
+/// How many names count as freed lazily when all are forgotten: none if they are few.
+pub(crate) fn freed_lazily_by_flush(engine: &Engine) -> u64 {
+    const NAMES_MIN: usize = 64;
+    match engine.tracking.key_count() {
+        ..=NAMES_MIN => 0,
+        count => count as u64,
     }
 }
 

@@ -31,6 +31,6 @@ mod keys;
 mod message;
 mod registry;
 
-pub(crate) use effects::{flushed, invalidate, remember};
+pub(crate) use effects::{flushed, freed_lazily_by_flush, invalidate, remember};
 pub(crate) use keys::TrackedKeys;
 pub(crate) use registry::{Tracking, TrackingFlags, TrackingRequest, disable, enable};

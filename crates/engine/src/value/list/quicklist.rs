@@ -467,7 +467,8 @@ impl Quicklist {
         sections.flat_map(|section| &mut section.nodes)
     }
 
-    fn node_count(&self) -> usize {
+    /// How many nodes there are.
+    pub(crate) fn node_count(&self) -> usize {
         self.sections
             .iter()
             .map(|section| section.nodes.len())
