@@ -290,6 +290,17 @@ fn keys_that_expire_at_the_end_of_all_time_are_told_of() {
 }
 
 #[test]
+fn memory_is_told_of_in_transactions_too() {
+    let mut client = Client::new();
+    client.ask(&["MULTI"]);
+    client.ask(&["SET", "key", "value"]);
+    client.ask(&["MEMORY", "DOCTOR"]);
+    client.ask(&["MEMORY", "STATS"]);
+    let reply = client.ask(&["EXEC"]);
+    assert_eq!(reply.as_elements().unwrap().len(), 3);
+}
+
+#[test]
 fn keyspace_and_memory_tell_what_there_is() {
     let mut client = Client::new();
     for index in 0..100 {

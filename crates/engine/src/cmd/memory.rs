@@ -30,6 +30,7 @@ pub(crate) const COMMANDS: &[Command] = &[Command {
                 "request_policy:all_shards",
                 "response_policy:special",
             ],
+            locks: Locks::Stepwise,
             handler: memory_doctor,
             ..ROW
         },
