@@ -1,6 +1,8 @@
 //! The engine: everything that all sessions share, and what its embedder gives it.
 
+use std::alloc::Layout;
 use std::collections::BTreeMap;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -15,6 +17,7 @@ use crate::clock::Clock;
 use crate::command::CommandNames;
 use crate::command_log::CommandLogs;
 use crate::config::{Config, ConfigError, LogLevel, RewriteScope, Setter};
+use crate::defragmentation::Defragmentation;
 use crate::eviction::EvictionTimes;
 use crate::expire::ExpiredShare;
 use crate::faults::{ActiveFault, Fault, FaultError, Faults};
@@ -32,6 +35,7 @@ use crate::pubsub::PubSub;
 use crate::random::Random;
 use crate::rates::Rates;
 use crate::record::{Record, RecordedCommand};
+use crate::relocation::Fragmentation;
 use crate::replication::Replication;
 use crate::scripting::{Interpreter, Scripting};
 use crate::shutdown::Shutdown;
@@ -74,6 +78,32 @@ pub trait Host: Send + Sync {
     /// Told some times a second while about as much memory is used as may be: what holds nothing should not make the
     /// process much larger than `limit_bytes`. It must be quick. The default leaves it to the allocator.
     fn bound_idle_memory(&self, _limit_bytes: u64) {}
+
+    /// How much of the allocator's memory lies idle between small blocks, if it can move them ([`Self::copy_block`]);
+    /// `None` if not. Asked about once a second.
+    fn fragmentation(&self) -> Option<Fragmentation> {
+        None
+    }
+
+    /// A copy of a block at a place that the allocator likes better, in memory that is fuller than what lies around the
+    /// block; `None` if the block shall stay where it is. By default all do.
+    ///
+    /// # Safety
+    ///
+    /// `block` was allocated with `layout`, and nobody writes to it meanwhile.
+    unsafe fn copy_block(&self, _block: NonNull<u8>, _layout: Layout) -> Option<NonNull<u8>> {
+        None
+    }
+
+    /// Frees a block that [`Self::copy_block`] has copied, and so that it is not what is allocated next.
+    ///
+    /// # Safety
+    ///
+    /// `block` was allocated with `layout`, and nobody uses it any more.
+    unsafe fn free_copied_block(&self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: promised by the caller.
+        unsafe { std::alloc::dealloc(block.as_ptr(), layout) };
+    }
 
     /// Reads a control of the allocator that is a number, such as `arenas.page` (DEBUG MALLCTL).
     ///
@@ -362,6 +392,7 @@ pub struct Engine {
     pub(crate) rates: Rates,
     pub(crate) lazy_free: Arc<LazyFree>,
     pub(crate) eviction_times: EvictionTimes,
+    pub(crate) defragmentation: Defragmentation,
     pub(crate) names: CommandNames,
     /// Heap bytes in use before there was any data.
     pub(crate) startup_memory_bytes: u64,
@@ -489,6 +520,7 @@ impl Engine {
             rates: Rates::default(),
             lazy_free: Arc::default(),
             eviction_times: EvictionTimes::default(),
+            defragmentation: Defragmentation::default(),
             names,
             startup_memory_bytes,
             moving: Mutex::default(),

@@ -149,11 +149,12 @@ impl Worker {
         self.engine.look_at_clients();
         self.limit_clients();
         self.limit_tracked_keys();
-        let has_too_much = self.make_room_regularly();
+        let mut has_more = self.make_room_regularly();
         self.bound_idle_memory();
+        has_more |= self.defragment();
         let keeps_expired = self.engine.keeps_expired(self.now_ms());
         if keeps_expired || self.engine.is_active_expire_off.load(Ordering::Relaxed) {
-            return has_too_much;
+            return has_more;
         }
         let started_us = self.engine.clock.now_us();
         let mut cycle = std::mem::take(&mut self.expire_cycle);
@@ -199,7 +200,7 @@ impl Worker {
         self.expire_cycle = cycle;
         self.note_latency(Event::ExpireCycle, started_us);
         self.free_garbage();
-        !is_over || has_too_much
+        !is_over || has_more
     }
 
     /// Looks at the next buckets of one stripe; answers whether a busy script let it.

@@ -16,6 +16,7 @@ use crate::command::CommandError;
 use crate::config::LogLevel;
 use crate::debugging::Conversation;
 use crate::functions::Functions;
+use crate::relocation::Relocator;
 use crate::transaction::Watched;
 
 /// Runs scripts. An engine has at most one; scripts run with every stripe locked, so it is never
@@ -362,6 +363,21 @@ impl Scripting {
         if let Some(interpreter) = &self.interpreter {
             interpreter.reset();
         }
+    }
+
+    /// Moves the sources of some scripts, the first of them number `start` in an order that holds while no script comes
+    /// or goes; answers which is the next, 0 after the last.
+    pub(crate) fn relocate(&self, start: usize, relocator: &mut Relocator<'_>) -> usize {
+        const SCRIPTS_AT_ONCE: usize = 64;
+        let mut cache = self.cache.lock();
+        for script in cache.scripts.values_mut().skip(start).take(SCRIPTS_AT_ONCE) {
+            // One that is in use stays where it is.
+            if let Some(script) = Arc::get_mut(script) {
+                relocator.vec(&mut script.source);
+            }
+        }
+        let next = start + SCRIPTS_AT_ONCE;
+        if next < cache.scripts.len() { next } else { 0 }
     }
 
     /// How many scripts are kept, and the bytes of their sources.

@@ -107,6 +107,16 @@ counters! {
     expired_subkeys,
     /// Keys deleted to free memory.
     evicted_keys,
+    /// Blocks that active defragmentation moved.
+    defragmentation_hits,
+    /// Blocks that it looked at and left.
+    defragmentation_misses,
+    /// Keys of which it moved anything.
+    defragmentation_key_hits,
+    /// Keys of which it moved nothing.
+    defragmentation_key_misses,
+    /// How long it was under way, in microseconds, without what is under way.
+    defragmentation_us,
     /// Error replies.
     error_replies,
     /// Bytes read from clients.

@@ -15,6 +15,7 @@ use crate::blocking::Blocked;
 use crate::command::{EventClass, Registered};
 use crate::command_log::Thresholds;
 use crate::debugging::Conversation;
+use crate::defragmentation::Defragmenter;
 use crate::engine::Engine;
 use crate::eviction::{Evictor, MemoryRules};
 use crate::expire::ExpireCycle;
@@ -132,6 +133,7 @@ pub struct Worker {
     /// How many values of the garbage count as freed lazily.
     pub(crate) lazily_freed: u64,
     pub(crate) expire_cycle: ExpireCycle,
+    pub(crate) defragmenter: Defragmenter,
     /// Whether the command that runs had to do without a stripe that a busy script has.
     pub(crate) gave_up: bool,
     /// Bytes of what was told of keys that were evicted since the last batch of requests ended.
@@ -207,6 +209,7 @@ impl Worker {
             garbage_tracked: Vec::new(),
             lazily_freed: 0,
             expire_cycle: ExpireCycle::default(),
+            defragmenter: Defragmenter::default(),
             gave_up: false,
             told_bytes: 0,
             left: Vec::new(),

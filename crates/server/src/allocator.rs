@@ -28,6 +28,7 @@ pub fn allocator() -> Allocator {
         purge_in_background: jemalloc::purge_in_background,
         control: jemalloc::control,
         command: jemalloc::command,
+        mover: Some(crate::slabs::MOVER),
         statistics: jemalloc::statistics,
     }
 }
@@ -39,7 +40,7 @@ pub fn allocator() -> Allocator {
 }
 
 #[cfg(not(target_env = "msvc"))]
-mod jemalloc {
+pub(crate) mod jemalloc {
     use std::alloc::{GlobalAlloc, Layout};
     use std::ffi::CString;
 
@@ -141,7 +142,7 @@ mod jemalloc {
     }
 
     /// Reads a number of any width up to eight bytes.
-    pub(super) fn control(name: &[u8]) -> Result<u64, String> {
+    pub(crate) fn control(name: &[u8]) -> Result<u64, String> {
         let name = CString::new(name).map_err(|error| error.to_string())?;
         let mut reason = 0;
         for width in [8_usize, 4, 2, 1] {

@@ -1,6 +1,10 @@
 //! What the engine asks of the process around it.
+//!
+//! Unsafe where blocks of the heap are moved, whose owners make the promises.
 
+use std::alloc::Layout;
 use std::path::PathBuf;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -11,8 +15,8 @@ use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::config::{Config, LogLevel, RewriteScope};
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotFormat, SnapshotSource};
 use oxidis_engine::{
-    Crash, Engine, EventLoops, Fork, Garbage, Host, LargeBlock, Migration, MigrationOutcome,
-    MigrationRequest, ShutdownOptions,
+    Crash, Engine, EventLoops, Fork, Fragmentation, Garbage, Host, LargeBlock, Migration,
+    MigrationOutcome, MigrationRequest, ShutdownOptions,
 };
 use oxidis_persist::Json;
 use oxidis_persist::aof::{AppendDirectory, AppendNames};
@@ -249,6 +253,25 @@ impl Host for ProcessHost {
 
     fn purge_memory(&self) {
         (self.allocator.purge)();
+    }
+
+    fn fragmentation(&self) -> Option<Fragmentation> {
+        self.allocator
+            .mover
+            .and_then(|mover| (mover.fragmentation)())
+    }
+
+    unsafe fn copy_block(&self, block: NonNull<u8>, layout: Layout) -> Option<NonNull<u8>> {
+        let mover = self.allocator.mover?;
+        // SAFETY: promised by the caller.
+        unsafe { (mover.copy)(block, layout) }
+    }
+
+    unsafe fn free_copied_block(&self, block: NonNull<u8>, layout: Layout) {
+        if let Some(mover) = self.allocator.mover {
+            // SAFETY: promised by the caller.
+            unsafe { (mover.free)(block, layout) };
+        }
     }
 
     fn allocator_control(&self, name: &[u8]) -> Result<u64, String> {

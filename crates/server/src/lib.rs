@@ -56,5 +56,5 @@ mod worker;
 mod workers;
 
 pub use host::ProcessHost;
-pub use process::Allocator;
+pub use process::{Allocator, BlockMover};
 pub use server::{RunningServer, ServerError, ServerOptions, start};

@@ -9,6 +9,8 @@ use allocator::allocator;
 use oxidis_server::{program, title};
 
 mod allocator;
+#[cfg(not(target_env = "msvc"))]
+mod slabs;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();

@@ -1,11 +1,26 @@
 //! Facts about the process and its machine, for INFO. Where a platform does not tell, a fact is
 //! left out.
 
+use std::alloc::Layout;
 use std::fmt::Display;
+use std::ptr::NonNull;
 use std::time::Duration;
+
+use oxidis_engine::Fragmentation;
 
 /// Section, field, value: as [`Host::information`](oxidis_engine::Host::information) has them.
 pub type Fact = (&'static str, &'static str, String);
+
+/// How an allocator has blocks moved together, if it says where they lie.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockMover {
+    /// As [`Host::fragmentation`](oxidis_engine::Host::fragmentation).
+    pub fragmentation: fn() -> Option<Fragmentation>,
+    /// As [`Host::copy_block`](oxidis_engine::Host::copy_block), whose promises the caller makes.
+    pub copy: unsafe fn(NonNull<u8>, Layout) -> Option<NonNull<u8>>,
+    /// As [`Host::free_copied_block`](oxidis_engine::Host::free_copied_block), whose promises the caller makes.
+    pub free: unsafe fn(NonNull<u8>, Layout),
+}
 
 /// The memory allocator of the process, which the binary chooses.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +47,8 @@ pub struct Allocator {
     pub control: fn(&[u8]) -> Result<u64, String>,
     /// Does what a control without a value stands for, by its name.
     pub command: fn(&[u8]) -> Result<(), String>,
+    /// How it has blocks moved together; `None` where it cannot.
+    pub mover: Option<BlockMover>,
     /// Its own report, if it has one.
     pub statistics: fn() -> Option<String>,
 }
@@ -49,6 +66,7 @@ impl Allocator {
         purge_in_background: |_| {},
         control: |_| Err("the allocator has no controls".to_owned()),
         command: |_| Err("the allocator has no controls".to_owned()),
+        mover: None,
         statistics: || None,
     };
 }

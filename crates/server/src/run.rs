@@ -22,6 +22,9 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
     restart::prepare();
     let seed = seed();
     let config = Arc::new(Config::new(seed));
+    if allocator.mover.is_some() {
+        config.allow_defragmentation();
+    }
     let cores = std::thread::available_parallelism()
         .map_or(1, usize::from)
         .min(128);

@@ -198,6 +198,9 @@ struct Replay<'w> {
     commands: u64,
 }
 
+/// After so many commands, what is done regularly and must not wait for the end is done.
+const COMMANDS_PER_LOOK_AROUND: u64 = 1000;
+
 /// Bytes that are read at once.
 const READ_BYTES: usize = 256 * 1024;
 
@@ -229,6 +232,7 @@ impl<'w> Replay<'w> {
         self.worker.is_replaying = false;
         self.worker.is_obeying = false;
         self.session.close(self.worker);
+        self.worker.stop_defragmenting();
         self.worker.refresh();
         outcome
     }
@@ -277,6 +281,9 @@ impl<'w> Replay<'w> {
             self.offset = chunk.end_of(index);
             if args.len() > 0 {
                 self.commands += 1;
+                if self.commands.is_multiple_of(COMMANDS_PER_LOOK_AROUND) {
+                    self.worker.defragment_while_loading();
+                }
                 engine.persistence.delay_load(&engine);
                 let database = self.session.database();
                 let routed = match self.is_in_transaction {

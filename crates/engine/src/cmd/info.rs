@@ -451,10 +451,9 @@ fn memory(page: &mut Page, worker: &mut Worker) {
     page.zeros(&["mem_cluster_links"]);
     page.field("mem_aof_buffer", engine.append_log.buffered_bytes());
     page.fact("mem_allocator");
-    page.zeros(&[
-        "mem_overhead_db_hashtable_rehashing",
-        "active_defrag_running",
-    ]);
+    page.zeros(&["mem_overhead_db_hashtable_rehashing"]);
+    let running_percent = engine.defragmentation.running_percent();
+    page.field("active_defrag_running", running_percent);
     let lazy_free = &engine.lazy_free;
     page.field("lazyfree_pending_objects", lazy_free.pending_objects());
     page.field("lazyfreed_objects", lazy_free.freed_objects());
@@ -633,13 +632,17 @@ fn stats(page: &mut Page, worker: &mut Worker) {
     page.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
     let own_keys = engine.replication.own_keys.len();
     page.field("slave_expires_tracked_keys", own_keys);
-    page.zeros(&[
-        "active_defrag_hits",
-        "active_defrag_misses",
-        "active_defrag_key_hits",
+    page.field("active_defrag_hits", totals.defragmentation_hits);
+    page.field("active_defrag_misses", totals.defragmentation_misses);
+    page.field("active_defrag_key_hits", totals.defragmentation_key_hits);
+    page.field(
         "active_defrag_key_misses",
-    ]);
-    page.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
+        totals.defragmentation_key_misses,
+    );
+    let current_us = engine.defragmentation.current_us(worker.now_us);
+    let total_us = totals.defragmentation_us + current_us;
+    page.field("total_active_defrag_time", total_us / 1000);
+    page.field("current_active_defrag_time", current_us / 1000);
     page.field("tracking_total_keys", engine.tracking.key_count());
     page.field("tracking_total_items", engine.tracking.item_count());
     page.field("tracking_total_prefixes", engine.tracking.prefix_count());

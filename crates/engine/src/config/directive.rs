@@ -54,7 +54,7 @@ pub enum Kind {
     YesNo {
         /// The value when nothing sets it.
         default: bool,
-        /// Whether this server can say yes to it; if not, why.
+        /// Why yes is refused where the allocator cannot move blocks, if that is what it takes.
         refusal: Option<&'static str>,
     },
     /// A number within bounds, both inclusive.

@@ -92,6 +92,7 @@ impl Config {
             values,
             file_only,
             host,
+            moves_blocks: self.moves_blocks(),
             save_seen: false,
             depth: 0,
         };
@@ -115,6 +116,8 @@ struct Loader<'a> {
     values: Vec<Value>,
     file_only: FileOnly,
     host: &'a mut dyn ConfigFileHost,
+    /// Whether the allocator can move blocks.
+    moves_blocks: bool,
     /// The first `save` replaces the default, those after it add to it.
     save_seen: bool,
     depth: usize,
@@ -244,7 +247,11 @@ impl Loader<'_> {
         current: &Value,
         accumulate: bool,
     ) -> Result<Value, Complaint> {
-        Value::parse(directive, arguments, current, accumulate)
+        let value = Value::parse(directive, arguments, current, accumulate)?;
+        match value.refusal_without_mover(directive) {
+            Some(reason) if !self.moves_blocks => Err(reason.into()),
+            _ => Ok(value),
+        }
     }
 
     fn include(&mut self, pattern: &[u8]) -> Result<(), LineError> {

@@ -9,7 +9,7 @@
 //! if that fails: all pairs take effect or none does.
 
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -35,6 +35,8 @@ pub struct Config {
     pub(super) changing: Mutex<()>,
     hash_seed: u64,
     observer: OnceLock<Box<dyn ConfigObserver>>,
+    /// Whether the allocator of the process can move blocks.
+    moves_blocks: AtomicBool,
 }
 
 /// What stands behind the lock.
@@ -117,6 +119,7 @@ impl Config {
             changing: Mutex::new(()),
             hash_seed,
             observer: OnceLock::new(),
+            moves_blocks: AtomicBool::new(false),
         };
         config.commit(values);
         config
@@ -126,6 +129,9 @@ impl Config {
     /// nobody else does.
     pub(crate) fn fork(&self, hash_seed: u64) -> Config {
         let forked = Config::new(hash_seed);
+        if self.moves_blocks() {
+            forked.allow_defragmentation();
+        }
         let mut state = self.state.read().clone();
         state.file = None;
         // They are in the list of users, as they are now.
@@ -178,6 +184,16 @@ impl Config {
             values[id.index()] = value;
             self.commit(values);
         }
+    }
+
+    /// Says that the allocator of the process can move blocks, so that `activedefrag` can be had.
+    pub fn allow_defragmentation(&self) {
+        self.moves_blocks.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether `activedefrag` can be had.
+    pub(super) fn moves_blocks(&self) -> bool {
+        self.moves_blocks.load(Ordering::Relaxed)
     }
 
     /// Appoints who applies changes. Only the first call counts.
@@ -355,6 +371,11 @@ impl Config {
         old: &Value,
     ) -> Result<Value, super::value::Complaint> {
         let value = Value::parse(id.directive(), arguments, old, false)?;
+        if let Some(reason) = value.refusal_without_mover(id.directive())
+            && !self.moves_blocks()
+        {
+            return Err(reason.into());
+        }
         match (&id.directive().kind, value, self.observer.get()) {
             (Kind::Directory, Value::Text(Some(path)), Some(observer)) => {
                 Ok(Value::Text(Some(observer.resolve_directory(self, &path)?)))

@@ -114,6 +114,13 @@ numbers! {
     key_load_delay_us: i64 = "key-load-delay";
     auto_aof_rewrite_percentage: u32 = "auto-aof-rewrite-percentage";
     auto_aof_rewrite_min_size: u64 = "auto-aof-rewrite-min-size";
+    active_defrag_ignore_bytes: u64 = "active-defrag-ignore-bytes";
+    active_defrag_threshold_lower_percent: u32 = "active-defrag-threshold-lower";
+    active_defrag_threshold_upper_percent: u32 = "active-defrag-threshold-upper";
+    active_defrag_cycle_min_percent: u32 = "active-defrag-cycle-min";
+    active_defrag_cycle_max_percent: u32 = "active-defrag-cycle-max";
+    active_defrag_cycle_us: u32 = "active-defrag-cycle-us";
+    active_defrag_max_scan_fields: usize = "active-defrag-max-scan-fields";
     repl_backlog_size: u64 = "repl-backlog-size";
     repl_backlog_ttl_seconds: u64 = "repl-backlog-ttl";
     repl_timeout_seconds: u64 = "repl-timeout";
@@ -132,6 +139,7 @@ switches! {
     daemonize = "daemonize";
     dynamic_hz = "dynamic-hz";
     activerehashing = "activerehashing";
+    activedefrag = "activedefrag";
     jemalloc_bg_thread = "jemalloc-bg-thread";
     appendonly = "appendonly";
     aof_load_truncated = "aof-load-truncated";

@@ -125,6 +125,14 @@ impl Value {
         }
     }
 
+    /// Why a value of this row cannot be had where the allocator cannot move blocks, if it cannot.
+    pub fn refusal_without_mover(&self, directive: &Directive) -> Option<&'static str> {
+        match directive.kind {
+            Kind::YesNo { refusal, .. } if *self == Self::Number(1) => refusal,
+            _ => None,
+        }
+    }
+
     /// Parses the arguments of a row. `current` matters to those that change a part of themselves:
     /// the classes of output buffer limits, and save points when `accumulate` is set.
     pub fn parse(
@@ -135,7 +143,7 @@ impl Value {
     ) -> Result<Self, Complaint> {
         let first = arguments.first().map_or(&[][..], Vec::as_slice);
         match &directive.kind {
-            Kind::YesNo { refusal, .. } => parse_yes_no(first, *refusal),
+            Kind::YesNo { .. } => parse_yes_no(first),
             Kind::Number {
                 form,
                 minimum,
@@ -271,15 +279,12 @@ impl Value {
     }
 }
 
-fn parse_yes_no(word: &[u8], refusal: Option<&'static str>) -> Result<Value, Complaint> {
+fn parse_yes_no(word: &[u8]) -> Result<Value, Complaint> {
     let yes = word.eq_ignore_ascii_case(b"yes");
     if !yes && !word.eq_ignore_ascii_case(b"no") {
         return Err("argument must be 'yes' or 'no'".into());
     }
-    match refusal {
-        Some(reason) if yes => Err(reason.into()),
-        _ => Ok(Value::Number(i64::from(yes))),
-    }
+    Ok(Value::Number(i64::from(yes)))
 }
 
 fn parse_number(

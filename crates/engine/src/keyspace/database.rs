@@ -10,8 +10,9 @@ use std::ptr::NonNull;
 use super::entry::{Entry, EntryRef, raw_string_mut};
 use super::epoch::Share;
 use super::meter::{Meter, Meters};
-use super::stored::{Collection, collection_ref, has_expiring_fields};
+use super::stored::{Collection, collection_ref, element_count, has_expiring_fields};
 use crate::random::Random;
+use crate::relocation::Relocator;
 use crate::table::Table;
 
 /// One stripe's share of one database.
@@ -509,6 +510,57 @@ impl Database {
     #[inline]
     pub(crate) fn prefetch_overflowed(&self, hash: u64) {
         self.table.prefetch_overflowed(hash);
+    }
+
+    /// Moves the bucket that covers `cursor` with its entries and their values, and answers the next cursor, as
+    /// [`Self::scan`] does. Of collections of more than `elements_max` elements only the outermost blocks are moved, and
+    /// `later` is shown the key.
+    pub(crate) fn relocate(
+        &mut self,
+        cursor: u64,
+        elements_max: usize,
+        relocator: &mut Relocator<'_>,
+        later: &mut dyn FnMut(&[u8]),
+    ) -> u64 {
+        let mut visit = |raw, relocator: &mut Relocator<'_>| {
+            let moved = relocator.moved;
+            // SAFETY: an address in the table is an entry of ours; its new address takes the place of the old one.
+            let raw = unsafe { Entry::relocate(raw, relocator) };
+            // SAFETY: as above.
+            let entry = unsafe { EntryRef::from_raw(raw) };
+            if entry.is_costly_to_drop() && element_count(entry) > elements_max {
+                later(entry.key());
+                return raw;
+            }
+            let mut cursor = 0;
+            loop {
+                // SAFETY: as above.
+                cursor = unsafe { Entry::relocate_owned(raw, cursor, relocator) };
+                if cursor == 0 {
+                    break;
+                }
+            }
+            relocator.count_key(relocator.moved > moved);
+            raw
+        };
+        // SAFETY: what `visit` answers is where the entry is.
+        unsafe { self.table.relocate(cursor, relocator, &mut visit) }
+    }
+
+    /// Moves some of what the value of a key owns, if it is still there; answers where to go on, 0 being both the start
+    /// and the end.
+    pub(crate) fn relocate_value(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        cursor: u128,
+        relocator: &mut Relocator<'_>,
+    ) -> u128 {
+        let found = self.table.find(hash, key);
+        // SAFETY: as in `relocate`; the entry itself stays where it is.
+        found.map_or(0, |raw| unsafe {
+            Entry::relocate_owned(raw, cursor, relocator)
+        })
     }
 
     /// Puts a collection back into the entry that it was taken from.

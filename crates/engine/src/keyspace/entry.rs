@@ -22,12 +22,13 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
+use crate::relocation::Relocator;
 use crate::snapshot::LoadedValue;
 use crate::table::Element;
 use crate::text::parse_integer;
 use crate::value::{StringRef, Value, ValueType};
 
-use super::stored::{Collection, drop_boxed};
+use super::stored::{Collection, boxed_layout, drop_boxed, relocate_boxed};
 
 /// Strings up to this length stand inside their entry.
 pub const STRING_EMBED_MAX: usize = 1024;
@@ -202,6 +203,11 @@ unsafe impl Element for Entry {
     unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
         // SAFETY: promised by the caller.
         unsafe { EntryRef::from_raw(raw) }.key()
+    }
+
+    unsafe fn layout(raw: NonNull<u8>) -> Layout {
+        // SAFETY: promised by the caller.
+        layout(unsafe { EntryRef::from_raw(raw) }.block_size())
     }
 }
 
@@ -447,6 +453,50 @@ impl Entry {
                     std::mem::ManuallyDrop::new(Entry(raw)).free_block();
                 }
                 new
+            }
+        }
+    }
+
+    /// Moves the block of the entry `raw`, and that of a boxed value, but nothing that the value owns; answers the
+    /// entry's address.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::overwrite_string`].
+    pub(crate) unsafe fn relocate(raw: NonNull<u8>, relocator: &mut Relocator<'_>) -> NonNull<u8> {
+        // SAFETY: promised by the caller; the box is of the type that the kind names, and its new address takes the
+        // place of the old one.
+        unsafe {
+            let raw = relocator.block(raw, Self::layout(raw));
+            let entry = EntryRef::from_raw(raw);
+            if entry.kind().is_boxed() {
+                let address = relocator.block(entry.boxed_address(), boxed_layout(entry.kind()));
+                let payload = Payload::Boxed(entry.kind(), address);
+                write_payload(raw.add(entry.payload_offset()), &payload);
+            }
+            raw
+        }
+    }
+
+    /// Moves some of what the boxed value of the entry `raw` owns, if it has one; answers where to go on, 0 being both
+    /// the start and the end.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is an owned entry that nobody else uses.
+    pub(crate) unsafe fn relocate_owned(
+        raw: NonNull<u8>,
+        cursor: u128,
+        relocator: &mut Relocator<'_>,
+    ) -> u128 {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let entry = EntryRef::from_raw(raw);
+            match entry.kind() {
+                kind if kind.is_boxed() => {
+                    relocate_boxed(kind, entry.boxed_address(), cursor, relocator)
+                }
+                _ => 0,
             }
         }
     }

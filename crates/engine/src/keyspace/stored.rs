@@ -3,9 +3,11 @@
 //! The types themselves live in `value`; this file only says which kind of entry each of their
 //! forms becomes.
 
+use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use super::entry::{EntryRef, Kind};
+use crate::relocation::Relocator;
 use crate::table::{CACHE_LINE_BYTES, prefetch};
 use crate::value::StringRef;
 use crate::value::{
@@ -423,5 +425,57 @@ pub(super) unsafe fn drop_boxed(kind: Kind, address: NonNull<u8>) {
             Kind::BoxedStream => drop(Box::from_raw(address.cast::<Stream>().as_ptr())),
             _ => debug_assert!(false, "an embedded value is not boxed"),
         }
+    }
+}
+
+/// The layout of the box of a value of this boxed kind.
+pub(super) fn boxed_layout(kind: Kind) -> Layout {
+    match kind {
+        Kind::BoxedList => Layout::new::<List>(),
+        Kind::BoxedSet => Layout::new::<Set>(),
+        Kind::BoxedHash => Layout::new::<Hash>(),
+        Kind::BoxedSortedSet => Layout::new::<SortedSet>(),
+        Kind::BoxedStream => Layout::new::<Stream>(),
+        _ => {
+            debug_assert!(kind == Kind::RawString, "an embedded value is not boxed");
+            Layout::new::<Vec<u8>>()
+        }
+    }
+}
+
+/// Moves some of what the box at `address` owns; answers where to go on, 0 being both the start and the end.
+///
+/// # Safety
+///
+/// `address` is that of a box of the type that `kind` names, and nobody else uses it.
+pub(super) unsafe fn relocate_boxed(
+    kind: Kind,
+    address: NonNull<u8>,
+    cursor: u128,
+    relocator: &mut Relocator<'_>,
+) -> u128 {
+    // Only a stream is walked by its IDs, which take more.
+    let short = cursor as u64;
+    // SAFETY: promised by the caller.
+    unsafe {
+        let next = match kind {
+            Kind::RawString => {
+                relocator.vec(address.cast::<Vec<u8>>().as_mut());
+                0
+            }
+            Kind::BoxedList => address.cast::<List>().as_mut().relocate(short, relocator),
+            Kind::BoxedSet => address.cast::<Set>().as_mut().relocate(short, relocator),
+            Kind::BoxedHash => address.cast::<Hash>().as_mut().relocate(short, relocator),
+            Kind::BoxedSortedSet => {
+                let sorted_set = address.cast::<SortedSet>().as_mut();
+                sorted_set.relocate(short, relocator)
+            }
+            Kind::BoxedStream => {
+                let stream = address.cast::<Stream>().as_mut();
+                return stream.relocate(cursor, relocator);
+            }
+            _ => 0,
+        };
+        u128::from(next)
     }
 }

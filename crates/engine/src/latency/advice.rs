@@ -72,6 +72,9 @@ pub(crate) fn advise(all: &[(Event, Series)], circumstances: &Circumstances) -> 
     if has(&[Event::ExpireCycle]) {
         advice("Many keys expire at the same moment: spread their times to live.");
     }
+    if has(&[Event::ActiveDefragmentation]) {
+        advice("Active defragmentation takes long: lower active-defrag-max-scan-fields.");
+    }
     if has(&[Event::EvictionCycle]) {
         advice(
             "Eviction has to free much at once: lower maxmemory-eviction-tenacity, or avoid writing \

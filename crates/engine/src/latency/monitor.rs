@@ -23,15 +23,18 @@ pub(crate) enum Event {
     ExpireCycle,
     /// Making room when `maxmemory` is reached.
     EvictionCycle,
+    /// A slice of active defragmentation.
+    ActiveDefragmentation,
 }
 
 impl Event {
-    const ALL: [Event; 5] = [
+    const ALL: [Event; 6] = [
         Event::Command,
         Event::FastCommand,
         Event::CommandUnblocking,
         Event::ExpireCycle,
         Event::EvictionCycle,
+        Event::ActiveDefragmentation,
     ];
 
     /// The name to clients.
@@ -42,6 +45,7 @@ impl Event {
             Event::CommandUnblocking => "command-unblocking",
             Event::ExpireCycle => "expire-cycle",
             Event::EvictionCycle => "eviction-cycle",
+            Event::ActiveDefragmentation => "active-defrag-cycle",
         }
     }
 

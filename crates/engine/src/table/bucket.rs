@@ -13,7 +13,10 @@
 //! bucket for each took 1.9 bytes a key of the table where this takes 0.9. A block is allocated anew for
 //! each element that joins or leaves it; that is rare enough not to be seen beside the request.
 
+use std::alloc::Layout;
 use std::ptr::{self, NonNull};
+
+use crate::relocation::Relocator;
 
 /// An owning, thin pointer to one heap block which knows its own key.
 ///
@@ -39,6 +42,13 @@ pub unsafe trait Element: Sized {
     ///
     /// `raw` came from `into_raw`, was not taken back since, and is not changed during `'a`.
     unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8];
+
+    /// With which layout the block behind `raw` was allocated.
+    ///
+    /// # Safety
+    ///
+    /// As [`Element::key`].
+    unsafe fn layout(raw: NonNull<u8>) -> Layout;
 }
 
 /// Elements in one bucket when it has no overflow block.
@@ -325,6 +335,38 @@ impl Bucket {
         }
         for record in self.overflow() {
             visit(record.tag, record.raw());
+        }
+    }
+
+    /// Moves the overflow block, and shows each element to `visit`, which answers where it is from now on.
+    pub(super) fn relocate(
+        &mut self,
+        relocator: &mut Relocator<'_>,
+        visit: &mut dyn FnMut(NonNull<u8>, &mut Relocator<'_>) -> NonNull<u8>,
+    ) {
+        if self.overflow_count == MANY {
+            let mut records = self.take_overflow();
+            relocator.vec(&mut records);
+            self.put_overflow(records);
+        } else if self.overflow_count > 0 {
+            let count = usize::from(self.overflow_count);
+            let layout = Layout::array::<Record>(count).expect("far below isize::MAX bytes");
+            // SAFETY: `put_overflow` stored the address of a boxed slice of so many records, which this bucket owns.
+            let block = unsafe { relocator.block(self.address(LAST), layout) };
+            self.addresses[LAST] = to_address(block);
+        }
+        let mut renew = |address: &mut Address| {
+            // SAFETY: it is the address of an element.
+            let raw = unsafe { from_address(*address) };
+            *address = to_address(visit(raw, relocator));
+        };
+        for slot in 0..SLOTS {
+            if self.tags[slot] != 0 {
+                renew(&mut self.addresses[slot]);
+            }
+        }
+        for record in self.overflow_mut() {
+            renew(&mut record.address);
         }
     }
 

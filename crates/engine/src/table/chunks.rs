@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::relocation::Relocator;
+
 /// Bytes of a chunk.
 pub(super) const CHUNK_BYTES: usize = 4096;
 
@@ -112,6 +114,12 @@ impl Pool {
         ))
     }
 
+    /// Whether the chunk lies in a block.
+    fn holds(&self, chunk: NonNull<u8>) -> bool {
+        let base = chunk.as_ptr().addr() & !(BLOCK_BYTES - 1);
+        self.blocks.contains_key(&base)
+    }
+
     fn add_block(&mut self) -> Option<usize> {
         // SAFETY: the layout has a size.
         let raw = NonNull::new(unsafe { alloc(BLOCK_LAYOUT) })?;
@@ -173,6 +181,18 @@ pub(super) unsafe fn free(chunk: NonNull<u8>) {
         Some(Some(block)) => unsafe { dealloc(block.as_ptr(), BLOCK_LAYOUT) },
         Some(None) => {}
     }
+}
+
+/// Moves a chunk that lies by itself; answers where it is from now on.
+///
+/// # Safety
+/// It came from [`allocate`], nothing borrows it, and only the address answered is used afterwards.
+pub(super) unsafe fn relocate(chunk: NonNull<u8>, relocator: &mut Relocator<'_>) -> NonNull<u8> {
+    if POOL.lock().holds(chunk) {
+        return chunk;
+    }
+    // SAFETY: a chunk that lies in no block was allocated by itself, with this layout; the rest is the caller's.
+    unsafe { relocator.block(chunk, CHUNK_LAYOUT) }
 }
 
 /// A block that has become full since this was asked last.

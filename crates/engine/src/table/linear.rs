@@ -35,6 +35,7 @@ use super::bucket::{
 };
 use super::chunks::{self, CHUNK_BYTES};
 use crate::random::Random;
+use crate::relocation::Relocator;
 
 /// Buckets in a full chunk.
 const CHUNK_BUCKETS: usize = CHUNK_BYTES / size_of::<Bucket>();
@@ -409,6 +410,68 @@ impl<E: Element> Table<E> {
         let interval = 1u64 << (64 - depth);
         let start = position & !(interval - 1);
         start.wrapping_add(interval) >> (64 - CURSOR_BITS)
+    }
+
+    /// Moves what the bucket that covers `cursor` owns, and on the way its chunk, and shows each of its elements to
+    /// `visit`, which answers where the element is from now on; answers the next cursor, as [`Self::scan`] does.
+    ///
+    /// # Safety
+    ///
+    /// What `visit` answers is an address of the same element, from which [`Element::from_raw`] can take it back.
+    pub(crate) unsafe fn relocate(
+        &mut self,
+        cursor: u64,
+        relocator: &mut Relocator<'_>,
+        visit: &mut dyn FnMut(NonNull<u8>, &mut Relocator<'_>) -> NonNull<u8>,
+    ) -> u64 {
+        if self.bucket_count == 0 {
+            return 0;
+        }
+        if cursor == 0 {
+            relocator.vec(&mut self.directory);
+        }
+        let position = cursor << (64 - CURSOR_BITS);
+        let index = self.bucket_index(position.reverse_bits());
+        if index.is_multiple_of(CHUNK_BUCKETS) {
+            self.relocate_chunk(index / CHUNK_BUCKETS, relocator);
+        }
+        self.bucket_mut(index).relocate(relocator, visit);
+        self.scan(cursor, &mut |_| {})
+    }
+
+    fn relocate_chunk(&mut self, number: usize, relocator: &mut Relocator<'_>) {
+        let buckets = match number {
+            0 => self.first_chunk_capacity,
+            _ => CHUNK_BUCKETS,
+        };
+        let chunk = self.directory[number];
+        let moved = if buckets == CHUNK_BUCKETS {
+            // SAFETY: the chunk came from `allocate_chunk`, and its new place is noted below.
+            unsafe { chunks::relocate(chunk.cast(), relocator) }
+        } else {
+            // SAFETY: as above; so small a chunk is a block of its own.
+            unsafe { relocator.block(chunk.cast(), chunk_layout(buckets)) }
+        };
+        self.directory[number] = moved.cast();
+    }
+
+    /// Moves the elements of the bucket that covers `cursor`, and what else the bucket owns; answers the next cursor,
+    /// as [`Self::scan`] does.
+    ///
+    /// # Safety
+    ///
+    /// Nobody but the table knows where its elements are, and an element is nothing but its block.
+    pub(crate) unsafe fn relocate_elements(
+        &mut self,
+        cursor: u64,
+        relocator: &mut Relocator<'_>,
+    ) -> u64 {
+        // SAFETY: each is an element of this table, whose only address is replaced by the one that is answered.
+        unsafe {
+            self.relocate(cursor, relocator, &mut |raw, relocator| {
+                relocator.block(raw, E::layout(raw))
+            })
+        }
     }
 
     /// One element, each with the same probability.

@@ -1,5 +1,6 @@
 //! The table against `HashSet`, and the guarantees of its cursors.
 
+use std::alloc::Layout;
 use std::collections::{HashMap, HashSet};
 use std::ptr::NonNull;
 
@@ -30,6 +31,9 @@ unsafe impl Element for Key {
     unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
         // SAFETY: promised by the caller.
         unsafe { raw.cast::<Vec<u8>>().as_ref() }
+    }
+    unsafe fn layout(_: NonNull<u8>) -> Layout {
+        Layout::new::<Vec<u8>>()
     }
 }
 

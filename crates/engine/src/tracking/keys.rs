@@ -2,6 +2,7 @@
 //!
 //! The module is unsafe because an element of the hash table is one thin pointer.
 
+use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use smallvec::SmallVec;
@@ -36,6 +37,10 @@ unsafe impl Element for TrackedBox {
     unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
         // SAFETY: the caller keeps the block alive and unchanged for as long.
         unsafe { &raw.cast::<Tracked>().as_ref().key }
+    }
+
+    unsafe fn layout(_: NonNull<u8>) -> Layout {
+        Layout::new::<Tracked>()
     }
 }
 

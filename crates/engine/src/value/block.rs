@@ -93,7 +93,8 @@ pub(super) fn heap_size(len: usize) -> usize {
     len.next_multiple_of(8)
 }
 
-fn layout(len: usize) -> Layout {
+/// With which layout a block of `len` bytes is allocated.
+pub(super) fn layout(len: usize) -> Layout {
     assert!(len > 0, "a block holds at least one item");
     Layout::array::<u8>(len).expect("a block holds what was in memory before")
 }

@@ -15,6 +15,7 @@ use super::hash_triples;
 use super::packed::{self, PackedItem};
 use super::sampling::Selection;
 use crate::random::Random;
+use crate::relocation::Relocator;
 
 /// Items of a field: itself and its value.
 const STRIDE: usize = 2;
@@ -30,6 +31,25 @@ pub enum Hash {
     PackedExpiring(Vec<u8>),
     /// A table with expiries.
     TableExpiring(Box<ExpiringTable>),
+}
+
+impl Hash {
+    /// Moves some of what it owns, and answers where to go on; 0 is both the start and the end.
+    pub(crate) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
+        match self {
+            Self::Packed(bytes) | Self::PackedExpiring(bytes) => {
+                relocator.vec(bytes);
+                0
+            }
+            Self::Table(table) => table.relocate(cursor, relocator),
+            Self::TableExpiring(table) => {
+                if cursor == 0 {
+                    relocator.boxed(table);
+                }
+                table.relocate(cursor, relocator)
+            }
+        }
+    }
 }
 
 /// A hash, to read.

@@ -19,6 +19,7 @@
 
 use super::hash_table::{self, HashTable};
 use super::packed::{self, PackedItem};
+use crate::relocation::Relocator;
 
 /// Nothing expires.
 const NEVER_MS: i64 = i64::MAX;
@@ -65,6 +66,23 @@ impl ExpiringTable {
     /// The fields, whatever the time.
     pub fn fields(&self) -> &HashTable {
         &self.fields
+    }
+
+    /// Moves some of what it owns, and answers where to go on; 0 is both the start and the end.
+    pub(crate) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
+        // The lowest bit tells which table, as it tells in each whether it has come to its blocks.
+        if cursor & 1 == 0 {
+            match self.fields.relocate(cursor >> 1, relocator) {
+                0 if self.expiries.is_empty() => 0,
+                0 => 1,
+                next => next << 1,
+            }
+        } else {
+            match self.expiries.relocate(cursor >> 1, relocator) {
+                0 => 0,
+                next => next << 1 | 1,
+            }
+        }
     }
 
     /// The fields alone.

@@ -4,6 +4,7 @@
 //!
 //! This module is unsafe because a block is one thin pointer, shared with the table.
 
+use std::alloc::Layout;
 use std::fmt;
 use std::ptr::NonNull;
 
@@ -12,6 +13,7 @@ use super::packed::{self, PackedItem, Prefix, data_of};
 use super::pages::{self, Identity, Pages, Place, ScanCursor};
 use super::sampling::sample;
 use crate::random::Random;
+use crate::relocation::Relocator;
 use crate::table::{self, Element, Table};
 
 /// A field and its value, on the heap:
@@ -99,6 +101,11 @@ unsafe impl Element for Field {
     unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
         // SAFETY: behind the flags stands the field, a string.
         unsafe { block::string(raw.add(FLAGS_LEN)) }
+    }
+
+    unsafe fn layout(raw: NonNull<u8>) -> Layout {
+        // SAFETY: promised by the caller.
+        block::layout(unsafe { Self::block_len(raw) })
     }
 }
 
@@ -320,6 +327,21 @@ impl HashTable {
             self.iter(),
             &mut |(field, value)| visit(field, value),
         );
+    }
+
+    /// Moves some of what the table owns, and answers where to go on; 0 is both the start and the end.
+    pub(crate) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
+        match ScanCursor::decode(cursor) {
+            ScanCursor::Pages(page) => {
+                let next = self.pages.relocate(page, relocator);
+                ScanCursor::after_pages(next, !self.blocks.is_empty())
+            }
+            ScanCursor::Blocks(cursor) => {
+                // SAFETY: no address of an element leaves the table but for a borrow of it.
+                let next = unsafe { self.blocks.relocate_elements(cursor, relocator) };
+                ScanCursor::after_blocks(next)
+            }
+        }
     }
 
     /// What the table takes of the heap, in bytes.

@@ -25,6 +25,7 @@ use std::ptr::NonNull;
 
 use super::packed::{self, IntegerText, PackedItem};
 use crate::random::Random;
+use crate::relocation::Relocator;
 use crate::table::{CACHE_LINE_BYTES, hash_bytes, prefetch};
 
 /// A page is split when there are more bytes or more entries than this a page. Longer pages make a
@@ -432,6 +433,29 @@ impl<const STRIDE: usize> Pages<STRIDE> {
             page,
             offset: entry.start,
         })
+    }
+
+    /// Moves a page, and with the first one of a chunk what the chunk lists; answers the next page, 0 after the last.
+    pub(super) fn relocate(&mut self, page: u64, relocator: &mut Relocator<'_>) -> u64 {
+        let index = usize::try_from(page).unwrap_or(usize::MAX);
+        if index >= self.page_count {
+            return 0;
+        }
+        if index == 0 {
+            relocator.vec(&mut self.more_chunks);
+        }
+        let chunk = self.chunk_mut(index);
+        if index.is_multiple_of(CHUNK_PAGES) {
+            relocator.vec(&mut chunk.pages);
+            relocator.vec(&mut chunk.counts);
+        }
+        relocator.boxed(&mut chunk.pages[index % CHUNK_PAGES]);
+        let next = index + 1;
+        if next < self.page_count {
+            next as u64
+        } else {
+            0
+        }
     }
 
     /// What the table takes of the heap, in bytes.

@@ -13,6 +13,7 @@ use super::packed::{self, IntegerText, PackedItem, canonical_integer};
 use super::sampling::Selection;
 use super::set_table::{self, SetTable};
 use crate::random::Random;
+use crate::relocation::Relocator;
 
 /// Different members, in an order that is nobody's business.
 #[derive(Debug, Clone)]
@@ -23,6 +24,19 @@ pub enum Set {
     Packed(Vec<u8>),
     /// A table. Whoever keeps many small values beside it boxes the whole.
     Table(SetTable),
+}
+
+impl Set {
+    /// Moves some of what it owns, and answers where to go on; 0 is both the start and the end.
+    pub(crate) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
+        match self {
+            Self::Intset(bytes) | Self::Packed(bytes) => {
+                relocator.vec(bytes);
+                0
+            }
+            Self::Table(table) => table.relocate(cursor, relocator),
+        }
+    }
 }
 
 /// A set, to read.

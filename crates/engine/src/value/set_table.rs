@@ -4,6 +4,7 @@
 //!
 //! This module is unsafe because a block is one thin pointer, shared with the table.
 
+use std::alloc::Layout;
 use std::fmt;
 use std::ptr::NonNull;
 
@@ -12,6 +13,7 @@ use super::packed::{PackedItem, Prefix, data_of};
 use super::pages::{self, Identity, Pages, ScanCursor};
 use super::sampling::sample;
 use crate::random::Random;
+use crate::relocation::Relocator;
 use crate::table::{self, Element, Table};
 
 /// A member, on the heap: one packed item, a string, plain even if it looks like an integer.
@@ -60,6 +62,11 @@ unsafe impl Element for Member {
     unsafe fn key<'a>(raw: NonNull<u8>) -> &'a [u8] {
         // SAFETY: the block is one whole item, a string.
         unsafe { block::string(raw) }
+    }
+
+    unsafe fn layout(raw: NonNull<u8>) -> Layout {
+        // SAFETY: promised by the caller: the block is one packed item.
+        block::layout(unsafe { block::item_bytes(raw) }.len())
     }
 }
 
@@ -215,6 +222,21 @@ impl SetTable {
     ) {
         let draw = |random: &mut Random| self.draw(random);
         sample(self.len(), count, random, draw, self.iter(), visit);
+    }
+
+    /// Moves some of what the table owns, and answers where to go on; 0 is both the start and the end.
+    pub(crate) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
+        match ScanCursor::decode(cursor) {
+            ScanCursor::Pages(page) => {
+                let next = self.pages.relocate(page, relocator);
+                ScanCursor::after_pages(next, !self.blocks.is_empty())
+            }
+            ScanCursor::Blocks(cursor) => {
+                // SAFETY: no address of an element leaves the table but for a borrow of it.
+                let next = unsafe { self.blocks.relocate_elements(cursor, relocator) };
+                ScanCursor::after_blocks(next)
+            }
+        }
     }
 
     /// What the table takes of the heap, in bytes.

@@ -1,16 +1,18 @@
 //! An engine whose files are in a storage that can fail and crash, and whose background work is done a step
 //! at a time, when the test says so.
 
+use std::alloc::{Layout, alloc, dealloc};
 use std::io::Read;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::command::Args;
 use oxidis_engine::config::Config;
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotFormat, SnapshotSource};
-use oxidis_engine::{Clock, Engine, EngineOptions, Host, Session, Worker};
+use oxidis_engine::{Clock, Engine, EngineOptions, Fragmentation, Host, Session, Worker};
 use oxidis_persist::aof::{AppendDirectory, AppendNames};
 use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
 use oxidis_persist::{Json, Rdb};
@@ -23,20 +25,54 @@ pub const START_MS: i64 = 1_700_000_000_000;
 /// Where the data set is kept.
 pub const FILE: &str = "/data/dump.rdb";
 
-pub struct ManualClock(pub AtomicI64);
+/// Milliseconds that it shows, and microseconds beside them, of which each look takes as many as the third says.
+pub struct ManualClock(pub AtomicI64, AtomicI64, AtomicI64);
 
 impl Clock for ManualClock {
     fn now_us(&self) -> i64 {
-        self.0.load(Ordering::Relaxed) * 1000
+        let look_us = self.2.load(Ordering::Relaxed);
+        self.0.load(Ordering::Relaxed) * 1000 + self.1.fetch_add(look_us, Ordering::Relaxed)
     }
 }
 
 pub struct StoredHost {
     pub storage: FaultyStorage,
     pub work: Mutex<Option<BackgroundWork>>,
+    /// What lies idle, as it says when it is asked for the first time; then half of that, and so on.
+    pub idle_bytes: AtomicU64,
+    /// Blocks that it has moved.
+    pub moved_blocks: AtomicU64,
 }
 
 impl Host for StoredHost {
+    fn fragmentation(&self) -> Option<Fragmentation> {
+        let idle_bytes = self.idle_bytes.load(Ordering::Relaxed);
+        self.idle_bytes.store(idle_bytes / 2, Ordering::Relaxed);
+        Some(Fragmentation {
+            allocated_bytes: 1,
+            idle_bytes,
+        })
+    }
+
+    /// Everything moves.
+    unsafe fn copy_block(&self, block: NonNull<u8>, layout: Layout) -> Option<NonNull<u8>> {
+        self.moved_blocks.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the block has a size, and its owner says that it is so long.
+        unsafe {
+            let copy = NonNull::new(alloc(layout))?;
+            copy.copy_from_nonoverlapping(block, layout.size());
+            Some(copy)
+        }
+    }
+
+    unsafe fn free_copied_block(&self, block: NonNull<u8>, layout: Layout) {
+        // SAFETY: promised by the caller. Whoever still looks there shall see it.
+        unsafe {
+            block.write_bytes(0xee, layout.size());
+            dealloc(block.as_ptr(), layout);
+        }
+    }
+
     fn keeps_files(&self) -> bool {
         true
     }
@@ -89,6 +125,7 @@ impl Server {
 
     pub fn with_storage(directives: &[(&str, &str)], now_ms: i64, storage: FaultyStorage) -> Self {
         let config = Arc::new(Config::new(11));
+        config.allow_defragmentation();
         let own = [
             ("enable-debug-command", "yes"),
             ("save", ""),
@@ -99,10 +136,16 @@ impl Server {
                 .set_default(name, value.as_bytes())
                 .unwrap_or_else(|error| panic!("{name} {value}: {error}"));
         }
-        let clock = Arc::new(ManualClock(AtomicI64::new(now_ms)));
+        let clock = Arc::new(ManualClock(
+            AtomicI64::new(now_ms),
+            AtomicI64::new(0),
+            AtomicI64::new(0),
+        ));
         let host = Arc::new(StoredHost {
             storage,
             work: Mutex::new(None),
+            idle_bytes: AtomicU64::new(0),
+            moved_blocks: AtomicU64::new(0),
         });
         let engine = Engine::new(EngineOptions {
             config: config.clone(),
@@ -159,6 +202,15 @@ impl Server {
         String::from_utf8_lossy(&reply)
             .trim_end()
             .replace("\r\n", " ")
+    }
+
+    /// Does one slice of regular work; each look at the clock takes a microsecond, until it is over.
+    pub fn run_cron_slowly(&mut self) -> bool {
+        self.clock.2.store(1, Ordering::Relaxed);
+        let has_more = self.worker.run_cron();
+        self.clock.2.store(0, Ordering::Relaxed);
+        self.clock.1.store(0, Ordering::Relaxed);
+        has_more
     }
 
     /// Does a step of the background save; answers whether there are more.

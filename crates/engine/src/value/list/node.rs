@@ -19,6 +19,7 @@ use super::listpack;
 use super::run::{Run, Shape};
 use super::sequence::End;
 use crate::lzf::{self, Compressor};
+use crate::relocation::Relocator;
 use crate::table::prefetch;
 
 /// Elements of a big list that lie side by side. There is always at least one.
@@ -131,6 +132,11 @@ impl Node {
         } else {
             self.shrink_to_fit();
         }
+    }
+
+    /// Moves its block.
+    pub(super) fn relocate(&mut self, relocator: &mut Relocator<'_>) {
+        relocator.boxed(&mut self.block);
     }
 
     /// Makes the node one whose elements can be reached and changed.

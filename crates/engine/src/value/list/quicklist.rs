@@ -22,6 +22,7 @@ use super::listpack;
 use super::node::Node;
 use super::run::Run;
 use super::sequence::End;
+use crate::relocation::Relocator;
 use crate::table::prefetch_value;
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -141,6 +142,32 @@ impl Quicklist {
             Cow::Borrowed(node) => node.run().get(place.offset),
             Cow::Owned(node) => node.run().get(place.offset).into_owned(),
         })
+    }
+
+    /// Moves the block of a node, and with the first one of a section that of the section; answers which is the next,
+    /// 0 after the last.
+    pub(super) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
+        // Sections are many before nodes are, which a section has some hundreds of at most.
+        let (index, number) = ((cursor >> 32) as usize, cursor as u32 as usize);
+        if cursor == 0 {
+            relocator.deque(&mut self.sections);
+        }
+        let Some(section) = self.sections.get_mut(index) else {
+            return 0;
+        };
+        if number == 0 {
+            relocator.deque(&mut section.nodes);
+        }
+        if let Some(node) = section.nodes.get_mut(number) {
+            node.relocate(relocator);
+        }
+        if number + 1 < section.nodes.len() {
+            cursor + 1
+        } else if index + 1 < self.sections.len() {
+            (index as u64 + 1) << 32
+        } else {
+            0
+        }
     }
 
     /// Where node and section of element `index` are in the list, and the element in its node.

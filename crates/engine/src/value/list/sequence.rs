@@ -14,6 +14,7 @@ use super::limit::BlockLimit;
 use super::listpack;
 use super::packed::{self, PackedBlock};
 use super::quicklist::Quicklist;
+use crate::relocation::Relocator;
 use crate::value::EncodingLimits;
 use crate::value::packed::IntegerText;
 use std::ops::Range;
@@ -41,6 +42,19 @@ pub enum List {
     Packed(Vec<u8>),
     /// Elements in nodes.
     Quicklist(Quicklist),
+}
+
+impl List {
+    /// Moves some of what it owns, and answers where to go on; 0 is both the start and the end.
+    pub(crate) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
+        match self {
+            Self::Packed(bytes) => {
+                relocator.vec(bytes);
+                0
+            }
+            Self::Quicklist(list) => list.relocate(cursor, relocator),
+        }
+    }
 }
 
 /// A list that is only read.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::member::{Handle, Member};
 use super::set::Upsert;
 use super::tree::Order;
+use crate::relocation::Relocator;
 use crate::table::{Element, Table};
 
 /// A sorted set of many members.
@@ -136,6 +137,47 @@ impl BigSortedSet {
             let (member, score) = unsafe { (Member::key(raw), Handle::new(raw).score()) };
             visit(member, score);
         })
+    }
+
+    /// Moves some of what it owns, and answers where to go on; 0 is both the start and the end. Members are found in
+    /// their order, which the low bit 0 says; then come the buckets of the table.
+    pub(super) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
+        if cursor & 1 == 1 {
+            // SAFETY: every element stays where it is.
+            let next = unsafe {
+                let members = &mut self.members;
+                members.relocate(cursor >> 1, relocator, &mut |raw, _| raw)
+            };
+            return match next {
+                0 => 0,
+                next => next << 1 | 1,
+            };
+        }
+        let members = &mut self.members;
+        let mut visit = |handle: Handle, relocator: &mut Relocator<'_>| {
+            let (hash, raw) = (members.hash_of(handle.bytes()), handle.raw());
+            let Some(mut slot) = members.find_slot(hash, handle.bytes()) else {
+                return handle;
+            };
+            // SAFETY: the table owns the member and gets its new address before the old block is freed; the tree's
+            // handle is replaced by the one that is answered, and is not read before.
+            unsafe {
+                let layout = Member::layout(raw);
+                let Some(copy) = relocator.copy(raw, layout) else {
+                    return handle;
+                };
+                slot.replace(copy);
+                relocator.release(raw, layout);
+                Handle::new(copy)
+            }
+        };
+        match self
+            .order
+            .relocate(cursor as usize >> 1, relocator, &mut visit)
+        {
+            next if next < self.order.len() => (next as u64) << 1,
+            _ => 1,
+        }
     }
 
     /// Bytes on the heap; the members' own are estimated from a few of them.

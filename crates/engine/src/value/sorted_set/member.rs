@@ -196,6 +196,11 @@ unsafe impl Element for Member {
             std::slice::from_raw_parts(raw.add(shape.start).as_ptr(), shape.length)
         }
     }
+
+    unsafe fn layout(raw: NonNull<u8>) -> Layout {
+        // SAFETY: the caller vouches for a live block.
+        unsafe { Shape::read(raw) }.layout()
+    }
 }
 
 /// The address of a live block in six bytes, as the tree keeps it.
@@ -262,7 +267,8 @@ impl Handle {
         }
     }
 
-    fn raw(self) -> NonNull<u8> {
+    /// Where the block is.
+    pub(super) fn raw(self) -> NonNull<u8> {
         let [a, b, c, d, e, f] = self.0;
         let address = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) as usize;
         debug_assert_ne!(address, 0, "Handle::NONE is never read");

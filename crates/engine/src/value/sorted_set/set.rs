@@ -11,6 +11,7 @@ use super::compact::{self, Pairs};
 use super::range::{LexRange, ScoreRange};
 use super::tree;
 use crate::random::Random;
+use crate::relocation::Relocator;
 use crate::value::EncodingLimits;
 use crate::value::packed::MAX_SEQUENCE_LEN;
 use crate::value::sampling::sample;
@@ -22,6 +23,19 @@ pub enum SortedSet {
     Packed(Vec<u8>),
     /// Many members, or long ones.
     Big(BigSortedSet),
+}
+
+impl SortedSet {
+    /// Moves some of what it owns, and answers where to go on; 0 is both the start and the end.
+    pub(crate) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
+        match self {
+            Self::Packed(bytes) => {
+                relocator.vec(bytes);
+                0
+            }
+            Self::Big(big) => big.relocate(cursor, relocator),
+        }
+    }
 }
 
 /// A sorted set for reading.

@@ -35,6 +35,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 
 use super::member::{Handle, Place};
+use crate::relocation::Relocator;
 
 /// The tree of a big sorted set, with the sizes that measured best.
 pub(super) type Order = Tree<LEAF, FANOUT>;
@@ -192,6 +193,21 @@ impl<const LEAF: usize, const FANOUT: usize> Tree<LEAF, FANOUT> {
         self.lower_root();
     }
 
+    /// Moves the leaf that holds a rank, and the inner nodes above it if it is the first under them, and shows each
+    /// handle of the leaf to `visit`, which answers what stands in its place from now on: the same member at another
+    /// address. Answers the rank behind the leaf. A handle that was shown is not read again.
+    pub(super) fn relocate(
+        &mut self,
+        rank: usize,
+        relocator: &mut Relocator<'_>,
+        visit: &mut dyn FnMut(Handle, &mut Relocator<'_>) -> Handle,
+    ) -> usize {
+        if rank >= self.len {
+            return self.len;
+        }
+        rank + self.root.relocate(rank, relocator, visit)
+    }
+
     /// Bytes of heap under the tree's nodes, as asked from the allocator.
     pub(super) fn memory_usage(&self) -> usize {
         self.root.memory_usage()
@@ -236,6 +252,37 @@ impl<const LEAF: usize, const FANOUT: usize> Node<LEAF, FANOUT> {
         match self {
             Node::Leaf(leaf) => leaf[0],
             Node::Inner(inner) => inner.firsts[0],
+        }
+    }
+
+    /// See [`Tree::relocate`]; answers how far it is from `rank`, which is within the node, to the end of the leaf.
+    fn relocate(
+        &mut self,
+        mut rank: usize,
+        relocator: &mut Relocator<'_>,
+        visit: &mut dyn FnMut(Handle, &mut Relocator<'_>) -> Handle,
+    ) -> usize {
+        match self {
+            Node::Leaf(leaf) => {
+                relocator.vec(leaf);
+                for handle in leaf.iter_mut() {
+                    *handle = visit(*handle, relocator);
+                }
+                leaf.len() - rank
+            }
+            Node::Inner(inner) => {
+                if rank == 0 {
+                    relocator.boxed(inner);
+                }
+                let mut index = 0;
+                while rank >= inner.counts[index] {
+                    rank -= inner.counts[index];
+                    index += 1;
+                }
+                let behind = inner.children[index].relocate(rank, relocator, visit);
+                inner.firsts[index] = inner.children[index].first();
+                behind
+            }
         }
     }
 

@@ -39,6 +39,7 @@
 //! (After `t_stream.c` of Redis.)
 
 use super::StreamId;
+use crate::relocation::Relocator;
 use crate::value::list::{LISTPACK_FRAME_LEN, listpack_integer_len, listpack_string_len};
 use crate::value::packed::{self, PackedItem};
 
@@ -98,6 +99,11 @@ impl Block {
             deleted: 0,
             listpack_len: listpack_len as u64,
         }
+    }
+
+    /// Moves its bytes.
+    pub(super) fn relocate(&mut self, relocator: &mut Relocator<'_>) {
+        relocator.vec(&mut self.bytes);
     }
 
     /// Entries that are not deleted.

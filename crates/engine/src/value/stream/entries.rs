@@ -1,9 +1,11 @@
 //! The entries of a stream: blocks in the order of their first IDs.
 
 use std::collections::{BTreeMap, btree_map};
+use std::ops::Bound;
 
 use super::block::{Block, BlockRef, Pairs};
 use super::{StreamId, StreamRange};
+use crate::relocation::Relocator;
 use crate::value::EncodingLimits;
 
 /// How large a block may grow, whatever the configuration says: Redis's limit for a listpack.
@@ -52,6 +54,19 @@ impl Entries {
         self.blocks
             .iter()
             .map(|(&first, block)| BlockRef { first, block })
+    }
+
+    /// Moves the first block behind `last`; answers the ID that it begins with, if there is one.
+    pub(super) fn relocate(
+        &mut self,
+        last: Option<StreamId>,
+        relocator: &mut Relocator<'_>,
+    ) -> Option<StreamId> {
+        let start = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let (&first, block) = self.blocks.range_mut((start, Bound::Unbounded)).next()?;
+        relocator.boxed(block);
+        block.relocate(relocator);
+        Some(first)
     }
 
     /// The blocks that may hold entries of a range; none if it is empty.

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::StreamId;
+use crate::relocation::Relocator;
 
 /// A consumer within its group. The number of a deleted consumer is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +78,12 @@ impl Group {
             consumers: Vec::new(),
             free: Vec::new(),
         }
+    }
+
+    /// Moves its list of consumers.
+    pub(super) fn relocate(&mut self, relocator: &mut Relocator<'_>) {
+        relocator.vec(&mut self.consumers);
+        relocator.vec(&mut self.free);
     }
 
     /// The ID that was delivered last.

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::block::BlockRef;
 use super::entries::Entries;
 use super::{Group, StreamId, StreamRange, Trim};
+use crate::relocation::Relocator;
 use crate::value::EncodingLimits;
 use crate::value::packed::PackedItem;
 
@@ -66,6 +67,19 @@ impl Stream {
             first_id,
             ..Self::default()
         }
+    }
+
+    /// Moves some of what it owns, and answers where to go on; 0 is both the start and the end. The nodes of its search
+    /// trees stay where they are.
+    pub(crate) fn relocate(&mut self, cursor: u128, relocator: &mut Relocator<'_>) -> u128 {
+        let last = (cursor != 0).then(|| StreamId::new((cursor >> 64) as u64, cursor as u64));
+        if last.is_none() {
+            for group in self.groups.values_mut() {
+                group.relocate(relocator);
+            }
+        }
+        let moved = self.entries.relocate(last, relocator);
+        moved.map_or(0, |id| u128::from(id.ms) << 64 | u128::from(id.seq))
     }
 
     // Looking.

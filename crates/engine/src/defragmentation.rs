@@ -1,0 +1,364 @@
+//! Active defragmentation (`activedefrag`): moves what the data set owns to where memory is fuller, so that memory which
+//! is nearly empty becomes empty and goes back to the system.
+//!
+//! Small blocks lie in slabs, each of blocks of one size. What is deleted leaves holes, which only blocks of the same
+//! size can fill; when a data set changes its shape, slabs with few blocks left are most of what the process has. Which
+//! blocks lie in such slabs the allocator knows (`Host::copy_block`), and what structures do to have a block moved
+//! stands in `relocation`. Here is when, how much at once, and in which order.
+//!
+//! A *pass* walks all databases of all stripes in the order of SCAN, which changes nothing that anybody can see: not the
+//! order of a table, nor a use of a key, nor a value that a snapshot has still to write down (a block moves with all
+//! bits of its header). It works in slices, as the expiry cycle does, and lets go of the stripe's lock after some blocks.
+//! Nobody keeps an address of what lies in a stripe without its lock, so a block can move whenever the lock is held. Big
+//! collections are set aside and walked by themselves, lock by lock.
+//!
+//! Whether there is a pass is decided once a second, and after each. The directives mean what they mean in Redis:
+//! `active-defrag-ignore-bytes` and `-threshold-lower` say from when on, `-cycle-min` and `-cycle-max` which share of a
+//! processor, by how far fragmentation is between the two thresholds. Beyond Redis, a pass that gained nearly nothing is
+//! followed by a rest: what cannot be moved together should not cost a processor forever.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+use crate::keyspace::Key;
+use crate::latency::Event;
+use crate::relocation::{Fragmentation, Relocator};
+use crate::worker::Worker;
+
+/// How often it is decided whether there is too much fragmentation.
+const DECISION_PERIOD_US: i64 = 1_000_000;
+
+/// The same while a log is loaded.
+const LOADING_DECISION_PERIOD_US: i64 = 50_000;
+
+/// How long to rest after a pass that gained nearly nothing.
+const REST_US: i64 = 10_000_000;
+
+/// A pass gained something if what lies idle shrank by more than one part in so many, or if it moved more than one in so
+/// many blocks: then it was made to lie idle anew meanwhile.
+const GAIN_PARTS: u64 = 16;
+
+/// The longest slice; other work goes on between slices.
+const SLICE_MAX_US: i64 = 500;
+
+/// Blocks that are looked at under one lock: some tens of microseconds.
+const BLOCKS_PER_LOCK: u64 = 128;
+
+/// Blocks after which a slice ends whatever the clock shows, which may stand still.
+const BLOCKS_PER_SLICE: u64 = 16 * 1024;
+
+/// What INFO says of it.
+#[derive(Debug, Default)]
+pub(crate) struct Defragmentation {
+    /// The share of a processor that the pass takes that is under way; 0 if none is.
+    percent: AtomicU32,
+    /// When the pass began.
+    began_us: AtomicI64,
+}
+
+impl Defragmentation {
+    pub(crate) fn running_percent(&self) -> u32 {
+        self.percent.load(Ordering::Relaxed)
+    }
+
+    /// How long the pass that is under way has been, in microseconds; 0 if none is.
+    pub(crate) fn current_us(&self, now_us: i64) -> u64 {
+        match self.running_percent() {
+            0 => 0,
+            _ => {
+                let elapsed_us = now_us - self.began_us.load(Ordering::Relaxed);
+                elapsed_us.max(0).cast_unsigned()
+            }
+        }
+    }
+}
+
+/// How far a worker has come.
+#[derive(Default)]
+pub(crate) struct Defragmenter {
+    /// When it is to be decided next.
+    decides_us: i64,
+    /// When the period ends in which it may work for so long.
+    period_ends_us: i64,
+    left_us: i64,
+    pass: Option<Pass>,
+}
+
+/// A walk through everything.
+struct Pass {
+    /// What lay idle when it began, in bytes.
+    idle_bytes: u64,
+    /// Blocks that it has moved, and looked at.
+    moved: u64,
+    seen: u64,
+    /// The next script, until all are done.
+    script: Option<usize>,
+    stripe: usize,
+    database: usize,
+    /// Of the database's share in the stripe.
+    cursor: u64,
+    /// Big collections of the buckets before, to be walked before the next bucket is.
+    big: Vec<BigValue>,
+}
+
+/// A big collection, and how far it has been walked.
+struct BigValue {
+    database: usize,
+    key: Vec<u8>,
+    hash: u64,
+    cursor: u128,
+    is_moved: bool,
+}
+
+impl Worker {
+    /// Does a slice of what is to be done, if there is too much fragmentation; answers whether there is more to do at
+    /// once. The view must hold nothing.
+    #[inline]
+    pub(crate) fn defragment(&mut self) -> bool {
+        if self.engine.config.activedefrag() {
+            return self.defragment_in_turn();
+        }
+        self.stop_defragmenting();
+        self.defragmenter.decides_us = 0;
+        false
+    }
+
+    /// Ends a pass that this worker has under way.
+    pub(crate) fn stop_defragmenting(&mut self) {
+        if self.defragmenter.pass.is_some() {
+            self.end_defragmentation();
+            self.defragmenter = Defragmenter::default();
+        }
+    }
+
+    /// While a log is loaded nobody else is served by this worker: so all slices are done that are due. And what clients
+    /// have done in minutes is done in a second: so it is decided more often.
+    pub(crate) fn defragment_while_loading(&mut self) {
+        if self.view.is_none() {
+            while self.defragment() {}
+            let soon_us = self.engine.clock.now_us() + LOADING_DECISION_PERIOD_US;
+            self.defragmenter.decides_us = self.defragmenter.decides_us.min(soon_us);
+        }
+    }
+
+    fn defragment_in_turn(&mut self) -> bool {
+        let started_us = self.engine.clock.now_us();
+        self.decide_on_defragmentation(started_us);
+        let percent = i64::from(self.engine.defragmentation.running_percent());
+        let Some(mut pass) = self.defragmenter.pass.take() else {
+            return false;
+        };
+        if started_us >= self.defragmenter.period_ends_us {
+            let period_us = 1_000_000 / i64::from(self.engine.config.hz().clamp(1, 500));
+            self.defragmenter.period_ends_us = started_us + period_us;
+            self.defragmenter.left_us = period_us * percent / 100;
+        }
+        if self.defragmenter.left_us <= 0 {
+            self.defragmenter.pass = Some(pass);
+            return false;
+        }
+        let configured_us = i64::from(self.engine.config.active_defrag_cycle_us());
+        let slice_us = configured_us.clamp(1, SLICE_MAX_US);
+        let slice_us = slice_us.min(self.defragmenter.left_us);
+        let is_over = self.defragment_slice(&mut pass, started_us + slice_us);
+        let now_us = self.engine.clock.now_us();
+        self.defragmenter.left_us -= (now_us - started_us).max(0);
+        self.note_latency(Event::ActiveDefragmentation, started_us);
+        if is_over {
+            self.end_defragmentation();
+            self.rest_or_go_on(&pass, now_us);
+        } else {
+            self.defragmenter.pass = Some(pass);
+        }
+        self.defragmenter.pass.is_some() && self.defragmenter.left_us > 0
+    }
+
+    /// Looks, if it is time to, at how much fragmentation there is, and begins a pass or makes the one that is under way
+    /// take more.
+    fn decide_on_defragmentation(&mut self, now_us: i64) {
+        if now_us < self.defragmenter.decides_us {
+            return;
+        }
+        self.defragmenter.decides_us = now_us + DECISION_PERIOD_US;
+        let Some(fragmentation) = self.engine.host.fragmentation() else {
+            return;
+        };
+        let config = &self.engine.config;
+        let is_running = self.defragmenter.pass.is_some();
+        let threshold_percent = f64::from(config.active_defrag_threshold_lower_percent());
+        let is_little = fragmentation.percent() < threshold_percent
+            || fragmentation.idle_bytes < config.active_defrag_ignore_bytes();
+        if is_little && !is_running {
+            return;
+        }
+        let state = &self.engine.defragmentation;
+        // Less fragmentation, as the pass makes it, is no reason to be slower than it began.
+        let percent = self.percent_for(fragmentation).max(state.running_percent());
+        let percent = percent.min(config.active_defrag_cycle_max_percent());
+        if !is_running {
+            state.began_us.store(now_us, Ordering::Relaxed);
+            self.defragmenter.pass = Some(Pass {
+                idle_bytes: fragmentation.idle_bytes,
+                moved: 0,
+                seen: 0,
+                script: Some(0),
+                stripe: 0,
+                database: 0,
+                cursor: 0,
+                big: Vec::new(),
+            });
+        }
+        state.percent.store(percent.max(1), Ordering::Relaxed);
+    }
+
+    /// Which share of a processor so much fragmentation is worth.
+    fn percent_for(&self, fragmentation: Fragmentation) -> u32 {
+        let config = &self.engine.config;
+        let lower = f64::from(config.active_defrag_threshold_lower_percent());
+        let upper = f64::from(config.active_defrag_threshold_upper_percent());
+        let least = f64::from(config.active_defrag_cycle_min_percent());
+        let most = f64::from(config.active_defrag_cycle_max_percent());
+        let share = if upper > lower {
+            (fragmentation.percent() - lower) / (upper - lower)
+        } else {
+            1.0
+        };
+        (least + share.clamp(0.0, 1.0) * (most - least)) as u32
+    }
+
+    fn end_defragmentation(&mut self) {
+        let state = &self.engine.defragmentation;
+        let current_us = state.current_us(self.engine.clock.now_us());
+        self.counters.defragmentation_us.add(current_us);
+        state.percent.store(0, Ordering::Relaxed);
+        self.defragmenter.pass = None;
+    }
+
+    /// Decides at once what comes after a pass.
+    fn rest_or_go_on(&mut self, pass: &Pass, now_us: i64) {
+        let fragmentation = self.engine.host.fragmentation();
+        let idle_now = fragmentation.map_or(0, |it| it.idle_bytes);
+        let has_gained = idle_now < pass.idle_bytes - pass.idle_bytes / GAIN_PARTS;
+        if !has_gained && pass.moved <= pass.seen / GAIN_PARTS {
+            self.defragmenter.decides_us = now_us + REST_US;
+        } else {
+            self.defragmenter.decides_us = now_us;
+            self.decide_on_defragmentation(now_us);
+        }
+    }
+
+    /// Goes on with a pass until `ends_us`; answers whether it is over.
+    fn defragment_slice(&mut self, pass: &mut Pass, ends_us: i64) -> bool {
+        let engine = self.engine.clone();
+        let mut relocator = Relocator::new(&*engine.host);
+        let is_over = loop {
+            let seen = relocator.seen();
+            if seen >= BLOCKS_PER_SLICE {
+                break false;
+            }
+            let blocks_max = seen + BLOCKS_PER_LOCK;
+            if let Some(script) = pass.script {
+                let next = engine.scripting.relocate(script, &mut relocator);
+                pass.script = (next != 0).then_some(next);
+            } else if let Some(value) = pass.big.pop() {
+                self.defragment_value(pass, value, &mut relocator, blocks_max);
+            } else if pass.stripe < self.view.keyspace().stripe_count() {
+                self.defragment_buckets(pass, &mut relocator, blocks_max);
+            } else {
+                break true;
+            }
+            if std::mem::take(&mut self.gave_up) || engine.clock.now_us() >= ends_us {
+                break false;
+            }
+        };
+        pass.moved += relocator.moved;
+        pass.seen += relocator.seen();
+        let counters = &self.counters;
+        counters.defragmentation_hits.add(relocator.moved);
+        counters.defragmentation_misses.add(relocator.stayed);
+        counters.defragmentation_key_hits.add(relocator.moved_keys);
+        counters
+            .defragmentation_key_misses
+            .add(relocator.stayed_keys);
+        is_over
+    }
+
+    /// Walks on through buckets, under one lock, until so many blocks have been seen, a big collection has been met, or
+    /// the share of the database is through.
+    fn defragment_buckets(
+        &mut self,
+        pass: &mut Pass,
+        relocator: &mut Relocator<'_>,
+        blocks_max: u64,
+    ) {
+        let elements_max = self.engine.config.active_defrag_max_scan_fields();
+        if !self.lock_stripe(pass.stripe) {
+            return;
+        }
+        let seed = self.view.keyspace().seed();
+        let stripe = self.view.stripe_at_mut(pass.stripe);
+        if pass.database >= stripe.database_count() {
+            (pass.stripe, pass.database, pass.cursor) = (pass.stripe + 1, 0, 0);
+        } else {
+            let database = stripe.database_mut(pass.database);
+            let (number, big) = (pass.database, &mut pass.big);
+            let mut later = |key: &[u8]| {
+                big.push(BigValue {
+                    database: number,
+                    key: key.to_vec(),
+                    hash: crate::table::hash_bytes(seed, key),
+                    cursor: 0,
+                    is_moved: false,
+                });
+            };
+            // An empty bucket is a look, too.
+            for _ in 0..BLOCKS_PER_LOCK {
+                pass.cursor = database.relocate(pass.cursor, elements_max, relocator, &mut later);
+                if pass.cursor == 0 || relocator.seen() >= blocks_max {
+                    break;
+                }
+            }
+            if pass.cursor == 0 {
+                pass.database += 1;
+            }
+        }
+        self.view.unlock();
+    }
+
+    /// Walks on through a big collection, under one lock, until so many blocks have been seen.
+    fn defragment_value(
+        &mut self,
+        pass: &mut Pass,
+        mut value: BigValue,
+        relocator: &mut Relocator<'_>,
+        blocks_max: u64,
+    ) {
+        let moved = relocator.moved;
+        let key = Key {
+            bytes: &value.key,
+            hash: value.hash,
+        };
+        if self.lock_one(key.hash).is_err() {
+            self.gave_up = true;
+            return pass.big.push(value);
+        }
+        let stripe = self.view.stripe_mut(key.hash);
+        if value.database < stripe.database_count() {
+            let database = stripe.database_mut(value.database);
+            // A bucket without elements is a look, too.
+            for _ in 0..BLOCKS_PER_LOCK {
+                value.cursor =
+                    database.relocate_value(key.hash, key.bytes, value.cursor, relocator);
+                if value.cursor == 0 || relocator.seen() >= blocks_max {
+                    break;
+                }
+            }
+        }
+        self.view.unlock();
+        value.is_moved |= relocator.moved > moved;
+        if value.cursor == 0 {
+            relocator.count_key(value.is_moved);
+        } else {
+            pass.big.push(value);
+        }
+    }
+}
