@@ -14,8 +14,11 @@
 //!
 //! Whether there is a pass is decided once a second, and after each. The directives mean what they mean in Redis:
 //! `active-defrag-ignore-bytes` and `-threshold-lower` say from when on, `-cycle-min` and `-cycle-max` which share of a
-//! processor, by how far fragmentation is between the two thresholds. Beyond Redis, a pass that gained nearly nothing is
-//! followed by a rest: what cannot be moved together should not cost a processor forever.
+//! processor a pass may take, by how far fragmentation is between the two thresholds; and as in Valkey `-cycle-us` says how
+//! long a slice may be. A small data set needs less than that
+//! share: its pass is spread evenly over the time until it is decided again, before which nothing would come of being done
+//! sooner, instead of keeping requests waiting all at once. Beyond Redis, a pass that gained nearly nothing is followed by a
+//! rest: what cannot be moved together should not cost a processor forever.
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
@@ -37,9 +40,6 @@ const REST_US: i64 = 10_000_000;
 /// many blocks: then it was made to lie idle anew meanwhile.
 const GAIN_PARTS: u64 = 16;
 
-/// The longest slice; other work goes on between slices.
-const SLICE_MAX_US: i64 = 500;
-
 /// Blocks that are looked at under one lock: some tens of microseconds.
 const BLOCKS_PER_LOCK: u64 = 128;
 
@@ -49,9 +49,9 @@ const BLOCKS_PER_SLICE: u64 = 16 * 1024;
 /// What INFO says of it.
 #[derive(Debug, Default)]
 pub(crate) struct Defragmentation {
-    /// The share of a processor that the pass takes that is under way; 0 if none is.
+    /// The share of a processor that the pass under way may take; 0 if none is.
     percent: AtomicU32,
-    /// When the pass began.
+    /// When the pass began that is under way; 0 if none is.
     began_us: AtomicI64,
 }
 
@@ -60,14 +60,15 @@ impl Defragmentation {
         self.percent.load(Ordering::Relaxed)
     }
 
+    fn set_percent(&self, percent: u32) {
+        self.percent.store(percent, Ordering::Relaxed);
+    }
+
     /// How long the pass that is under way has been, in microseconds; 0 if none is.
     pub(crate) fn current_us(&self, now_us: i64) -> u64 {
-        match self.running_percent() {
+        match self.began_us.load(Ordering::Relaxed) {
             0 => 0,
-            _ => {
-                let elapsed_us = now_us - self.began_us.load(Ordering::Relaxed);
-                elapsed_us.max(0).cast_unsigned()
-            }
+            began_us => (now_us - began_us).max(0).cast_unsigned(),
         }
     }
 }
@@ -85,6 +86,9 @@ pub(crate) struct Defragmenter {
 
 /// A walk through everything.
 struct Pass {
+    began_us: i64,
+    /// Over how long it is spread at least, in microseconds.
+    spread_us: i64,
     /// What lay idle when it began, in bytes.
     idle_bytes: u64,
     /// Blocks that it has moved, and looked at.
@@ -118,14 +122,17 @@ impl Worker {
             return self.defragment_in_turn();
         }
         self.stop_defragmenting();
-        self.defragmenter.decides_us = 0;
         false
     }
 
     /// Ends a pass that this worker has under way.
     pub(crate) fn stop_defragmenting(&mut self) {
         if self.defragmenter.pass.is_some() {
-            self.end_defragmentation();
+            self.end_pass();
+        }
+        // Only who decides has decided.
+        if self.defragmenter.decides_us != 0 {
+            self.engine.defragmentation.set_percent(0);
             self.defragmenter = Defragmenter::default();
         }
     }
@@ -135,8 +142,15 @@ impl Worker {
     pub(crate) fn defragment_while_loading(&mut self) {
         if self.view.is_none() {
             while self.defragment() {}
-            let soon_us = self.engine.clock.now_us() + LOADING_DECISION_PERIOD_US;
+            let soon_us = self.engine.clock.now_us() + self.decision_period_us();
             self.defragmenter.decides_us = self.defragmenter.decides_us.min(soon_us);
+        }
+    }
+
+    fn decision_period_us(&self) -> i64 {
+        match self.is_replaying {
+            true => LOADING_DECISION_PERIOD_US,
+            false => DECISION_PERIOD_US,
         }
     }
 
@@ -147,56 +161,71 @@ impl Worker {
         let Some(mut pass) = self.defragmenter.pass.take() else {
             return false;
         };
-        if started_us >= self.defragmenter.period_ends_us {
-            let period_us = 1_000_000 / i64::from(self.engine.config.hz().clamp(1, 500));
+        let period_us = 1_000_000 / i64::from(self.engine.config.hz().clamp(1, 500));
+        let period_left_us = self.defragmenter.period_ends_us - started_us;
+        if !(1..=period_us).contains(&period_left_us) {
             self.defragmenter.period_ends_us = started_us + period_us;
             self.defragmenter.left_us = period_us * percent / 100;
         }
-        if self.defragmenter.left_us <= 0 {
+        if self.defragmenter.left_us <= 0 || self.is_ahead(&pass, started_us) {
             self.defragmenter.pass = Some(pass);
             return false;
         }
-        let configured_us = i64::from(self.engine.config.active_defrag_cycle_us());
-        let slice_us = configured_us.clamp(1, SLICE_MAX_US);
-        let slice_us = slice_us.min(self.defragmenter.left_us);
+        // Other work goes on between slices.
+        let slice_us = i64::from(self.engine.config.active_defrag_cycle_us());
+        let slice_us = slice_us.clamp(1, self.defragmenter.left_us);
         let is_over = self.defragment_slice(&mut pass, started_us + slice_us);
         let now_us = self.engine.clock.now_us();
         self.defragmenter.left_us -= (now_us - started_us).max(0);
         self.note_latency(Event::ActiveDefragmentation, started_us);
         if is_over {
-            self.end_defragmentation();
+            self.end_pass();
             self.rest_or_go_on(&pass, now_us);
         } else {
             self.defragmenter.pass = Some(pass);
         }
-        self.defragmenter.pass.is_some() && self.defragmenter.left_us > 0
+        let pass = self.defragmenter.pass.as_ref();
+        self.defragmenter.left_us > 0 && pass.is_some_and(|pass| !self.is_ahead(pass, now_us))
+    }
+
+    /// Whether a pass has come further than it should have by now to be spread evenly.
+    fn is_ahead(&self, pass: &Pass, now_us: i64) -> bool {
+        let elapsed_us = now_us - pass.began_us;
+        // A clock that was put back shall not keep it waiting until it has caught up.
+        if elapsed_us < 0 {
+            return false;
+        }
+        let stripes = self.view.keyspace().stripe_count() as i64;
+        elapsed_us.saturating_mul(stripes) < pass.spread_us.saturating_mul(pass.stripe as i64)
     }
 
     /// Looks, if it is time to, at how much fragmentation there is, and begins a pass or makes the one that is under way
     /// take more.
     fn decide_on_defragmentation(&mut self, now_us: i64) {
-        if now_us < self.defragmenter.decides_us {
+        // A clock that was put back does not count, nor does it for the period above.
+        let wait_us = self.defragmenter.decides_us - now_us;
+        if (1..=REST_US).contains(&wait_us) {
             return;
         }
-        self.defragmenter.decides_us = now_us + DECISION_PERIOD_US;
-        let Some(fragmentation) = self.engine.host.fragmentation() else {
-            return;
-        };
-        let config = &self.engine.config;
-        let is_running = self.defragmenter.pass.is_some();
-        let threshold_percent = f64::from(config.active_defrag_threshold_lower_percent());
-        let is_little = fragmentation.percent() < threshold_percent
-            || fragmentation.idle_bytes < config.active_defrag_ignore_bytes();
-        if is_little && !is_running {
-            return;
-        }
+        let period_us = self.decision_period_us();
+        self.defragmenter.decides_us = now_us + period_us;
         let state = &self.engine.defragmentation;
-        // Less fragmentation, as the pass makes it, is no reason to be slower than it began.
-        let percent = self.percent_for(fragmentation).max(state.running_percent());
-        let percent = percent.min(config.active_defrag_cycle_max_percent());
+        let is_running = self.defragmenter.pass.is_some();
+        let fragmentation = self.engine.host.fragmentation();
+        let Some(fragmentation) = fragmentation.filter(|it| is_running || self.is_much(*it)) else {
+            return state.set_percent(0);
+        };
+        let mut percent = self.percent_for(fragmentation);
+        if is_running {
+            // Less fragmentation, as the pass makes it, is no reason to be slower than it began.
+            percent = percent.max(state.running_percent());
+        }
+        let percent = percent.min(self.engine.config.active_defrag_cycle_max_percent());
         if !is_running {
             state.began_us.store(now_us, Ordering::Relaxed);
             self.defragmenter.pass = Some(Pass {
+                began_us: now_us,
+                spread_us: period_us,
                 idle_bytes: fragmentation.idle_bytes,
                 moved: 0,
                 seen: 0,
@@ -207,7 +236,15 @@ impl Worker {
                 big: Vec::new(),
             });
         }
-        state.percent.store(percent.max(1), Ordering::Relaxed);
+        state.set_percent(percent.max(1));
+    }
+
+    /// Whether so much fragmentation is worth a pass.
+    fn is_much(&self, fragmentation: Fragmentation) -> bool {
+        let config = &self.engine.config;
+        let threshold_percent = f64::from(config.active_defrag_threshold_lower_percent());
+        fragmentation.percent() >= threshold_percent
+            && fragmentation.idle_bytes >= config.active_defrag_ignore_bytes()
     }
 
     /// Which share of a processor so much fragmentation is worth.
@@ -225,22 +262,22 @@ impl Worker {
         (least + share.clamp(0.0, 1.0) * (most - least)) as u32
     }
 
-    fn end_defragmentation(&mut self) {
+    fn end_pass(&mut self) {
         let state = &self.engine.defragmentation;
         let current_us = state.current_us(self.engine.clock.now_us());
         self.counters.defragmentation_us.add(current_us);
-        state.percent.store(0, Ordering::Relaxed);
+        state.began_us.store(0, Ordering::Relaxed);
         self.defragmenter.pass = None;
     }
 
-    /// Decides at once what comes after a pass.
+    /// Decides what comes after a pass: the next one at once, or a rest, or nothing until it is time to look again.
     fn rest_or_go_on(&mut self, pass: &Pass, now_us: i64) {
-        let fragmentation = self.engine.host.fragmentation();
-        let idle_now = fragmentation.map_or(0, |it| it.idle_bytes);
-        let has_gained = idle_now < pass.idle_bytes - pass.idle_bytes / GAIN_PARTS;
+        let fragmentation = self.engine.host.fragmentation().unwrap_or_default();
+        let has_gained = fragmentation.idle_bytes < pass.idle_bytes - pass.idle_bytes / GAIN_PARTS;
+        self.engine.defragmentation.set_percent(0);
         if !has_gained && pass.moved <= pass.seen / GAIN_PARTS {
             self.defragmenter.decides_us = now_us + REST_US;
-        } else {
+        } else if self.is_much(fragmentation) {
             self.defragmenter.decides_us = now_us;
             self.decide_on_defragmentation(now_us);
         }
@@ -266,7 +303,13 @@ impl Worker {
             } else {
                 break true;
             }
-            if std::mem::take(&mut self.gave_up) || engine.clock.now_us() >= ends_us {
+            if std::mem::take(&mut self.gave_up) {
+                // A busy script has everything: to wait for it again in this period would keep others waiting.
+                self.defragmenter.left_us = 0;
+                break false;
+            }
+            let now_us = engine.clock.now_us();
+            if now_us >= ends_us || self.is_ahead(pass, now_us) {
                 break false;
             }
         };

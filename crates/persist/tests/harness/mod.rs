@@ -10,4 +10,6 @@ mod commands;
 mod server;
 
 pub use commands::command;
-pub use server::{FILE, ManualClock, START_MS, Server, StoredHost, digest_in, digest_of};
+pub use server::{
+    FILE, ManualClock, START_MS, Server, StoredHost, digest_in, digest_of, loaded_from,
+};

@@ -6,13 +6,14 @@ use std::io::Read;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use oxidis_engine::append_log::AppendFiles;
 use oxidis_engine::command::Args;
 use oxidis_engine::config::Config;
 use oxidis_engine::snapshot::{BackgroundWork, SnapshotFile, SnapshotFormat, SnapshotSource};
-use oxidis_engine::{Clock, Engine, EngineOptions, Fragmentation, Host, Session, Worker};
+use oxidis_engine::{Clock, Engine, EngineOptions, Fragmentation, Garbage, Host, Session, Worker};
 use oxidis_persist::aof::{AppendDirectory, AppendNames};
 use oxidis_persist::storage::{ReplacingFile, Storage, open_snapshot};
 use oxidis_persist::{Json, Rdb};
@@ -26,7 +27,7 @@ pub const START_MS: i64 = 1_700_000_000_000;
 pub const FILE: &str = "/data/dump.rdb";
 
 /// Milliseconds that it shows, and microseconds beside them, of which each look takes as many as the third says.
-pub struct ManualClock(pub AtomicI64, AtomicI64, AtomicI64);
+pub struct ManualClock(pub AtomicI64, AtomicI64, pub AtomicI64);
 
 impl Clock for ManualClock {
     fn now_us(&self) -> i64 {
@@ -42,6 +43,29 @@ pub struct StoredHost {
     pub idle_bytes: AtomicU64,
     /// Blocks that it has moved.
     pub moved_blocks: AtomicU64,
+    /// Where garbage goes that another thread shall free; `None` if none does.
+    pub garbage: Mutex<Option<Sender<Garbage>>>,
+}
+
+impl StoredHost {
+    /// Does a step of the background save; answers whether there are more.
+    pub fn step(&self) -> bool {
+        let mut work = self.work.lock().unwrap();
+        let goes_on = work.as_mut().is_some_and(BackgroundWork::step);
+        if !goes_on {
+            *work = None;
+        }
+        goes_on
+    }
+
+    /// Takes the file away that was saved, if one was.
+    pub fn take_file(&self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let (mut file, _) = self.storage.read(Path::new(FILE)).ok()?;
+        file.read_to_end(&mut bytes).ok()?;
+        self.storage.remove(Path::new(FILE)).ok()?;
+        Some(bytes)
+    }
 }
 
 impl Host for StoredHost {
@@ -109,6 +133,13 @@ impl Host for StoredHost {
         *self.work.lock().unwrap() = Some(work);
         true
     }
+
+    fn reclaim(&self, garbage: Garbage) {
+        match &*self.garbage.lock().unwrap() {
+            Some(sender) => sender.send(garbage).expect("somebody frees it"),
+            None => drop(garbage),
+        }
+    }
 }
 
 pub struct Server {
@@ -146,21 +177,32 @@ impl Server {
             work: Mutex::new(None),
             idle_bytes: AtomicU64::new(0),
             moved_blocks: AtomicU64::new(0),
+            garbage: Mutex::new(None),
         });
         let engine = Engine::new(EngineOptions {
             config: config.clone(),
             clock: clock.clone(),
             host: host.clone(),
             snapshot_codec: Some(Arc::new(Rdb)),
-            interpreter: Some(Arc::new(Lua::new(config, 5))),
+            // Miri does not run C.
+            interpreter: (!cfg!(miri)).then(|| Arc::new(Lua::new(config, 5)) as _),
             seed: 5,
             workers: 1,
         });
+        Self::sharing(&engine, &clock, &host)
+    }
+
+    /// Another client of an engine that there is.
+    pub fn sharing(
+        engine: &Arc<Engine>,
+        clock: &Arc<ManualClock>,
+        host: &Arc<StoredHost>,
+    ) -> Server {
         Server {
-            worker: Worker::new(&engine),
-            session: Session::new(&engine, String::new(), String::new()),
-            clock,
-            host,
+            worker: Worker::new(engine),
+            session: Session::new(engine, String::new(), String::new()),
+            clock: clock.clone(),
+            host: host.clone(),
         }
     }
 
@@ -215,12 +257,7 @@ impl Server {
 
     /// Does a step of the background save; answers whether there are more.
     pub fn step(&mut self) -> bool {
-        let mut work = self.host.work.lock().unwrap();
-        let goes_on = work.as_mut().is_some_and(BackgroundWork::step);
-        if !goes_on {
-            *work = None;
-        }
-        goes_on
+        self.host.step()
     }
 
     pub fn finish_save(&mut self) {
@@ -229,11 +266,7 @@ impl Server {
 
     /// Takes the file away that was saved, if one was.
     pub fn take_file(&mut self) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let (mut file, _) = self.host.storage.read(Path::new(FILE)).ok()?;
-        file.read_to_end(&mut bytes).ok()?;
-        self.host.storage.remove(Path::new(FILE)).ok()?;
-        Some(bytes)
+        self.host.take_file()
     }
 
     pub fn information(&mut self, field: &str) -> String {
@@ -245,15 +278,24 @@ impl Server {
 
 /// The digest of a data set that was saved, loaded at `now_ms`.
 pub fn digest_of(file: &[u8], now_ms: i64) -> String {
+    loaded_from(file, now_ms).run("DEBUG DIGEST")
+}
+
+/// A server that has loaded what was saved, at `now_ms`.
+pub fn loaded_from(file: &[u8], now_ms: i64) -> Server {
     let storage = FaultyStorage::new();
     let mut stored = storage.create(Path::new(FILE)).expect("it may");
     stored.append(file).expect("it may");
-    digest_in(storage, now_ms).expect("what was saved is loaded")
+    loaded_in(storage, now_ms).expect("what was saved is loaded")
 }
 
 /// The digest of the data set that a storage holds; an error if it cannot be loaded.
 pub fn digest_in(storage: FaultyStorage, now_ms: i64) -> Result<String, String> {
+    Ok(loaded_in(storage, now_ms)?.run("DEBUG DIGEST"))
+}
+
+fn loaded_in(storage: FaultyStorage, now_ms: i64) -> Result<Server, String> {
     let mut server = Server::with_storage(&[], now_ms, storage);
     server.worker.load_at_start()?;
-    Ok(server.run("DEBUG DIGEST"))
+    Ok(server)
 }
