@@ -180,3 +180,105 @@ unsafe impl<T> Relocatable for [T] {
         ptr::slice_from_raw_parts_mut(block.cast().as_ptr(), raw.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::alloc::alloc;
+
+    use super::*;
+
+    /// Moves every block, or none. Whoever looks at the old one afterwards sees that it is freed.
+    struct Mover {
+        moves: bool,
+    }
+
+    impl Host for Mover {
+        unsafe fn copy_block(&self, block: NonNull<u8>, layout: Layout) -> Option<NonNull<u8>> {
+            if !self.moves {
+                return None;
+            }
+            // SAFETY: the block has a size, and its owner says that it is so long.
+            unsafe {
+                let copy = NonNull::new(alloc(layout))?;
+                copy.copy_from_nonoverlapping(block, layout.size());
+                Some(copy)
+            }
+        }
+
+        unsafe fn free_copied_block(&self, block: NonNull<u8>, layout: Layout) {
+            // SAFETY: promised by the caller.
+            unsafe {
+                block.write_bytes(0xee, layout.size());
+                std::alloc::dealloc(block.as_ptr(), layout);
+            }
+        }
+    }
+
+    /// Strings, so that what a moved block owns is read and freed, too.
+    fn strings(count: usize) -> Vec<String> {
+        let mut strings = Vec::with_capacity(count + 3);
+        strings.extend((0..count).map(|number| format!("string {number}")));
+        strings
+    }
+
+    #[test]
+    fn owners_keep_what_they_own_and_can_change_it() {
+        for moves in [true, false] {
+            let host = Mover { moves };
+            let mut relocator = Relocator::new(&host);
+            let mut vec = strings(5);
+            let (address, capacity) = (vec.as_ptr(), vec.capacity());
+            relocator.vec(&mut vec);
+            assert_eq!(address == vec.as_ptr(), !moves);
+            assert_eq!(vec.capacity(), capacity);
+            vec.push("another".to_owned());
+            vec.reserve(100);
+            assert_eq!(vec[..5], strings(5)[..]);
+
+            let mut slice = strings(5).into_boxed_slice();
+            relocator.boxed(&mut slice);
+            assert_eq!(slice[..], strings(5)[..]);
+
+            let mut boxed = Box::new(strings(2));
+            relocator.boxed(&mut boxed);
+            boxed.push("another".to_owned());
+            assert_eq!(boxed[..2], strings(2)[..]);
+
+            let (seen, moved) = (relocator.seen(), relocator.moved);
+            assert_eq!((seen, moved), (3, if moves { 3 } else { 0 }));
+        }
+    }
+
+    #[test]
+    fn a_queue_keeps_its_order_wherever_it_begins_in_its_block() {
+        let host = Mover { moves: true };
+        for begin in 0..8 {
+            let mut queue = VecDeque::with_capacity(8);
+            for _ in 0..begin {
+                queue.push_back(String::new());
+                queue.pop_front();
+            }
+            for string in strings(6) {
+                queue.push_back(string);
+            }
+            let capacity = queue.capacity();
+            Relocator::new(&host).deque(&mut queue);
+            assert_eq!(queue, strings(6));
+            assert_eq!(queue.capacity(), capacity);
+            queue.push_front("another".to_owned());
+            assert_eq!(queue.pop_back().as_deref(), Some("string 5"));
+        }
+    }
+
+    #[test]
+    fn what_has_no_block_is_left_alone() {
+        let host = Mover { moves: true };
+        let mut relocator = Relocator::new(&host);
+        relocator.vec(&mut Vec::<u64>::new());
+        relocator.vec(&mut vec![(); 5]);
+        relocator.deque(&mut VecDeque::<u64>::new());
+        relocator.boxed(&mut Box::new(()));
+        relocator.boxed(&mut Vec::<u64>::new().into_boxed_slice());
+        assert_eq!(relocator.seen(), 0);
+    }
+}
