@@ -5,6 +5,9 @@
 //! blocks go to the arena's current slab, and when that is full to the lowest one that has room; so blocks of the current
 //! slab stay. Larger blocks have pages of their own and leave no holes.
 //!
+//! To ask about a block takes longer than to walk to it, and most blocks are of sizes whose slabs are full: those are not asked
+//! about. Which sizes have holes is known from when fragmentation was looked at last.
+//!
 //! Copies and what is freed for them pass by the thread's cache, which would hand the holes out again.
 //!
 //! Unsafe because jemalloc is asked by address, through controls that are C.
@@ -13,6 +16,7 @@ use std::alloc::Layout;
 use std::ffi::{CString, c_int, c_void};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use oxidis_engine::Fragmentation;
 use oxidis_server::BlockMover;
@@ -35,23 +39,82 @@ const SMALL_MAX_BYTES: usize = 14 * 1024;
 /// Slabs of a size of which less than one part in so many is free are as full as can be expected.
 const FREE_PARTS_MIN: usize = 32;
 
+/// A size of small blocks.
+struct Bin {
+    block_bytes: u64,
+    blocks_per_slab: u64,
+}
+
+struct Bins {
+    bins: Vec<Bin>,
+    /// Which of them a block belongs to, by its size in words.
+    by_words: Vec<u8>,
+}
+
+const WORD_BYTES: usize = 8;
+
+/// `None` if this jemalloc does not tell.
+fn bins() -> Option<&'static Bins> {
+    static BINS: OnceLock<Option<Bins>> = OnceLock::new();
+    BINS.get_or_init(read_bins).as_ref()
+}
+
+fn read_bins() -> Option<Bins> {
+    let bins: Vec<Bin> = (0..number("arenas.nbins")?)
+        .map(|bin| {
+            Some(Bin {
+                block_bytes: number(&format!("arenas.bin.{bin}.size"))?,
+                blocks_per_slab: number(&format!("arenas.bin.{bin}.nregs"))?,
+            })
+        })
+        .collect::<Option<_>>()?;
+    let by_words = (0..=SMALL_MAX_BYTES / WORD_BYTES).map(|words| {
+        let bytes = (words * WORD_BYTES) as u64;
+        bins.partition_point(|bin| bin.block_bytes < bytes) as u8
+    });
+    Some(Bins {
+        by_words: by_words.collect(),
+        bins,
+    })
+}
+
+fn number(name: &str) -> Option<u64> {
+    control(name.as_bytes()).ok()
+}
+
+/// A bit for each of the first 64 bins, of which jemalloc has some forty: whether it had many holes when that was looked at.
+static SPARSE: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Whether blocks of this size may be worth asking about.
+fn may_be_sparse(size: usize) -> bool {
+    let bin = bins().and_then(|it| it.by_words.get(size.div_ceil(WORD_BYTES)));
+    bin.is_none_or(|&bin| {
+        let bit = 1u64.checked_shl(u32::from(bin));
+        bit.is_none_or(|bit| SPARSE.load(Ordering::Relaxed) & bit != 0)
+    })
+}
+
 /// What lies idle in slabs.
 fn fragmentation() -> Option<Fragmentation> {
     // The numbers are those of the last epoch; without a new one they are merely old.
     let _ = tikv_jemalloc_ctl::epoch::advance();
-    let number = |name: String| control(name.as_bytes()).ok();
     let mut idle_bytes = 0;
-    for bin in 0..number("arenas.nbins".to_owned())? {
+    let mut sparse = 0;
+    for (index, bin) in bins()?.bins.iter().enumerate() {
         // 4096 stands for all arenas (MALLCTL_ARENAS_ALL in jemalloc's header).
-        let slabs = number(format!("stats.arenas.4096.bins.{bin}.curslabs"))?;
-        let blocks = number(format!("stats.arenas.4096.bins.{bin}.curregs"))?;
-        let blocks_per_slab = number(format!("arenas.bin.{bin}.nregs"))?;
-        let block_bytes = number(format!("arenas.bin.{bin}.size"))?;
+        let slabs = number(&format!("stats.arenas.4096.bins.{index}.curslabs"))?;
+        let blocks = number(&format!("stats.arenas.4096.bins.{index}.curregs"))?;
+        let room = slabs * bin.blocks_per_slab;
         // The two are not counted at the same moment.
-        idle_bytes += (slabs * blocks_per_slab).saturating_sub(blocks) * block_bytes;
+        let free = room.saturating_sub(blocks);
+        idle_bytes += free * bin.block_bytes;
+        if free * FREE_PARTS_MIN as u64 >= room {
+            sparse |= 1u64.checked_shl(index as u32).unwrap_or(0);
+        }
     }
+    SPARSE.store(sparse, Ordering::Relaxed);
     Some(Fragmentation {
-        allocated_bytes: number("stats.allocated".to_owned())?,
+        allocated_bytes: number("stats.allocated")?,
         idle_bytes,
     })
 }
@@ -164,7 +227,7 @@ fn flags(layout: Layout) -> c_int {
 unsafe fn copy(block: NonNull<u8>, layout: Layout) -> Option<NonNull<u8>> {
     // As the allocator pads it.
     let size = layout.pad_to_align().size();
-    if size == 0 || size > SMALL_MAX_BYTES {
+    if size == 0 || size > SMALL_MAX_BYTES || !may_be_sparse(size) {
         return None;
     }
     let controls = controls()?;
@@ -178,7 +241,9 @@ unsafe fn copy(block: NonNull<u8>, layout: Layout) -> Option<NonNull<u8>> {
     if !controls.arena.ask(address, &mut arena) {
         return None;
     }
-    // SAFETY: the size is not zero; the new block has as many bytes as the old one, which is valid and another one.
+    // SAFETY: the size is not zero; the new block has at least as many bytes as the layout says that the old one has, which
+    // is valid and another one. It belongs to the same kind of block as the global allocator makes of this layout: same padded
+    // size, same alignment; so it can be freed there, too, wherever it comes from.
     unsafe {
         let new = mallocx(size, flags(layout) | MALLOCX_ARENA(arena as usize));
         let new = NonNull::new(new.cast::<u8>())?;
