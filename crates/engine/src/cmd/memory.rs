@@ -324,7 +324,8 @@ fn diagnose(
     if wastes("allocator_frag_ratio", 1.1, "allocator_frag_bytes") {
         findings.push(
             "Fragmentation: many pages of the allocator are only partly used, as happens when \
-             values of changing sizes come and go. A restart from a snapshot packs them.",
+             values of changing sizes come and go. Where the allocator can move what lies there, \
+             CONFIG SET activedefrag yes packs them; else a restart from a snapshot does.",
         );
     }
     if wastes("allocator_rss_ratio", 1.1, "allocator_rss_bytes") {
