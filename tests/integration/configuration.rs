@@ -96,7 +96,9 @@ fn a_configuration_file_is_read_and_rewritten() {
         "# mine\nmaxmemory 100mb\nrename-command SET put\ninclude more.conf\n",
     )
     .expect("written");
-    fs::write(dir.path().join("more.conf"), "timeout 77\n").expect("written");
+    // What the allocator of the binary can do is known before the file is read.
+    let more = "timeout 77\nactivedefrag yes\n";
+    fs::write(dir.path().join("more.conf"), more).expect("written");
     let port = free_port();
     let mut process = Command::new(binary_under_test())
         .args(["redis.conf", "--port", &port.to_string(), "--hz", "20"])
@@ -111,6 +113,7 @@ fn a_configuration_file_is_read_and_rewritten() {
         })
         .expect("the server listens");
     assert_eq!(shown(&mut client, "timeout"), "77");
+    assert_eq!(shown(&mut client, "activedefrag"), "yes");
     assert_eq!(
         shown(&mut client, "dir"),
         fs::canonicalize(dir.path())
@@ -127,6 +130,7 @@ fn a_configuration_file_is_read_and_rewritten() {
         "{rewritten}"
     );
     assert!(rewritten.contains("\nhz 20\n"), "{rewritten}");
+    assert!(rewritten.contains("\nactivedefrag yes\n"), "{rewritten}");
     process.kill().expect("it runs");
     process.wait().expect("it ends");
 }

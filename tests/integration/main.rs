@@ -8,6 +8,7 @@ mod clients;
 mod command_table;
 mod concurrency;
 mod configuration;
+mod defragmentation;
 mod differential;
 mod dump;
 mod files;
