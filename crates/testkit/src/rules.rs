@@ -362,6 +362,12 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "Redis stands still at a step of a replica's synchronization; Oxidis has no such steps, and accepts the words",
     ),
     (
+        "what active defragmentation moves, and how long it takes",
+        "Redis moves the nodes of its radix trees, too; in Oxidis entries that consumers of a stream have yet to acknowledge \
+         stay where they are. A pass of Oxidis takes a second at least, however little there is to do, and one that gains \
+         nearly nothing is followed by ten seconds of rest; `active-defrag-cycle-us` is Valkey's",
+    ),
+    (
         "MEMORY DOCTOR, and the advice of protected mode to who is refused",
         "the texts are our own; what is refused, and the first two sentences that say why, are as in Redis",
     ),
