@@ -474,17 +474,15 @@ impl<T: Transport> Connection<T> {
             return Step::Progressed;
         }
         state.turn.note_read(&mut self.window);
-        if matches!(drive, Drive::Task(_)) {
-            if let Some(buffer) = state.turn.buffer_for(count) {
-                let input = &state.input[..count];
-                self.unread = buffer;
-                self.unread.extend_from_slice(input);
-                self.needs = 0;
-                self.deferred = Some(self.session.foresee(&state.worker, input));
-                return Step::Deferred;
-            }
-            // Nobody is overtaken.
-            turn::serve_deferred(state);
+        if matches!(drive, Drive::Task(_))
+            && let Some(buffer) = state.turn.buffer_for(count)
+        {
+            let input = &state.input[..count];
+            self.unread = buffer;
+            self.unread.extend_from_slice(input);
+            self.needs = 0;
+            self.deferred = Some(self.session.foresee(&state.worker, input));
+            return Step::Deferred;
         }
         // What is gathered are the replies to what came at once.
         self.send_gathered(drive, state);

@@ -21,7 +21,8 @@ use crate::gather::{Gathering, REST, WINDOW, Window};
 use crate::process;
 use crate::worker::{self, WorkerState, with_worker, with_worker_if_any};
 
-/// Longer input is executed at once: its requests have much to wait for together already.
+/// Longer input is executed at once, unless somebody would be overtaken: its requests have much to wait for together
+/// already.
 const DEFERRED_BYTES_MAX: usize = 256;
 
 /// So many connections are enough for the end of a turn: the first ones should not wait for more.
@@ -80,7 +81,8 @@ impl Turn {
     #[inline]
     pub(crate) fn buffer_for(&mut self, count: usize) -> Option<Vec<u8>> {
         if count > DEFERRED_BYTES_MAX {
-            return None;
+            let overtakes = DEFERRED.with(|it| !it.borrow().is_empty()) && !IS_SERVING.get();
+            return overtakes.then(|| Vec::with_capacity(count));
         }
         let spare = self.spare_buffers.pop();
         Some(spare.unwrap_or_else(|| Vec::with_capacity(DEFERRED_BYTES_MAX)))
