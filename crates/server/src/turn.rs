@@ -300,7 +300,7 @@ pub(crate) fn end_early() {
         let since_us = WAITING_SINCE_US.get().unwrap_or(now_us);
         WAITING_SINCE_US.set(Some(since_us));
         let is_late = now_us.saturating_sub(since_us) > GATHERING_MAX_US;
-        if awaits_log && (is_late || state.worker.has_log_to_write()) {
+        if awaits_log && state.worker.has_log_to_write(is_late) {
             release(state);
         }
         if is_late || gathered >= GATHERED_MAX {

@@ -726,15 +726,16 @@ impl Worker {
         self.defers_log = true;
     }
 
-    /// Whether so much was logged that writing it down together with more would spare nothing. What is synced at once
-    /// never is that much.
-    pub fn has_log_to_write(&self) -> bool {
+    /// Whether so much was logged that writing it down together with more would spare nothing, or whoever waits for it has
+    /// waited long (`is_late`). What is synced at once waits for more in any case.
+    pub fn has_log_to_write(&self, is_late: bool) -> bool {
         let log = &self.engine.append_log;
         let unwritten = log
             .appended
             .load(Ordering::Relaxed)
             .saturating_sub(log.written.load(Ordering::Relaxed));
-        unwritten >= WRITE_BYTES && self.engine.config.append_fsync() != AppendFsync::Always
+        let is_enough = is_late || unwritten >= WRITE_BYTES;
+        is_enough && self.engine.config.append_fsync() != AppendFsync::Always
     }
 
     /// Writes down what was logged so far, and makes it durable if the configuration wants it so before replies leave.
