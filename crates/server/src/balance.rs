@@ -62,6 +62,9 @@ const HARDLY_DEARER: f64 = 0.92;
 const WAIT_MIN: u32 = 16;
 const WAIT_MAX: u32 = 2048;
 
+/// After a pause it is tried again no later than this: it may be another load at the same rate.
+const WAIT_AFTER_PAUSE: u32 = 32;
+
 /// A change of the rate by this share is a change of the load.
 const OTHER_LOAD: f64 = 0.25;
 
@@ -194,15 +197,23 @@ impl Balance {
         *self = Balance::new(self.all);
     }
 
+    fn failures(&mut self) -> impl Iterator<Item = &mut Failure> {
+        [&mut self.more_failed, &mut self.fewer_failed]
+            .into_iter()
+            .flatten()
+    }
+
     fn consider_busy(&mut self, look: Look) {
         self.quiet_looks = 0;
         if let Some(served) = self.served.take() {
             // This look was at all of them, and in part at none to serve.
             self.active = served;
+            for failure in self.failures() {
+                failure.wait = failure.wait.min(WAIT_AFTER_PAUSE);
+            }
             return;
         }
-        let failures = [&mut self.more_failed, &mut self.fewer_failed];
-        for failure in failures.into_iter().flatten() {
+        for failure in self.failures() {
             failure.wait = failure.wait.saturating_sub(1);
         }
         match self.trial.take() {
@@ -503,6 +514,20 @@ mod tests {
         // The first look is at all of them.
         let looks_with_two = seen[1..].iter().filter(|&&active| active == 2).count();
         assert!(seen[0] == 1 && looks_with_two <= 3, "{seen:?}");
+    }
+
+    #[test]
+    fn another_load_at_the_same_rate_is_noticed_in_the_end() {
+        // Two serve for long, and then one would answer as many.
+        let mut balance = Balance::new(2);
+        run(&mut balance, 3000, pipelines);
+        run(&mut balance, 100, |active| look(active, 10.0, 1.0, 0.0));
+        let looks = 1 + WAIT_AFTER_PAUSE + 2 * LOOKS_TO_DECIDE;
+        let seen = run(&mut balance, looks, |active| match active {
+            1 => look(1, 3_400_000.0, 1600.0, 0.99),
+            _ => look(active, 3_600_000.0, 800.0, 0.8),
+        });
+        assert_eq!(seen.last(), Some(&1));
     }
 
     #[test]
