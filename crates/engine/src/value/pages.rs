@@ -26,7 +26,7 @@ use std::ptr::NonNull;
 use super::packed::{self, IntegerText, PackedItem};
 use crate::random::Random;
 use crate::relocation::Relocator;
-use crate::table::{CACHE_LINE_BYTES, hash_bytes, prefetch};
+use crate::table::{CACHE_LINE_BYTES, Element, Table, hash_bytes, prefetch};
 
 /// A page is split when there are more bytes or more entries than this a page. Longer pages make a
 /// shorter directory and waste less of the allocator's steps; shorter ones are walked and changed in less time.
@@ -435,8 +435,33 @@ impl<const STRIDE: usize> Pages<STRIDE> {
         })
     }
 
+    /// Moves some of what a collection of these pages and of blocks owns, and answers where to go on; 0 is both the start
+    /// and the end.
+    ///
+    /// # Safety
+    ///
+    /// As [`Table::relocate_elements`].
+    pub(super) unsafe fn relocate_with_blocks<E: Element>(
+        &mut self,
+        blocks: &mut Table<E>,
+        cursor: u64,
+        relocator: &mut Relocator<'_>,
+    ) -> u64 {
+        match ScanCursor::decode(cursor) {
+            ScanCursor::Pages(page) => {
+                let next = self.relocate(page, relocator);
+                ScanCursor::after_pages(next, !blocks.is_empty())
+            }
+            ScanCursor::Blocks(cursor) => {
+                // SAFETY: promised by the caller.
+                let next = unsafe { blocks.relocate_elements(cursor, relocator) };
+                ScanCursor::after_blocks(next)
+            }
+        }
+    }
+
     /// Moves a page, and with the first one of a chunk what the chunk lists; answers the next page, 0 after the last.
-    pub(super) fn relocate(&mut self, page: u64, relocator: &mut Relocator<'_>) -> u64 {
+    fn relocate(&mut self, page: u64, relocator: &mut Relocator<'_>) -> u64 {
         let index = usize::try_from(page).unwrap_or(usize::MAX);
         if index >= self.page_count {
             return 0;

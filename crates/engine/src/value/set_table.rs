@@ -226,16 +226,10 @@ impl SetTable {
 
     /// Moves some of what the table owns, and answers where to go on; 0 is both the start and the end.
     pub(crate) fn relocate(&mut self, cursor: u64, relocator: &mut Relocator<'_>) -> u64 {
-        match ScanCursor::decode(cursor) {
-            ScanCursor::Pages(page) => {
-                let next = self.pages.relocate(page, relocator);
-                ScanCursor::after_pages(next, !self.blocks.is_empty())
-            }
-            ScanCursor::Blocks(cursor) => {
-                // SAFETY: no address of an element leaves the table but for a borrow of it.
-                let next = unsafe { self.blocks.relocate_elements(cursor, relocator) };
-                ScanCursor::after_blocks(next)
-            }
+        // SAFETY: no address of an element leaves the table but for a borrow of it.
+        unsafe {
+            self.pages
+                .relocate_with_blocks(&mut self.blocks, cursor, relocator)
         }
     }
 
