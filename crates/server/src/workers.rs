@@ -93,7 +93,6 @@ pub(crate) struct Workers {
 struct Done {
     at: Instant,
     commands: u64,
-    wakes: u64,
     busy: Vec<Duration>,
 }
 
@@ -157,7 +156,6 @@ impl Workers {
         Done {
             at: Instant::now(),
             commands: engine.commands_processed(),
-            wakes: activities().map(Activity::waits).sum(),
             busy: activities().map(Activity::busy).collect(),
         }
     }
@@ -172,7 +170,6 @@ impl Workers {
         let busiest = busy.clone().max().unwrap_or_default();
         Look {
             rate: commands / seconds,
-            commands_per_wake: commands / (now.wakes - before.wakes).max(1) as f64,
             busiest: busiest.as_secs_f64() / seconds,
             busy: busy.sum::<Duration>().as_secs_f64() / seconds,
         }
