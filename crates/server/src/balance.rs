@@ -23,7 +23,8 @@
 //! times as much as others, and that is not worth it.
 //!
 //! What is compared are the best looks at either number. Whatever disturbs a look (a load that began or ended within it,
-//! another program, another machine on the same processor) makes it worse, never better.
+//! another program, another machine on the same processor) makes it worse, never better. A trial ends as soon as it is clear:
+//! what does not pay is not to cost much by being tried.
 
 /// Below so many commands a second there is little to do.
 const QUIET_RATE: f64 = 20_000.0;
@@ -40,9 +41,12 @@ const AT_EASE: f64 = 0.75;
 /// For so many looks in a row there must be a reason for a trial.
 const LOOKS_BEFORE: u32 = 2;
 
-/// The looks of a trial, one at what is tried after each one at what was before: the machine's mood changes within tenths
-/// of a second, by more than what is to be seen.
+/// The most looks of a trial, one at what is tried after each one at what was before: the machine's mood changes within
+/// tenths of a second, by more than what is to be seen.
 const LOOKS_OF_TRIAL: u32 = 8;
+
+/// A trial is over after so many looks if commands cost by so much more or less than they may.
+const CLEAR: [(u32, f64); 3] = [(2, 1.4), (4, 1.2), (6, 1.1)];
 
 /// What more workers must bring to be kept.
 const GAIN: f64 = 1.1;
@@ -119,6 +123,40 @@ struct Best {
     cost: f64,
     /// The largest share of the time in which the busiest worker was busy.
     busiest: f64,
+}
+
+impl Trial {
+    /// Whether what is tried pays; nothing while that cannot be told.
+    fn verdict(&self) -> Option<bool> {
+        let (more, fewer) = match self.direction {
+            Direction::More => (self.during, self.before),
+            Direction::Fewer => (self.before, self.during),
+        };
+        let gain = more.rate / fewer.rate;
+        let dearer = more.cost / fewer.cost;
+        let too_dear = dearer / worth(gain);
+        let is_over = self.looks >= LOOKS_OF_TRIAL;
+        let is_clear = CLEAR.iter().any(|&(looks, share)| {
+            self.looks == looks && (too_dear > share || gain >= GAIN && too_dear < 1.0 / share)
+        });
+        if !is_over && !is_clear {
+            return None;
+        }
+        Some(match self.direction {
+            Direction::More => {
+                let is_worth_it = gain >= GAIN && too_dear <= 1.0;
+                // As many requests with time left, if they do not cost much more.
+                let is_at_ease = more.busiest < AT_EASE && dearer < HARDLY_DEARER;
+                is_worth_it || gain >= NO_LOSS && is_at_ease
+            }
+            Direction::Fewer => {
+                let was_not_worth_it = too_dear >= CLEARLY;
+                // As many requests, and that leaves the workers a pause.
+                let has_pauses = gain <= 1.0 / NO_LOSS && fewer.busiest < SATURATED;
+                gain <= 1.0 / GAIN || was_not_worth_it || has_pauses
+            }
+        })
+    }
 }
 
 impl Best {
@@ -280,32 +318,12 @@ impl Balance {
             true => trial.during.add(look),
             false => trial.before.add(look),
         }
-        if trial.looks < LOOKS_OF_TRIAL {
+        let Some(pays) = trial.verdict() else {
             self.active = if is_trying { trial.from } else { trial.to };
             self.trial = Some(trial);
             return;
-        }
-        self.active = trial.to;
-        let (more, fewer) = match trial.direction {
-            Direction::More => (trial.during, trial.before),
-            Direction::Fewer => (trial.before, trial.during),
         };
-        let gain = more.rate / fewer.rate;
-        let dearer = more.cost / fewer.cost;
-        let pays = match trial.direction {
-            Direction::More => {
-                let is_worth_it = gain >= GAIN && dearer <= worth(gain);
-                // As many requests with time left, if they do not cost much more.
-                let is_at_ease = more.busiest < AT_EASE && dearer < HARDLY_DEARER;
-                is_worth_it || gain >= NO_LOSS && is_at_ease
-            }
-            Direction::Fewer => {
-                let was_not_worth_it = dearer >= worth(gain) * CLEARLY;
-                // As many requests, and that leaves the workers a pause.
-                let has_pauses = gain <= 1.0 / NO_LOSS && fewer.busiest < SATURATED;
-                gain <= 1.0 / GAIN || was_not_worth_it || has_pauses
-            }
-        };
+        self.active = if pays { trial.to } else { trial.from };
         let (rate, rate_before) = (trial.during.rate, trial.before.rate);
         let (tried, other) = match trial.direction {
             Direction::More => (&mut self.more_failed, &mut self.fewer_failed),
@@ -327,7 +345,6 @@ impl Balance {
                 wait,
                 waited: wait,
             });
-            self.active = trial.from;
         }
     }
 }
