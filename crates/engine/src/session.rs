@@ -197,7 +197,7 @@ impl Session {
 
     /// Whether a pause holds a command of the primary back.
     pub(crate) fn is_to_wait(&mut self, worker: &Worker, args: Args<'_>) -> bool {
-        let prepared = dispatch::prepare(&worker.engine, args, None);
+        let prepared = dispatch::prepare(&worker.engine, args);
         dispatch::is_paused(worker, &self.client, args, &prepared)
     }
 
@@ -206,7 +206,7 @@ impl Session {
         worker.refresh();
         // Also in a transaction, where each command is looked at again.
         self.client.unrestricted_generation = worker.engine.acl.generation();
-        let prepared = dispatch::prepare(&worker.engine, args, None);
+        let prepared = dispatch::prepare(&worker.engine, args);
         worker.current_session = self.id();
         let now_ms = worker.engine.now_ms();
         let last_interaction_ms = &self.client.shared.last_interaction_ms;
@@ -469,7 +469,7 @@ impl Session {
                             Args::spans(buffer, request_spans)
                         }
                     };
-                    let prepared = dispatch::prepare(&worker.engine, args, previous).ok();
+                    let prepared = dispatch::prepare_next(&worker.engine, args, previous);
                     if let (Some(prepared), Source::Input) = (&prepared, source)
                         && prepared.registered.is_plain
                     {
@@ -515,7 +515,7 @@ impl Session {
             let args = Args::spans(buffer, request_spans);
             let mut prepared = match request.prepared {
                 Some(prepared) => Ok(prepared),
-                None => dispatch::prepare(&worker.engine, args, None),
+                None => dispatch::prepare(&worker.engine, args),
             };
             if worker.engine.gate.is_shut() && !self.pass_gate(worker, args, &mut prepared) {
                 consumed = request.end;
@@ -683,7 +683,7 @@ impl Session {
 
     /// Executes one request given as arguments and appends its reply to `output`.
     pub fn execute_arguments(&mut self, worker: &mut Worker, args: Args<'_>, output: &mut Vec<u8>) {
-        let prepared = dispatch::prepare(&worker.engine, args, None);
+        let prepared = dispatch::prepare(&worker.engine, args);
         self.execute_prepared(worker, args, prepared, output);
     }
 

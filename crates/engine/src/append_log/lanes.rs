@@ -43,7 +43,7 @@ impl Routed {
         index: usize,
         database: usize,
     ) -> Option<Self> {
-        let prepared = prepare(engine, args, None).ok()?;
+        let prepared = prepare(engine, args).ok()?;
         let hash = key_of_one(engine, &prepared, args)?;
         Some(Routed {
             index,

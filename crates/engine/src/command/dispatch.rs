@@ -40,22 +40,37 @@ pub(crate) struct Prepared {
     pub(crate) hashed: (usize, u64),
 }
 
-/// Looks a request's command up and hashes its key, where it has one at a fixed place. `previous` may
-/// be a name that means one command whatever follows: pipelined requests tend to repeat it.
-#[inline]
-pub(crate) fn prepare(
+impl Prepared {
+    #[inline(always)]
+    fn new(engine: &Engine, registered: &'static Registered, args: Args<'_>) -> Self {
+        Prepared {
+            registered,
+            hashed: hash_first_key(engine, registered, args),
+        }
+    }
+}
+
+/// Looks a request's command up and hashes its key, where it has one at a fixed place.
+pub(crate) fn prepare(engine: &Engine, args: Args<'_>) -> Result<Prepared, CommandError> {
+    let registered = engine.names.resolve(args)?;
+    Ok(Prepared::new(engine, registered, args))
+}
+
+/// As [`prepare`], where the error does not matter yet. `previous` may be a name that means one command whatever follows:
+/// pipelined requests tend to repeat it. Part of its caller, so that what is found is written where it stays, once:
+/// copying words that have just been written in parts waits for them.
+#[inline(always)]
+pub(crate) fn prepare_next(
     engine: &Engine,
     args: Args<'_>,
     previous: Option<(&[u8], &'static Registered)>,
-) -> Result<Prepared, CommandError> {
-    let registered = match previous {
-        Some((name, registered)) if name == args.get(0) => registered,
-        _ => engine.names.resolve(args)?,
-    };
-    Ok(Prepared {
-        registered,
-        hashed: hash_first_key(engine, registered, args),
-    })
+) -> Option<Prepared> {
+    match previous {
+        Some((name, registered)) if name == args.get(0) => {
+            Some(Prepared::new(engine, registered, args))
+        }
+        _ => prepare(engine, args).ok(),
+    }
 }
 
 /// The hash of the key of a command that has exactly one, at a fixed place.

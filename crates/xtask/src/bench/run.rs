@@ -22,7 +22,8 @@ const KEYS: u64 = 3_000_000;
 /// At which depths of pipelining is measured, how many requests the cheapest command sends, and in how many slices
 /// that is done in each round, one server after the other in each. The machine's mood changes within tenths of a
 /// second, by more than what is to be seen; so everybody is to get a little of each mood.
-const DEPTHS: &[(usize, u64, usize)] = &[(1, 800_000, 16), (16, 4_000_000, 8), (64, 12_000_000, 12)];
+const DEPTHS: &[(usize, u64, usize)] =
+    &[(1, 800_000, 16), (16, 4_000_000, 8), (64, 12_000_000, 12)];
 
 /// How many of those requests are sent before, unmeasured.
 const WARM_UP_SHARE: f64 = 0.2;

@@ -73,6 +73,23 @@ impl Node {
         })
     }
 
+    /// A node of `element`, with room for so many bytes in all: the others are pushed at `end`.
+    pub(super) fn with_room(element: Element<'_>, end: End, bytes: usize) -> Self {
+        let mut node = Self::with_element(element);
+        let len = node.len();
+        if bytes > len {
+            let mut block = vec![0; bytes].into_boxed_slice();
+            let start = match end {
+                End::Front => bytes - len,
+                End::Back => 0,
+            };
+            block[start..start + len].copy_from_slice(&node.block);
+            node.block = block;
+            (node.start, node.end) = (start as u32, start + len);
+        }
+        node
+    }
+
     /// A node of these elements, without a gap.
     pub(super) fn from_run(run: Run<'_>) -> Self {
         let mut node = Self {

@@ -30,6 +30,9 @@ use std::collections::VecDeque;
 /// The most nodes of a section. The tests have few, so that short lists have many sections.
 pub(super) const SECTION_NODES: usize = if cfg!(test) { 4 } else { 128 };
 
+/// From so many nodes on a list begins a node at its end with all the room that it will need.
+const NODES_FOR_ROOM: usize = 8;
+
 /// A list that is not packed.
 #[derive(Debug, Clone)]
 pub struct Quicklist {
@@ -631,12 +634,35 @@ impl Quicklist {
         {
             return true;
         }
+        let behind = place.offset > 0;
+        let node = Place {
+            node: place.node + usize::from(behind),
+            ..*place
+        };
         if at_end {
             self.node_mut(*place).shrink_to_fit();
+            let end = if behind { End::Back } else { End::Front };
+            let room = self.room_beside(*place, limit);
+            self.add_node(node, Node::with_room(element, end, room));
+        } else {
+            self.add_node(node, Node::with_element(element));
         }
-        let node = place.node + usize::from(place.offset > 0);
-        self.add_node(Place { node, ..*place }, Node::with_element(element));
         true
+    }
+
+    /// What a node is to have room for that is begun beside the full one at `place`, at an end of the list: as
+    /// much as that one took, so that it need not be laid out anew again and again while it fills; but of a list of few
+    /// nodes no more than a share of what the list takes anyway.
+    fn room_beside(&self, place: Place, limit: BlockLimit) -> usize {
+        let full = self.node(place).len();
+        if full > limit.bytes {
+            return 0;
+        }
+        let nodes = match self.sections.len() {
+            1 => self.sections[0].nodes.len(),
+            _ => SECTION_NODES,
+        };
+        full * nodes.min(NODES_FOR_ROOM) / NODES_FOR_ROOM
     }
 
     /// Puts `element` into the node at `place` if the limit allows it. If `reshape`, the node may have to
