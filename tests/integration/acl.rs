@@ -97,7 +97,16 @@ fn users_stand_in_one_place() {
     let twice = fail_to_start("port 0\nuser ann on\nuser ann off\n");
     let said = String::from_utf8_lossy(&twice.stderr).into_owned();
     assert!(said.contains("Duplicate user found"), "{said}");
-    fail_to_start("port 0\nuser ann +nosuchcommand\n");
+    let unknown = fail_to_start("port 0\nuser ann +nosuchcommand\n");
+    let said = String::from_utf8_lossy(&unknown.stdout).into_owned();
+    let wrong = "Error loading ACL rule '+nosuchcommand' for the user named 'ann': Unknown command or category name \
+                 in ACL";
+    let last: Vec<&str> = said.lines().rev().take(2).collect();
+    assert!(last[1].ends_with(wrong), "{said}");
+    assert!(
+        last[0].ends_with(" # Critical error while loading ACLs. Exiting."),
+        "{said}"
+    );
     fail_to_start("port 0\nuser ann on %%\n");
     fail_to_start("port 0\naclfile missing.acl\n");
 }

@@ -136,6 +136,7 @@ fn log_failure(error: &ServerError) {
             );
             tracing::warn!("Failed listening on port at {address}, aborting.");
         }
+        ServerError::Users(lines) => lines.lines().for_each(|line| tracing::warn!("{line}")),
         error => tracing::warn!("{error}"),
     }
 }

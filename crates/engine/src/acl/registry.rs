@@ -296,7 +296,8 @@ impl Engine {
             let [name, rules @ ..] = &line[..] else {
                 continue;
             };
-            let user = User::from_definition(name, rules, channels)?;
+            let user = User::from_definition(name, rules, channels)
+                .map_err(|error| format!("{error}\nCritical error while loading ACLs. Exiting."))?;
             if user.is_off() {
                 let line = format!(
                     "The user '{}' is disabled (there is no 'on' modifier in the user description). Make \
