@@ -78,6 +78,36 @@ pub(crate) fn with_newer_lag(older: &Reply, newer: &Reply) -> Reply {
     }
 }
 
+/// The reply with what is said of each consumer in the order of its names, as a script passes it on that asks for
+/// maps: of those Lua makes tables, whose order follows from how many names there are, and since 7.2 there are more.
+pub(crate) fn with_names_in_order(reply: &Reply) -> Reply {
+    let name_of = |reply: &Reply| reply.bytes().map(<[u8]>::to_vec);
+    match reply {
+        Reply::Map(pairs) => {
+            let pairs = pairs.iter();
+            let mut pairs: Vec<(Reply, Reply)> = pairs
+                .map(|(name, value)| (name.clone(), with_names_in_order(value)))
+                .collect();
+            if pairs.iter().any(|(name, _)| is_any(name, TIMES)) {
+                pairs.sort_by_key(|(name, _)| name_of(name));
+            }
+            Reply::Map(pairs)
+        }
+        Reply::Array(elements) => {
+            let mut elements: Vec<Reply> = elements.iter().map(with_names_in_order).collect();
+            let mut names = elements.iter().step_by(2);
+            if elements.len().is_multiple_of(2) && names.any(|name| is_any(name, TIMES)) {
+                let mut pairs: Vec<Vec<Reply>> =
+                    elements.chunks_exact(2).map(<[Reply]>::to_vec).collect();
+                pairs.sort_by_key(|pair| name_of(&pair[0]));
+                elements = pairs.concat();
+            }
+            Reply::Array(elements)
+        }
+        other => other.clone(),
+    }
+}
+
 fn is_less_or_nothing(older: &Reply, newer: &Reply) -> bool {
     match (older, newer) {
         (_, Reply::Integer(0)) => true,
