@@ -212,9 +212,9 @@ impl<'a> Reader<'a> {
             253 => Err(self.corrupt("score that is not a number")),
             len => {
                 let text = self.take(usize::from(len))?;
-                // What C prints for a number, which is enough to know it again.
+                // What C prints for a number, which is enough to know it again. Nothing is no number here.
                 oxidis_engine::text::parse_double_loosely(text)
-                    .filter(|score| !score.is_nan() && !text.is_empty())
+                    .filter(|score| !score.is_nan() && !matches!(text, [] | [0, ..]))
                     .ok_or(self.corrupt("invalid score"))
             }
         }

@@ -516,6 +516,7 @@ fn a_collection_has_no_element_twice_and_a_score_is_a_number() {
         (TYPE_SORTED_SET, b"\x02\x01a\x011\x01a\x012"),
         (TYPE_SORTED_SET, b"\x01\x01a\xfd"),
         (TYPE_SORTED_SET, b"\x01\x01a\x01x"),
+        (TYPE_SORTED_SET, b"\x01\x01a\x01\0"),
         (TYPE_SORTED_SET_2, b"\x01\x01a\0\0\0\0\0\0\xf8\x7f"),
         (TYPE_SET_INTSET, b"\x08\x02\0\0\0\0\0\0\0"),
     ] {
