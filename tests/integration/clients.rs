@@ -1,7 +1,7 @@
 //! What is said of sessions, keys and the server, and what a session that monitors may do. What is expected is what
 //! redis-server 7.0.15 answers, but `watch` and keysizes 8.0.6, `tot-cmds` and the availability zone valkey-server 9.1.2.
 
-use oxidis_testkit::{Client, ServerBuilder, TestServer};
+use oxidis_testkit::{Client, Reply, ServerBuilder, TestServer};
 
 fn server() -> TestServer {
     ServerBuilder::oxidis().start().expect("the server starts")
@@ -275,4 +275,70 @@ fn what_arguments_and_buffers_take_is_told() {
     let found = line_where(&mut observer, greedy_id, "omem", "0");
     assert_eq!(field(&found, "rbs"), "0", "{found}");
     assert!(numbers(&found, &["rbp"])[0] >= rbp, "{found}");
+}
+
+/// Sends commands one behind the other, as a transaction or not, and answers what is answered to each.
+fn together(client: &mut Client, commands: &[String], is_transaction: bool) -> Vec<Reply> {
+    let mut lines: Vec<&str> = commands.iter().map(String::as_str).collect();
+    if is_transaction {
+        lines.insert(0, "MULTI");
+        lines.push("EXEC");
+    }
+    let words: Vec<Vec<&str>> = lines.iter().map(|it| it.split(' ').collect()).collect();
+    let mut replies = client.pipeline(&words).expect("the server answers");
+    match is_transaction {
+        true => {
+            let last = replies.pop().expect("EXEC is answered");
+            last.elements().expect("an array").to_vec()
+        }
+        false => replies,
+    }
+}
+
+#[test]
+fn who_is_killed_takes_and_hears_nothing_more() {
+    for is_transaction in [false, true] {
+        let server = server();
+        let mut observer = server.client();
+        let id = |client: &mut Client| client.run("CLIENT ID").text();
+        // Two wait, and the first of them is killed.
+        let (mut first, mut second) = (server.client(), server.client());
+        let first_id = id(&mut first);
+        for waiting in [&mut first, &mut second] {
+            let id = id(waiting).parse().expect("a number");
+            waiting.send(&["BLPOP", "list", "0"]).expect("sent");
+            while !field(&line(&mut observer, id), "flags").contains('b') {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        let commands = [
+            format!("CLIENT KILL ID {first_id}"),
+            format!("CLIENT UNBLOCK {first_id}"),
+            "RPUSH list value".to_owned(),
+        ];
+        let one = Reply::Integer(1);
+        let nothing = Reply::Integer(0);
+        assert_eq!(
+            together(&mut observer, &commands, is_transaction),
+            [one.clone(), nothing.clone(), one.clone()]
+        );
+        let served = second.receive().expect("it is served");
+        assert_eq!(served.elements().map(<[Reply]>::len), Some(2));
+        assert!(first.receive().is_err());
+        // A subscriber.
+        let mut subscriber = server.client();
+        let subscriber_id = id(&mut subscriber);
+        subscriber.run("SUBSCRIBE channel");
+        let commands = [
+            format!("CLIENT KILL ID {subscriber_id}"),
+            "PUBLISH channel message".to_owned(),
+            "PUBSUB NUMSUB channel".to_owned(),
+            "PUBSUB CHANNELS".to_owned(),
+        ];
+        let none = Reply::Array(vec![Reply::bulk("channel"), nothing.clone()]);
+        assert_eq!(
+            together(&mut observer, &commands, is_transaction),
+            [one, nothing, none, Reply::Array(Vec::new())]
+        );
+    }
 }

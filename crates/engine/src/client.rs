@@ -533,7 +533,8 @@ impl Clients {
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<Arc<ClientShared>> {
-        self.by_id.lock().get(&id).cloned()
+        let by_id = self.by_id.lock();
+        by_id.get(&id).filter(|client| !client.is_killed()).cloned()
     }
 
     pub(crate) fn len(&self) -> usize {

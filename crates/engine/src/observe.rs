@@ -104,7 +104,8 @@ impl Monitors {
         }
         line.extend_from_slice(b"\r\n");
         let line: Arc<[u8]> = line.into();
-        for session in self.sessions.lock().iter() {
+        let sessions = self.sessions.lock();
+        for session in sessions.iter().filter(|session| !session.is_killed()) {
             session.post(Message::Push(line.clone()));
         }
     }

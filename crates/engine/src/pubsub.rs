@@ -138,13 +138,11 @@ impl PubSub {
         let registry = self.registry.read();
         let mut receivers = 0;
         if let Some(clients) = registry.channels.get(channel) {
-            receivers += clients.len();
-            send(clients, &[b"message", channel, payload]);
+            receivers += send(clients, &[b"message", channel, payload]);
         }
         for (pattern, clients) in &registry.patterns {
             if glob_matches(pattern, channel, Case::Sensitive) {
-                receivers += clients.len();
-                send(clients, &[b"pmessage", pattern, channel, payload]);
+                receivers += send(clients, &[b"pmessage", pattern, channel, payload]);
             }
         }
         receivers
@@ -159,15 +157,16 @@ impl PubSub {
         let Some(clients) = registry.shard_channels.get(channel) else {
             return 0;
         };
-        send(clients, &[b"smessage", channel, payload]);
-        clients.len()
+        send(clients, &[b"smessage", channel, payload])
     }
 
     /// Channels (of `kind`) that somebody is subscribed to, those that match `pattern` if given.
     pub(crate) fn active(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Vec<u8>> {
         let mut registry = self.registry.write();
-        let names = registry.of(kind).keys();
+        let names = registry.of(kind).iter();
         names
+            .filter(|(_, clients)| listening(clients) > 0)
+            .map(|(name, _)| name)
             .filter(|name| {
                 pattern.is_none_or(|pattern| glob_matches(pattern, name, Case::Sensitive))
             })
@@ -177,28 +176,43 @@ impl PubSub {
 
     /// Subscribers of one channel (of `kind`).
     pub(crate) fn subscriber_count(&self, kind: Kind, name: &[u8]) -> usize {
-        self.registry.write().of(kind).get(name).map_or(0, Vec::len)
+        let mut registry = self.registry.write();
+        let clients = registry.of(kind).get(name);
+        clients.map_or(0, |clients| listening(clients))
     }
 
     /// Different patterns that somebody is subscribed to.
     pub(crate) fn pattern_count(&self) -> usize {
-        self.registry.read().patterns.len()
+        listened_to(&self.registry.read().patterns)
     }
 
     /// Different channels that somebody is subscribed to.
     pub(crate) fn channel_count(&self) -> usize {
-        self.registry.read().channels.len()
+        listened_to(&self.registry.read().channels)
     }
 
     /// Different shard channels that somebody is subscribed to.
     pub(crate) fn shard_channel_count(&self) -> usize {
-        self.registry.read().shard_channels.len()
+        listened_to(&self.registry.read().shard_channels)
     }
 }
 
-/// Posts one message to many sessions, encoded once for each protocol among them.
-fn send(clients: &[Arc<ClientShared>], parts: &[&[u8]]) {
+/// How many of the sessions are not about to be closed by somebody: those listen no more, though their owners
+/// may not know yet.
+fn listening(clients: &[Arc<ClientShared>]) -> usize {
+    clients.iter().filter(|client| !client.is_killed()).count()
+}
+
+/// How many names somebody listens to.
+fn listened_to(subscribers: &Subscribers) -> usize {
+    let subscribers = subscribers.values();
+    subscribers.filter(|clients| listening(clients) > 0).count()
+}
+
+/// Posts one message to many sessions, encoded once for each protocol among them; answers how many get it.
+fn send(clients: &[Arc<ClientShared>], parts: &[&[u8]]) -> usize {
     let mut encoded: [Option<Arc<[u8]>>; 2] = [None, None];
+    let mut receivers = 0;
     for client in clients {
         if client.is_killed() {
             continue;
@@ -213,5 +227,7 @@ fn send(clients: &[Arc<ClientShared>], parts: &[&[u8]]) {
             buffer.into()
         });
         client.post(Message::Push(bytes.clone()));
+        receivers += 1;
     }
+    receivers
 }

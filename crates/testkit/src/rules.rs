@@ -372,7 +372,7 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "the texts are our own; what is refused, and the first two sentences that say why, are as in Redis",
     ),
     (
-        "what follows in a transaction an ACL DELUSER of its own user",
+        "what follows in a transaction an ACL DELUSER of its own user, or a CLIENT KILL of its own connection",
         "Redis ends the connection in the middle of the reply to EXEC; Oxidis behind it",
     ),
     (

@@ -318,7 +318,8 @@ fn server(page: &mut Page, worker: &mut Worker) {
 
 fn clients(page: &mut Page, worker: &mut Worker) {
     let engine = &worker.engine;
-    let sessions = engine.clients.all();
+    let mut sessions = engine.clients.all();
+    sessions.retain(|client| !client.is_killed());
     let count = |is: &dyn Fn(&crate::client::ClientShared) -> bool| {
         sessions.iter().filter(|client| is(client)).count()
     };

@@ -1100,6 +1100,11 @@ fn serve(worker: &mut Worker, blocked: &std::sync::Arc<Blocked>, key: &[u8]) -> 
     if *state != BlockedState::Waiting {
         return true;
     }
+    if blocked.client.is_killed() {
+        // Whoever is to be closed takes nothing more: nobody would get it.
+        *state = BlockedState::GivenUp;
+        return true;
+    }
     let Some(arguments) = blocked.retry_for(key) else {
         return false;
     };
