@@ -160,6 +160,7 @@ fn latency_doctor(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let circumstances = Circumstances {
         threshold_ms: cx.engine().config.latency_monitor_threshold_ms(),
         slow_us: cx.engine().config.slowlog_log_slower_than_us(),
+        slow_log_len: cx.engine().config.slowlog_max_len(),
         now_seconds: now_seconds(cx),
     };
     let report = advise(&cx.engine().latency.all(), &circumstances);

@@ -10,13 +10,16 @@ pub(crate) struct Circumstances {
     pub(crate) threshold_ms: u64,
     /// `slowlog-log-slower-than`; negative is off.
     pub(crate) slow_us: i64,
+    /// `slowlog-max-len`.
+    pub(crate) slow_log_len: usize,
     /// The time, in seconds since 1970.
     pub(crate) now_seconds: i64,
 }
 
 /// A report for people.
 pub(crate) fn advise(all: &[(Event, Series)], circumstances: &Circumstances) -> String {
-    if circumstances.threshold_ms == 0 {
+    // What was met while something was watched is told even if nothing is any more.
+    if circumstances.threshold_ms == 0 && all.is_empty() {
         return "Nothing is watched: latency-monitor-threshold is 0. Set it to the number of \
                 milliseconds from which something takes too long for you, for example with CONFIG \
                 SET latency-monitor-threshold 100.\n"
@@ -48,16 +51,22 @@ pub(crate) fn advise(all: &[(Event, Series)], circumstances: &Circumstances) -> 
     let mut advice = |line: &str| {
         let _ = writeln!(text, "- {line}");
     };
-    if has(&[Event::Command, Event::CommandUnblocking]) {
-        let longest_ms = all.iter().map(|(_, series)| series.longest_ms).max();
+    const COMMANDS: &[Event] = &[Event::Command, Event::CommandUnblocking];
+    if has(COMMANDS) {
+        let of_commands = all.iter().filter(|(event, _)| COMMANDS.contains(event));
+        let longest_ms = of_commands.map(|(_, series)| series.longest_ms).max();
         let longest_us = longest_ms.unwrap_or_default().saturating_mul(1000);
         let is_logged = u64::try_from(circumstances.slow_us).is_ok_and(|it| it <= longest_us);
-        match is_logged {
-            true => advice("SLOWLOG GET shows which commands it was."),
-            false => advice(
-                "Lower slowlog-log-slower-than, so that SLOWLOG GET shows which commands it was.",
-            ),
-        }
+        advice(match (circumstances.slow_log_len, circumstances.slow_us) {
+            (0, _) => {
+                "The slow log keeps nothing: raise slowlog-max-len, so that SLOWLOG GET shows which commands it was."
+            }
+            (_, ..0) => {
+                "The slow log is off: set slowlog-log-slower-than, so that SLOWLOG GET shows which commands it was."
+            }
+            _ if is_logged => "SLOWLOG GET shows which commands it was.",
+            _ => "Lower slowlog-log-slower-than, so that SLOWLOG GET shows which commands it was.",
+        });
         advice(
             "Commands that visit many elements (KEYS, SORT, ranges of everything, scripts with long \
              loops) can often be cut into pieces: SCAN and its like, ranges with limits.",
@@ -101,6 +110,7 @@ mod tests {
     const CIRCUMSTANCES: Circumstances = Circumstances {
         threshold_ms: 100,
         slow_us: 10_000,
+        slow_log_len: 128,
         now_seconds: 50,
     };
 
@@ -142,12 +152,33 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_log_that_is_off_is_to_be_turned_on() {
+    fn a_slow_log_that_shows_nothing_is_to_be_changed() {
+        // What takes longer than any command does not tell what the log has.
+        let all = [
+            (Event::Command, series(&[(30, 100)])),
+            (Event::ExpireCycle, series(&[(30, 9000)])),
+        ];
+        let of = |slow_us, slow_log_len| {
+            let circumstances = Circumstances {
+                slow_us,
+                slow_log_len,
+                ..CIRCUMSTANCES
+            };
+            advise(&all, &circumstances)
+        };
+        assert!(of(-1, 128).contains("The slow log is off"));
+        assert!(of(0, 0).contains("The slow log keeps nothing"));
+        assert!(of(100_001, 128).contains("Lower slowlog-log-slower-than"));
+        assert!(of(100_000, 128).contains("- SLOWLOG GET shows"));
+    }
+
+    #[test]
+    fn what_was_met_is_told_when_nothing_is_watched_any_more() {
         let all = [(Event::Command, series(&[(30, 100)]))];
         let off = Circumstances {
-            slow_us: -1,
+            threshold_ms: 0,
             ..CIRCUMSTANCES
         };
-        assert!(advise(&all, &off).contains("Lower slowlog-log-slower-than"));
+        assert!(advise(&all, &off).contains("1. command: 1 times"));
     }
 }
