@@ -103,6 +103,33 @@ fn a_script_says_whether_the_log_or_the_followers_are_told() {
     assert_eq!(transactions(&log), (true, true));
 }
 
+#[test]
+fn what_waits_for_a_follower_is_no_memory_of_other_clients() {
+    const VALUE_BYTES: usize = 1 << 20;
+    let server = ServerBuilder::oxidis().start().expect("the server starts");
+    let mut follower = server.raw_client();
+    synchronize(&mut follower, &[]);
+    // It reads no more: what the sockets do not take waits.
+    let mut client = server.client();
+    let value = vec![b'x'; VALUE_BYTES];
+    for _ in 0..24 {
+        let words: &[&[u8]] = &[b"SET", b"big", &value];
+        client.command(words).expect("the server answers");
+    }
+    let info = client.run("INFO memory");
+    let number = |field: &str| -> usize {
+        let text = info.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
+        let number = line.and_then(|line| line.strip_prefix(':')?.parse().ok());
+        number.unwrap_or_else(|| panic!("{field} in {text}"))
+    };
+    assert!(number("mem_clients_slaves") > 4 * VALUE_BYTES);
+    assert!(number("mem_clients_normal") < VALUE_BYTES * 5 / 2);
+    // One value is in the data, and the rest is overhead.
+    let data = number("used_memory_dataset");
+    assert!(data < 8 * VALUE_BYTES, "{data}");
+}
+
 /// Waits until INFO says that a shutdown waits.
 fn await_waiting(client: &mut Client) {
     for _ in 0..3000 {

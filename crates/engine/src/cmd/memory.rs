@@ -1,5 +1,7 @@
 //! MEMORY: what the memory is used for.
 
+use std::sync::atomic::Ordering;
+
 use super::info::{DatabaseSum, sum_databases};
 use crate::command::{
     Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec, Locks, Reply,
@@ -113,8 +115,10 @@ pub(super) struct Overview {
     pub(super) used: u64,
     pub(super) peak: u64,
     pub(super) startup: u64,
-    /// Requests and replies of the clients.
+    /// Requests and replies of the clients that are no replicas.
     pub(super) clients: u64,
+    /// How many these are.
+    client_count: u64,
     /// The cache of scripts.
     pub(super) scripts: u64,
     pub(super) script_count: usize,
@@ -139,15 +143,21 @@ impl Overview {
         let engine = &worker.engine;
         let startup = engine.startup_memory_bytes;
         let (script_count, scripts) = engine.scripting.kept();
-        let clients = engine.clients.all();
-        let clients: usize = clients.iter().map(|client| client.memory_bytes()).sum();
+        // What waits for replicas is counted apart.
+        let mut all_clients = engine.clients.all();
+        all_clients.retain(|client| !client.is_replica.load(Ordering::Relaxed));
+        let clients = all_clients.iter().map(|client| client.memory_bytes());
+        let clients: usize = clients.sum();
+        let replication = engine.replication.memory();
+        let buffers = replication.backlog_bytes + replication.replica_bytes;
         let tables: usize = databases.iter().map(|sum| sum.table_bytes).sum();
-        let overhead = startup + (tables + clients + scripts) as u64;
+        let overhead = startup + (tables + clients + buffers + scripts) as u64;
         Overview {
             used,
             peak: engine.peak_memory_bytes(used),
             startup,
             clients: clients as u64,
+            client_count: all_clients.len() as u64,
             scripts: scripts as u64,
             script_count,
             overhead,
@@ -187,7 +197,8 @@ fn memory_stats(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     field("clients.slaves", replication.replica_bytes as u64, out);
     field("clients.normal", overview.clients, out);
     field("cluster.links", 0, out);
-    field("aof.buffer", 0, out);
+    let unwritten = cx.engine().append_log.buffered_bytes();
+    field("aof.buffer", unwritten as u64, out);
     field("lua.caches", overview.scripts, out);
     let (_, _, function_bytes) = cx.engine().scripting.functions.counts();
     field("functions.caches", function_bytes as u64, out);
@@ -278,20 +289,14 @@ fn write_database(index: usize, sum: &DatabaseSum, out: &mut Reply<'_>) {
 fn memory_doctor(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let overview = Overview::new(cx.worker);
     let facts = cx.engine().host.information();
-    let sessions = cx.engine().clients.len() as u64;
     let replica_bytes = cx.engine().replication.memory().replica_bytes as u64;
-    let report = diagnose(&overview, &facts, sessions, replica_bytes);
+    let report = diagnose(&overview, &facts, replica_bytes);
     out.verbatim("txt", report.as_bytes());
     Ok(())
 }
 
 /// What looks wrong, by Redis's thresholds.
-fn diagnose(
-    overview: &Overview,
-    facts: &[(&str, &str, String)],
-    sessions: u64,
-    replica_bytes: u64,
-) -> String {
+fn diagnose(overview: &Overview, facts: &[(&str, &str, String)], replica_bytes: u64) -> String {
     /// Below this a report would say nothing.
     const WORTH_A_REPORT_BYTES: u64 = 5 << 20;
     /// Waste below this is no matter, whatever its share.
@@ -344,7 +349,7 @@ fn diagnose(
              INFO replication shows how far each has got, client-output-buffer-limit sets a bound.",
         );
     }
-    if overview.clients / sessions.max(1) > CLIENT_MAX_BYTES {
+    if overview.clients / overview.client_count.max(1) > CLIENT_MAX_BYTES {
         findings.push(
             "Clients: their requests and replies take much memory. CLIENT LIST shows whose \
              (tot-mem); client-output-buffer-limit and maxmemory-clients set bounds.",
