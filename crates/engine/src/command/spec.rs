@@ -382,10 +382,11 @@ impl KeySpec {
             BeginSearch::Keyword { word, from } => {
                 let is_word =
                     |&index: &usize| arguments.get(index).eq_ignore_ascii_case(word.as_bytes());
+                // What nothing follows is not the word, nor is what stands right behind the command.
                 let found = if from >= 0 {
-                    (from as usize..count).find(is_word)
+                    (from as usize..count.saturating_sub(1)).find(is_word)
                 } else {
-                    (1..=count.saturating_sub(from.unsigned_abs()))
+                    (2..=count.saturating_sub(from.unsigned_abs()))
                         .rev()
                         .find(is_word)
                 };
