@@ -116,18 +116,19 @@ fn what_waits_for_a_follower_is_no_memory_of_other_clients() {
         let words: &[&[u8]] = &[b"SET", b"big", &value];
         client.command(words).expect("the server answers");
     }
-    let info = client.run("INFO memory");
-    let number = |field: &str| -> usize {
-        let text = info.text();
-        let line = text.lines().find_map(|line| line.strip_prefix(field));
+    let number = |info: &str, field: &str| -> usize {
+        let line = info.lines().find_map(|line| line.strip_prefix(field));
         let number = line.and_then(|line| line.strip_prefix(':')?.parse().ok());
-        number.unwrap_or_else(|| panic!("{field} in {text}"))
+        number.unwrap_or_else(|| panic!("{field} in {info}"))
     };
-    assert!(number("mem_clients_slaves") > 4 * VALUE_BYTES);
-    assert!(number("mem_clients_normal") < VALUE_BYTES * 5 / 2);
-    // One value is in the data, and the rest is overhead.
-    let data = number("used_memory_dataset");
-    assert!(data < 8 * VALUE_BYTES, "{data}");
+    // What is just being sent is counted when the sockets took no more.
+    let waits = |info: &String| number(info, "mem_clients_slaves") > 4 * VALUE_BYTES;
+    let mut infos = (0..500).map(|_| {
+        thread::sleep(Duration::from_millis(10));
+        client.run("INFO memory").text()
+    });
+    let info = infos.find(waits).expect("much waits for the follower");
+    assert!(number(&info, "mem_clients_normal") < VALUE_BYTES * 5 / 2);
 }
 
 /// Waits until INFO says that a shutdown waits.

@@ -1,8 +1,10 @@
 //! MEMORY: what the memory is used for.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::info::{DatabaseSum, sum_databases};
+use crate::client::ClientShared;
 use crate::command::{
     Command, CommandError, CommandResult, Context, Flags, Group, KeyFlags, KeySpec, Locks, Reply,
 };
@@ -143,15 +145,16 @@ impl Overview {
         let engine = &worker.engine;
         let startup = engine.startup_memory_bytes;
         let (script_count, scripts) = engine.scripting.kept();
-        // What waits for replicas is counted apart.
+        // What waits for replicas is told apart.
         let mut all_clients = engine.clients.all();
+        let sum = |clients: &[Arc<ClientShared>]| -> usize {
+            clients.iter().map(|client| client.memory_bytes()).sum()
+        };
+        let buffers = sum(&all_clients) + engine.replication.memory().backlog_bytes;
         all_clients.retain(|client| !client.is_replica.load(Ordering::Relaxed));
-        let clients = all_clients.iter().map(|client| client.memory_bytes());
-        let clients: usize = clients.sum();
-        let replication = engine.replication.memory();
-        let buffers = replication.backlog_bytes + replication.replica_bytes;
+        let clients = sum(&all_clients);
         let tables: usize = databases.iter().map(|sum| sum.table_bytes).sum();
-        let overhead = startup + (tables + clients + buffers + scripts) as u64;
+        let overhead = startup + (tables + buffers + scripts) as u64;
         Overview {
             used,
             peak: engine.peak_memory_bytes(used),
