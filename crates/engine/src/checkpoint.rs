@@ -345,7 +345,7 @@ impl Worker {
     }
 
     /// Reads the clock alone: the rest of [`refresh`](Self::refresh) takes locks.
-    fn refresh_time(&mut self) {
+    pub(crate) fn refresh_time(&mut self) {
         self.now_us = self.engine.clock.now_us();
         self.next_now_us = self.now_us;
     }

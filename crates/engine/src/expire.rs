@@ -171,6 +171,7 @@ impl Worker {
                     cycle.unfinished.push(target);
                     break true;
                 }
+                self.refresh_time();
                 self.expire_fields_of(&mut cycle, target, &mut { FIELDS_PER_LOCK });
                 self.end_deletions();
             } else if cycle.next_stripe < self.view.keyspace().stripe_count() {
@@ -205,13 +206,15 @@ impl Worker {
 
     /// Looks at the next buckets of one stripe; answers whether a busy script let it.
     fn expire_in_stripe(&mut self, cycle: &mut ExpireCycle) -> bool {
-        let now_ms = self.now_ms();
         let mut expired: Vec<Target> = Vec::new();
         let mut with_expired_fields: Vec<Target> = Vec::new();
         if !self.lock_stripe(cycle.next_stripe) {
             self.gave_up = false;
             return false;
         }
+        // Whoever held the lock may have set a manual clock back, with data of that time.
+        self.refresh_time();
+        let now_ms = self.now_ms();
         let seed = self.view.keyspace().seed();
         for index in 0..self.view.stripe_at(cycle.next_stripe).database_count() {
             let database = self

@@ -80,6 +80,30 @@ fn engine() -> Engine {
 }
 
 #[test]
+fn what_comes_back_is_not_deleted_by_the_time_that_was_left() {
+    let engine = engine();
+    for n in 0..200 {
+        let name = n.to_string();
+        engine
+            .execute(["SET", &name, "v", "EX", "100"])
+            .expect("set");
+        let hash = format!("hash:{n}");
+        let fields = ["HSET", &hash, "f", "1", "g", "2"];
+        engine.execute(fields).expect("set");
+        let expire = ["HPEXPIRE", &hash, "90000", "FIELDS", "1", "f"];
+        engine.execute(expire).expect("set");
+    }
+    let before = engine.snapshot().expect("one");
+    // What deletes in the background may be anywhere when the data come back.
+    for _ in 0..300 {
+        engine.advance(Duration::from_secs(1000)).expect("moved");
+        engine.restore(&before).expect("restored");
+        let differences = engine.diff(&before).expect("differences");
+        assert!(differences.is_empty(), "{differences:?}");
+    }
+}
+
+#[test]
 fn going_back_undoes_everything() {
     let engine = engine();
     fill(&engine);
