@@ -150,6 +150,61 @@ fn signals_end_the_server_or_do_not() {
 }
 
 #[test]
+fn a_server_that_loads_can_be_ended() {
+    let directory = tempfile::tempdir().expect("a folder");
+    let folder = directory.path().to_str().expect("a plain path");
+    let mut full = server(&["--dir", folder, "--enable-debug-command", "yes"]);
+    let mut client = full.client();
+    client.run("DEBUG POPULATE 1000");
+    assert_eq!(client.run("SAVE").text(), "OK");
+    client.send(&["SHUTDOWN", "NOSAVE"]).expect("sent");
+    assert_eq!(full.wait_for_exit_code(LIMIT), Some(0));
+    let saved = fs::read(directory.path().join("dump.rdb")).expect("it was saved");
+
+    let signal_line = "Received shutdown signal during loading, scheduling shutdown.";
+    for by_signal in [true, false] {
+        // Twenty seconds of loading, if nothing ends it.
+        let (log_path, pid_path) = (directory.path().join("log"), directory.path().join("pid"));
+        let port = free_port();
+        let mut child = Command::new(binary_under_test())
+            .args(["--port", &port.to_string(), "--dir", folder, "--pidfile"])
+            .arg(&pid_path)
+            .args(["--key-load-delay", "20000"])
+            .stdout(fs::File::create(&log_path).expect("a log"))
+            .spawn()
+            .expect("it runs");
+        let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        let is_loading = || {
+            let Ok(mut stream) = connect() else {
+                return false;
+            };
+            let mut first = [0; 8];
+            let asked = stream.write_all(b"PING\r\n");
+            asked.is_ok() && stream.read_exact(&mut first).is_ok() && &first == b"-LOADING"
+        };
+        wait_for("it loads", is_loading);
+        let pid = child.id().to_string();
+        signal(&pid, "HUP");
+        wait_for("it loads on", is_loading);
+        assert!(pid_path.exists());
+        if by_signal {
+            signal(&pid, "TERM");
+        } else {
+            let mut stream = connect().expect("it listens");
+            stream.write_all(b"SHUTDOWN\r\n").expect("sent");
+        }
+        assert_eq!(child.wait().expect("it ends").code(), Some(0));
+        let log = read(&log_path);
+        assert_eq!(log.contains(signal_line), by_signal, "{log}");
+        assert!(log.contains("bye bye"), "{log}");
+        assert!(!log.contains("Ready to accept connections"), "{log}");
+        assert!(!pid_path.exists());
+        let left = fs::read(directory.path().join("dump.rdb")).expect("it is still there");
+        assert!(left == saved, "a part of the data was saved");
+    }
+}
+
+#[test]
 fn shutdown_ends_the_server_with_success() {
     let mut server = server(&[]);
     let mut client = server.raw_client();

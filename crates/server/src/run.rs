@@ -13,6 +13,9 @@ use crate::progress::LoadingBar;
 use crate::server::{RunningServer, ServerError, ServerOptions, start_empty};
 use crate::{Allocator, configuration, crash, descriptors, diagnosis, log, restart, title};
 
+/// The last line of the log.
+const BYE: &str = "Oxidis is now ready to exit, bye bye...";
+
 /// Serves as the command line asks, until the process is told to end.
 ///
 /// # Errors
@@ -47,6 +50,15 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
         // OXIDIS CLOCK may stop it.
         _ => Arc::new(VirtualClock::running()),
     };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    // Taken before anybody can connect: who sees the server may send it a signal.
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::new()
+    };
     let server = match start_empty(ServerOptions {
         config: config.clone(),
         clock,
@@ -66,8 +78,15 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
     let pid_file = PidFile::write(&config, is_background);
     log_initialized(&config);
     let bar = LoadingBar::show(server.engine());
-    let loaded = server.load();
+    let loading = runtime.block_on(load_until_asked_to_end(server, &mut signals));
     drop(bar);
+    let Some((server, loaded)) = loading else {
+        // What loads goes on until the process has ended.
+        runtime.shutdown_background();
+        drop(pid_file);
+        tracing::warn!("{BYE}");
+        return Ok(ExitCode::SUCCESS);
+    };
     if let Err(error) = loaded {
         // Why it ends is the last that it says.
         drop(server);
@@ -77,13 +96,9 @@ pub fn serve(line: &CommandLine, allocator: Allocator) -> Result<ExitCode, Strin
     }
     log_ready(&server);
     daemon::tell_ready(supervisor);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(run_until_asked_to_end(server));
+    runtime.block_on(run_until_asked_to_end(server, signals));
     drop(pid_file);
-    tracing::warn!("Oxidis is now ready to exit, bye bye...");
+    tracing::warn!("{BYE}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -196,9 +211,32 @@ fn logo(port: u16, pid: u32) -> String {
     )
 }
 
+/// Loads the data; answers nothing if the process is asked to end before they are there.
+async fn load_until_asked_to_end(
+    server: RunningServer,
+    signals: &mut Signals,
+) -> Option<(RunningServer, Result<(), ServerError>)> {
+    let server = Arc::new(server);
+    let loading = server.clone();
+    let loading = tokio::task::spawn_blocking(move || loading.load());
+    tokio::select! {
+        loaded = loading => {
+            // Nobody cancels it.
+            let loaded = loaded.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+            let server = Arc::into_inner(server).expect("what has loaded keeps it no longer");
+            return Some((server, loaded));
+        }
+        () = server.wait_for_shutdown() => {}
+        _ = signals.next() => {
+            tracing::warn!("Received shutdown signal during loading, scheduling shutdown.");
+        }
+    }
+    tracing::warn!("User requested shutdown...");
+    None
+}
+
 /// Waits for SHUTDOWN or a signal, and ends the server.
-async fn run_until_asked_to_end(mut server: RunningServer) {
-    let mut signals = Signals::new();
+async fn run_until_asked_to_end(mut server: RunningServer, mut signals: Signals) {
     loop {
         tokio::select! {
             () = server.wait_for_shutdown() => {
