@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use oxidis_client::flags::{
-    culprit, is_given, leading_integer, read_target, switch, target_flags, text, trailing_command,
-    value, words,
+    culprit, is_given, read_target, switch, target_flags, text, trailing_command, value, words,
 };
 use oxidis_client::{Target, TargetError};
+use oxidis_resp::number::leading_integer;
 
 use crate::report::Format;
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use oxidis_client::flags::{
-    bytes, culprit, is_given, leading_integer, leading_number, read_target, switch, target_flags,
-    text, trailing_command, value, words,
+    bytes, culprit, is_given, leading_number, read_target, switch, target_flags, text,
+    trailing_command, value, words,
 };
 use oxidis_client::{Target, TargetError};
+use oxidis_resp::number::leading_integer;
 
 use crate::text::unquote;
 

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use oxidis_client::flags::leading_integer;
 use oxidis_client::{ConnectionError, describe};
 use oxidis_embedded::EmbeddedEngine;
 use oxidis_resp::Value;
+use oxidis_resp::number::leading_integer;
 
 use crate::arguments::{DebugMode, Options, Output, ProtocolChoice};
 use crate::connection::{Connection, Embedded, Socket, call, open_engine};
@@ -651,7 +651,7 @@ impl<'a> Command<'a> {
     }
 
     fn number(&self, index: usize) -> i64 {
-        leading_integer(&String::from_utf8_lossy(&self.arguments[index]))
+        leading_integer(&self.arguments[index])
     }
 
     /// Whether the reply is a text with lines, to be printed as it is.

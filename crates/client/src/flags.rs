@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::builder::OsStringValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, ArgMatches};
+use oxidis_resp::number::leading_integer;
 
 use crate::target::{Target, TargetError, TlsOptions};
 use crate::uri::Uri;
@@ -186,24 +187,6 @@ fn argument_bytes(argument: &OsStr) -> Vec<u8> {
     }
 }
 
-/// The integer that a text begins with, 0 where it begins with none: what C's
-/// `atoi` makes of it, except that numbers out of range saturate.
-pub fn leading_integer(text: &str) -> i64 {
-    let text = text.trim_start();
-    let (negative, digits) = match text.as_bytes() {
-        [b'-', ..] => (true, &text[1..]),
-        [b'+', ..] => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let magnitude = digits
-        .bytes()
-        .take_while(u8::is_ascii_digit)
-        .fold(0i64, |sum, digit| {
-            sum.saturating_mul(10).saturating_add((digit - b'0').into())
-        });
-    if negative { -magnitude } else { magnitude }
-}
-
 /// The decimal number that a text begins with, 0 where it begins with none.
 pub fn leading_number(text: &str) -> f64 {
     let text = text.trim_start();
@@ -270,9 +253,6 @@ mod tests {
 
     #[test]
     fn numbers_are_read_from_the_front() {
-        assert_eq!(leading_integer(" -12x"), -12);
-        assert_eq!(leading_integer("abc"), 0);
-        assert_eq!(leading_integer("99999999999999999999"), i64::MAX);
         assert_eq!(leading_number("0.25s"), 0.25);
         assert_eq!(leading_number("s"), 0.0);
     }

@@ -1,7 +1,8 @@
 //! Numbers as the protocol writes and reads them: integers in their one canonical
 //! decimal form, doubles in the shortest form that reads back as the same double.
 //!
-//! The looser forms that commands accept as arguments do not live here.
+//! Of looser forms only that one lives here which C's `atoi` has, since Redis and its tools fall back to it in many
+//! places; those that single commands accept do not.
 
 use std::fmt::Write as _;
 use std::ops::Deref;
@@ -135,6 +136,26 @@ pub fn parse_integer(text: &[u8]) -> Option<i64> {
     } else {
         i64::try_from(magnitude).ok()
     }
+}
+
+/// The integer that a text begins with, after blanks and a sign, and 0 where it begins with none: what C's `atoi` makes of it,
+/// except that what is out of range saturates.
+pub fn leading_integer(text: impl AsRef<[u8]>) -> i64 {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let text = text.as_ref();
+    let blanks = text.iter().take_while(|byte| is_blank(byte)).count();
+    let (is_negative, digits) = match &text[blanks..] {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    let magnitude = digits.fold(0_i64, |number, digit| {
+        number
+            .saturating_mul(10)
+            .saturating_add((digit - b'0').into())
+    });
+    if is_negative { -magnitude } else { magnitude }
 }
 
 /// A double in decimal, on the stack. Derefs to its bytes, which are ASCII.
@@ -299,6 +320,22 @@ mod tests {
 
     fn double(value: f64) -> String {
         DoubleText::new(value).as_str().to_owned()
+    }
+
+    #[test]
+    fn integers_stand_at_the_beginning() {
+        for (text, integer) in [
+            (" \t\n\x0b\x0c\r12x", 12),
+            ("-3", -3),
+            ("+7.5", 7),
+            ("--1", 0),
+            ("x", 0),
+            ("", 0),
+            ("99999999999999999999", i64::MAX),
+            ("-99999999999999999999", -i64::MAX),
+        ] {
+            assert_eq!(leading_integer(text), integer, "{text:?}");
+        }
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use oxidis_resp::Value;
+use oxidis_resp::number::leading_integer;
 
 use crate::client::{Client, Exit, print};
-use oxidis_client::flags::leading_integer;
 
 /// The pause between two lines, unless `-i` says.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);

@@ -5,13 +5,13 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use oxidis_resp::inline;
+use oxidis_resp::number::leading_integer;
 
 use super::lines::Lines;
 use crate::arguments::{DebugMode, Mode, Output};
 use crate::client::{Client, Disconnected, Exit, Report, print};
 use crate::history::{dotfile, is_sensitive};
 use crate::interrupt;
-use oxidis_client::flags::leading_integer;
 
 /// A command that takes longer has its time printed.
 const SLOW: Duration = Duration::from_millis(500);
@@ -158,7 +158,7 @@ fn read_count(word: &[u8]) -> Option<Option<i64>> {
 fn connect(client: &mut Client, arguments: &[Vec<u8>]) {
     let word = |index: usize| String::from_utf8_lossy(&arguments[index]).into_owned();
     client.options.target.host = word(1);
-    client.options.target.port = leading_integer(&word(2)) as u16;
+    client.options.target.port = leading_integer(word(2)) as u16;
     // The reason is printed; the prompt says that there is no connection.
     let _ = client.connect(Report::Loud);
 }

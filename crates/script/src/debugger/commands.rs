@@ -1,7 +1,7 @@
 //! What the client of the debugger can ask for while the script stands.
 
 use super::describe;
-use super::request::leading_integer;
+use super::request::integer;
 use super::state::raise;
 use super::stop::Next;
 use crate::lua::{Frame, Kind, Raise};
@@ -106,12 +106,14 @@ fn show_lines(frame: &mut Frame<'_>, around: i32, context: i32) {
 }
 
 fn list(frame: &mut Frame<'_>, words: &[&[u8]]) {
-    let integer = |word: &&[u8]| leading_integer(word) as i32;
     let Some(current) = frame.debugger().map(|it| it.source.current) else {
         return;
     };
-    let around = words.first().map(integer).filter(|&line| line > 0);
-    let context = words.get(1).map_or(CONTEXT_LINES, integer);
+    let around = words
+        .first()
+        .map(|word| integer(word))
+        .filter(|&line| line > 0);
+    let context = words.get(1).map_or(CONTEXT_LINES, |word| integer(word));
     show_lines(frame, around.unwrap_or(current), context);
 }
 
@@ -121,7 +123,7 @@ fn limit_length(frame: &mut Frame<'_>, words: &[&[u8]]) {
     };
     if let [length] = words {
         debugger.knows_limit = true;
-        debugger.length_max = match leading_integer(length) {
+        debugger.length_max = match integer(length) {
             0 => 0,
             length => usize::try_from(length)
                 .unwrap_or_default()

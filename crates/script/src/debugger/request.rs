@@ -1,5 +1,7 @@
 //! What the client of the debugger sends: arrays of strings, of which one at a time is looked at.
 
+use oxidis_resp::number::leading_integer;
+
 /// A request has no more arguments, and none of them is longer.
 const ARGUMENTS_MAX: i64 = 1024;
 const ARGUMENT_MAX_BYTES: i64 = 1024;
@@ -65,25 +67,10 @@ fn number(rest: &mut &[u8]) -> Option<i64> {
     Some(number)
 }
 
-/// The integer at the beginning of a text, as C's `atoi` has it: 0 if there is none.
-pub(super) fn leading_integer(text: &[u8]) -> i64 {
-    let blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
-    let start = text
-        .iter()
-        .position(|byte| !blank(byte))
-        .unwrap_or(text.len());
-    let (sign, digits) = match &text[start..] {
-        [b'-', digits @ ..] => (-1, digits),
-        [b'+', digits @ ..] => (1, digits),
-        digits => (1, digits),
-    };
-    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    let number = digits.fold(0_i64, |number, digit| {
-        number
-            .saturating_mul(10)
-            .saturating_add(i64::from(digit - b'0'))
-    });
-    (sign * number).clamp(i64::from(i32::MIN), i64::from(i32::MAX))
+/// The integer at the beginning of a word, as C's `atoi` has it, in 32 bits.
+pub(super) fn integer(word: &[u8]) -> i32 {
+    let integer = leading_integer(word).clamp(i32::MIN.into(), i32::MAX.into());
+    integer as i32
 }
 
 #[cfg(test)]
@@ -121,16 +108,5 @@ mod tests {
         ] {
             assert_eq!(parse(wrong), Received::Wrong);
         }
-    }
-
-    #[test]
-    fn integers_stand_at_the_beginning() {
-        assert_eq!(leading_integer(b" 12x"), 12);
-        assert_eq!(leading_integer(b"-3"), -3);
-        assert_eq!(leading_integer(b"x"), 0);
-        assert_eq!(
-            leading_integer(b"99999999999999999999"),
-            i64::from(i32::MAX)
-        );
     }
 }
