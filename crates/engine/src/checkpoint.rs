@@ -208,7 +208,7 @@ impl Worker {
         };
         if scripting.functions.codes() != checkpoint.functions {
             let mut host = Loading::unlimited(&engine);
-            let codes = &checkpoint.functions;
+            let codes = checkpoint.functions.iter().cloned().map(Ok);
             let restored =
                 (scripting.functions).restore(&**interpreter, codes, Restore::Flush, &mut host);
             restored.map_err(|error| failed(&error.bytes()))?;
@@ -342,12 +342,6 @@ impl Worker {
                 }
             }
         }
-    }
-
-    /// Reads the clock alone: the rest of [`refresh`](Self::refresh) takes locks.
-    pub(crate) fn refresh_time(&mut self) {
-        self.now_us = self.engine.clock.now_us();
-        self.next_now_us = self.now_us;
     }
 }
 

@@ -289,18 +289,18 @@ impl Functions {
         Ok(name)
     }
 
-    /// Makes libraries of their codes, beside what is there or in its place. On an error nothing has
-    /// changed.
+    /// Makes libraries of their codes, beside what is there or in its place. On an error, of the codes' or of one that stands
+    /// in their row, nothing has changed.
     pub(crate) fn restore(
         &self,
         interpreter: &dyn Interpreter,
-        codes: &[Vec<u8>],
+        mut codes: impl Iterator<Item = Result<Vec<u8>, CommandError>>,
         policy: Restore,
         host: &mut dyn LoadHost,
     ) -> Result<(), CommandError> {
         let mut restored = Libraries::default();
-        let made = codes.iter().try_for_each(|code| {
-            restored.load(interpreter, code, Collision::Refuse, host)?;
+        let made = codes.try_for_each(|code| {
+            restored.load(interpreter, &code?, Collision::Refuse, host)?;
             Ok(())
         });
         let joined = made.and_then(|()| {

@@ -265,6 +265,12 @@ impl Worker {
         self.refresh_at(self.engine.clock.now_us());
     }
 
+    /// Reads the clock alone: the rest of [`Self::refresh`] takes locks.
+    pub(crate) fn refresh_time(&mut self) {
+        self.now_us = self.engine.clock.now_us();
+        self.next_now_us = self.now_us;
+    }
+
     /// As [`Self::refresh`], with the last reading of the clock in a turn.
     #[inline]
     pub(crate) fn refresh_for_batch(&mut self) {

@@ -12,7 +12,7 @@ use crate::command::{
 };
 use crate::functions::{Collision, LANGUAGE, Library, Loading, Restore};
 use crate::scripting::{LoadedFunction, ScriptCode};
-use crate::snapshot::{RestoreError, SaveOptions};
+use crate::snapshot::SaveOptions;
 use crate::text::{Case, glob_matches, parse_integer};
 
 const ROW: Command = Command {
@@ -353,17 +353,13 @@ fn function_restore(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult 
     };
     let engine = cx.worker.engine.clone();
     let verifies_checksum = !engine.persistence.skips_checksum();
-    let codes = super::dump::codec(cx)?
-        .restore_functions(cx.arg(2), verifies_checksum)
-        .map_err(|error| match error {
-            RestoreError::Footer => {
-                CommandError::text("ERR DUMP payload version or checksum are wrong")
-            }
-            RestoreError::Data(error) => CommandError::from(format!("ERR {error}")),
-        })?;
+    let codes = super::dump::codec(cx)?.restore_functions(cx.arg(2), verifies_checksum);
+    let codes = codes
+        .into_iter()
+        .map(|code| code.map_err(|error| CommandError::from(format!("ERR {error}"))));
     let mut host = Loading::limited(&engine);
     let functions = &engine.scripting.functions;
-    functions.restore(&*interpreter, &codes, policy, &mut host)?;
+    functions.restore(&*interpreter, codes, policy, &mut host)?;
     cx.count_changes(1);
     out.ok();
     Ok(())

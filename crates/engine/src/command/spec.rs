@@ -421,11 +421,15 @@ impl KeySpec {
                 if at >= count {
                     return false;
                 }
-                let Some(number) = crate::text::parse_integer(arguments.get(at)) else {
-                    return false;
+                let number = arguments.get(at);
+                let number = match crate::text::parse_integer(number) {
+                    Some(0) => return true,
+                    Some(number) => number,
+                    // The command refuses it, but that the keys may not be used is said first.
+                    None => oxidis_resp::number::leading_integer(number),
                 };
                 if number <= 0 {
-                    return number == 0;
+                    return false;
                 }
                 let first = begin + first;
                 let number = usize::try_from(number).unwrap_or(usize::MAX);

@@ -194,16 +194,13 @@ pub trait SnapshotCodec: SnapshotFormat {
     /// Libraries of functions, as FUNCTION DUMP answers them.
     fn dump_functions(&self, codes: &[Vec<u8>], options: SaveOptions) -> Vec<u8>;
 
-    /// The codes of the libraries that FUNCTION DUMP, here or at another server, gave this payload for.
-    ///
-    /// # Errors
-    ///
-    /// Whether its frame is wrong, or what it holds, in the words that FUNCTION RESTORE answers.
+    /// The codes of the libraries that FUNCTION DUMP, here or at another server, gave this payload for, as far as it can be
+    /// read, and behind them what is wrong, in the words that FUNCTION RESTORE answers. If its frame is wrong that is all.
     fn restore_functions(
         &self,
         payload: &[u8],
         verifies_checksum: bool,
-    ) -> Result<Vec<Vec<u8>>, RestoreError>;
+    ) -> Vec<Result<Vec<u8>, RestoreError>>;
 }
 
 /// Why a data set could not be read; the codec's own words.

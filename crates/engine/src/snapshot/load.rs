@@ -266,9 +266,12 @@ impl<'e> Loader<'e> {
             (true, false) => Restore::Beside(Collision::Refuse),
         };
         let mut host = Loading::unlimited(self.engine);
-        let restored = scripting
-            .functions
-            .restore(&**interpreter, &codes, policy, &mut host);
+        let restored = scripting.functions.restore(
+            &**interpreter,
+            codes.into_iter().map(Ok),
+            policy,
+            &mut host,
+        );
         restored.map_err(|error| format!("Failed loading a library of functions: {error}"))
     }
 

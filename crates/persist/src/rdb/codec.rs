@@ -76,7 +76,7 @@ impl SnapshotCodec for Rdb {
         &self,
         payload: &[u8],
         verifies_checksum: bool,
-    ) -> Result<Vec<Vec<u8>>, RestoreError> {
+    ) -> Vec<Result<Vec<u8>, RestoreError>> {
         payload::restore_functions(payload, verifies_checksum)
     }
 }

@@ -72,24 +72,30 @@ pub(super) fn dump_functions(codes: &[Vec<u8>], options: SaveOptions) -> Vec<u8>
     sealed(out, VERSION_WRITTEN)
 }
 
-/// The codes of a payload's libraries; or what FUNCTION RESTORE says of it.
+/// The codes of a payload's libraries, and what FUNCTION RESTORE says of what comes behind them, if that is none.
 pub(super) fn restore_functions(
     payload: &[u8],
     is_checked: bool,
-) -> Result<Vec<Vec<u8>>, RestoreError> {
+) -> Vec<Result<Vec<u8>, RestoreError>> {
     let wrong = |words: &str| RestoreError::Data(SnapshotError::new(words.to_owned()));
-    let opened = opened(payload, is_checked).map_err(|_| RestoreError::Footer)?;
-    let mut rest = opened.0;
-    let mut codes = Vec::new();
-    while let Some(code) = rest.first() {
-        if !matches!(*code, OPCODE_FUNCTION | OPCODE_FUNCTION_EARLY) {
-            return Err(wrong("given type is not a function"));
+    let Ok((mut rest, _)) = opened(payload, is_checked) else {
+        return vec![Err(RestoreError::Footer)];
+    };
+    let mut next = || {
+        let code = *rest.first()?;
+        if !matches!(code, OPCODE_FUNCTION | OPCODE_FUNCTION_EARLY) {
+            return Some(Err(wrong("given type is not a function")));
         }
         let mut reader = Reader::new(rest, 0);
-        let code = load::function(&mut reader)
-            .map_err(|_| wrong("failed loading the given functions payload"))?;
-        codes.push(code);
+        let read = load::function(&mut reader);
         rest = &rest[reader.position()..];
+        Some(read.map_err(|_| wrong("failed loading the given functions payload")))
+    };
+    let mut codes = Vec::new();
+    while codes.last().is_none_or(Result::is_ok)
+        && let Some(code) = next()
+    {
+        codes.push(code);
     }
-    Ok(codes)
+    codes
 }
