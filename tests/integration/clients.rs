@@ -342,3 +342,33 @@ fn who_is_killed_takes_and_hears_nothing_more() {
         );
     }
 }
+
+#[test]
+fn a_transaction_sends_what_client_reply_leaves() {
+    let server = server();
+    for (lines, replies) in [
+        (
+            "MULTI|CLIENT REPLY OFF|ECHO a|EXEC|ECHO b|CLIENT REPLY ON|ECHO c",
+            "+OK|+QUEUED|+QUEUED|*2|+OK|$1|c",
+        ),
+        (
+            "MULTI|CLIENT REPLY SKIP|ECHO a|EXEC|ECHO b|ECHO c",
+            "+OK|+QUEUED|+QUEUED|*2|$1|a|$1|c",
+        ),
+        (
+            "CLIENT REPLY OFF|MULTI|ECHO a|CLIENT REPLY ON|ECHO b|EXEC|ECHO c",
+            "+OK|$1|b|$1|c",
+        ),
+        (
+            "CLIENT REPLY OFF|MULTI|ECHO a|EXEC|EXEC|CLIENT REPLY ON|ECHO c",
+            "+OK|$1|c",
+        ),
+        (
+            "MULTI|CLIENT REPLY SKIP|EXEC|MULTI|ECHO b|EXEC",
+            "+OK|+QUEUED|*1|+QUEUED|*1|$1|b",
+        ),
+    ] {
+        let wire = |text: &str| text.replace('|', "\r\n") + "\r\n";
+        server.raw_client().expect(wire(lines), wire(replies));
+    }
+}

@@ -36,6 +36,14 @@ pub(crate) enum ReplyMode {
     Skip,
 }
 
+impl ReplyMode {
+    /// Whether the reply to the command that runs is dropped.
+    #[inline]
+    pub(crate) fn drops(self) -> bool {
+        matches!(self, ReplyMode::Off | ReplyMode::Skip)
+    }
+}
+
 /// The state of a session that its commands see and change.
 pub struct Client {
     pub(crate) shared: Arc<ClientShared>,

@@ -768,27 +768,32 @@ impl Session {
         let start = output.len();
         let mut out = Writer::new(output, self.client.protocol);
         let registered = prepared.as_ref().ok().map(|it| it.registered);
+        let was_dropping = self.client.reply_mode.drops();
         dispatch::execute(worker, &mut self.client, args, prepared, &mut out);
         if self.client.is_caching_said {
             self.end_caching(registered);
         }
-        match self.client.reply_mode {
-            ReplyMode::On => {}
-            ReplyMode::Off | ReplyMode::Skip => {
-                output.truncate(start);
-                // The reply to what blocks is still to come.
-                if self.client.reply_mode == ReplyMode::Skip && !self.is_blocked() {
-                    self.client.reply_mode = ReplyMode::On;
-                }
-            }
-            ReplyMode::SkipNext => {
-                output.truncate(start);
-                self.client.reply_mode = ReplyMode::Skip;
-            }
+        if self.client.reply_mode != ReplyMode::On {
+            self.drop_reply(was_dropping, start, output);
         }
         if self.client.shared.mailbox.is_filled() {
             self.deliver(worker, output);
         }
+    }
+
+    /// Drops the reply to a command after which not all replies are sent, if it was so before it, too. EXEC has dropped what
+    /// was not to be sent when one of its commands asked for that.
+    #[cold]
+    fn drop_reply(&mut self, was_dropping: bool, start: usize, output: &mut Vec<u8>) {
+        if was_dropping && self.client.reply_mode.drops() {
+            output.truncate(start);
+        }
+        self.client.reply_mode = match self.client.reply_mode {
+            // The reply to what blocks is still to come.
+            ReplyMode::Skip if !self.is_blocked() => ReplyMode::On,
+            ReplyMode::SkipNext => ReplyMode::Skip,
+            mode => mode,
+        };
     }
 
     /// Leaves a waker that is woken when there is something to deliver; answers whether there is.

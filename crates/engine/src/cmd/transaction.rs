@@ -185,17 +185,24 @@ fn exec(cx: &mut Context<'_>, out: &mut Reply<'_>) -> CommandResult {
     let queued_count = queue.len() as i64;
     let shared = cx.client.shared.clone();
     shared.queued_count.store(queued_count, Ordering::Relaxed);
-    out.array(queue.len());
+    if !cx.client.reply_mode.drops() {
+        out.array(queue.len());
+    }
     for queued in queue {
         out.set_protocol(cx.client.protocol);
+        let start = out.position();
         let args = Args::owned(&queued.arguments);
         let context = DenialContext::Transaction;
         let engine = cx.worker.engine.clone();
         if let Err(denied) = acl::authorize(&engine, cx.client, queued.registered, args, context) {
             write_error(cx.worker, &denied.exec_error(), out);
-            continue;
+        } else {
+            cx.nested(queued.registered, args, out);
         }
-        cx.nested(queued.registered, Args::owned(&queued.arguments), out);
+        // One of them may have been CLIENT REPLY.
+        if cx.client.reply_mode.drops() {
+            out.truncate(start);
+        }
     }
     shared.queued_count.store(-1, Ordering::Relaxed);
     out.set_protocol(cx.client.protocol);
