@@ -140,6 +140,14 @@ pub const CHANGES: &[Change] = &[
     },
     Change {
         commands: &["wait"],
+        reason: "since 7.2 scripts may call it, and it does not wait there",
+        is_it: |_, old, new| {
+            starts(old, "ERR This Redis command is not allowed from script")
+                && matches!(new, Reply::Integer(_))
+        },
+    },
+    Change {
+        commands: &["wait"],
         reason: "7.0.15 lets timeouts overflow",
         is_it: |_, old, new| {
             matches!(old, Reply::Integer(0)) && is(new, "ERR timeout is out of range")

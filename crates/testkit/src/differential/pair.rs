@@ -497,12 +497,16 @@ impl Other {
         })
     }
 
-    /// Waits for the reply to `PING END_WORD`; what comes before it is kept.
+    /// Waits for the reply to `PING END_WORD`; what comes before it is kept. Who is somebody without rights is refused it.
     fn receive_until_end(&mut self) -> io::Result<()> {
         let end = Reply::bulk(END_WORD);
         loop {
             let reply = self.client.receive()?;
+            let is_refused = |error: &[u8]| {
+                error.starts_with(b"NOPERM ") && error.ends_with(b" run the 'ping' command")
+            };
             let is_end = reply == end
+                || matches!(&reply, Reply::Error(error) if is_refused(error))
                 || reply.elements().is_some_and(|elements| {
                     elements.len() == 2 && elements[0] == Reply::bulk("pong") && elements[1] == end
                 });

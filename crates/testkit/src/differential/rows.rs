@@ -422,7 +422,7 @@ pub const ROWS: &[Row] = &[
     plain(Script, 1, "EVALSHA_RO digest 1 key (GET|INCR) string"),
     plain(Script, 1, "SCRIPT EXISTS digest..."),
     careful(Script, 1, "SCRIPT FLUSH [SYNC|ASYNC|junk]"),
-    careful(Script, 1, "SCRIPT (HELP|KILL|unknown|DEBUG (NO|junk))"),
+    careful(Script, 1, "SCRIPT (HELP|KILL|unknown)"),
     plain(PubSub, 4, "PUBLISH channel value"),
     plain(PubSub, 1, "SPUBLISH channel value"),
     plain(PubSub, 1, "PUBSUB CHANNELS [channel-pattern]"),

@@ -99,6 +99,8 @@ pub struct Failure {
     pub command: String,
     /// How.
     pub difference: String,
+    /// How before the script was made short, which may have led to another difference.
+    pub difference_at_first: String,
     /// Commands, one a line, that show it on fresh servers.
     pub script: Vec<String>,
     /// Whether the script showed it again when it was run alone.
@@ -115,6 +117,12 @@ impl fmt::Display for Failure {
         writeln!(formatter, "# {}{again}", self.command)?;
         for line in self.difference.lines() {
             writeln!(formatter, "#   {line}")?;
+        }
+        if self.difference_at_first != self.difference {
+            writeln!(formatter, "# At first:")?;
+            for line in self.difference_at_first.lines() {
+                writeln!(formatter, "#   {line}")?;
+            }
         }
         self.script
             .iter()
@@ -257,6 +265,7 @@ impl Fuzzer {
 
     fn examine(&mut self, steps: Vec<Step>, mismatch: Mismatch) -> io::Result<Failure> {
         self.refresh()?;
+        let at_first = mismatch.difference.clone();
         let mut last = mismatch;
         let mut reproduced = false;
         let name = last.name.clone();
@@ -288,7 +297,10 @@ impl Fuzzer {
         } else {
             small.len().saturating_sub(LONGEST_UNSHRUNK)
         };
-        Ok(failure(&small[from..], last, reproduced))
+        Ok(Failure {
+            difference_at_first: at_first,
+            ..failure(&small[from..], last, reproduced)
+        })
     }
 
     /// Fresh connections and empty key spaces; a server that ended is started anew.
@@ -329,6 +341,7 @@ fn failure(steps: &[Step], mismatch: Mismatch, reproduced: bool) -> Failure {
     };
     Failure {
         command,
+        difference_at_first: mismatch.difference.clone(),
         difference: mismatch.difference,
         script,
         reproduced,
