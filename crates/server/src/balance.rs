@@ -18,9 +18,9 @@
 //! load has changed. What is known outlives a pause: a load that comes back is served by as many as served it
 //! best before, unless its rate says that it is another one.
 //!
-//! Workers pay if requests become dearer by at most half as much as there are more of them. Where clients take the same
-//! cores, a second worker may answer a sixth more requests and make each dearer by a third: those of the sixth cost three
-//! times as much as others, and that is not worth it.
+//! Workers pay if requests become dearer by at most a third of the share that there are more of them. Where clients take the
+//! same cores, a second worker may answer a sixth more requests and make each dearer by as much: those of the sixth cost
+//! twice as much as others, and that is not worth it.
 //!
 //! What is compared are the best looks at either number. Whatever disturbs a look (a load that began or ended within it,
 //! another program, another machine on the same processor) makes it worse, never better. A trial ends as soon as it is clear:
@@ -55,7 +55,7 @@ const GAIN: f64 = 1.1;
 const NO_LOSS: f64 = 0.97;
 
 /// By what share of the share that there are more of them commands may become dearer.
-const PRICE: f64 = 0.5;
+const PRICE: f64 = 1.0 / 3.0;
 
 /// By how much commands must be dearer with more workers than they may be for these to be taken back, so that chance
 /// does not decide.
@@ -69,7 +69,7 @@ const WAIT_MIN: u32 = 16;
 const WAIT_MAX: u32 = 2048;
 
 /// After a pause it is tried again no later than this: it may be another load at the same rate.
-const WAIT_AFTER_PAUSE: u32 = 32;
+const WAIT_AFTER_PAUSE: u32 = 64;
 
 /// A change of the rate by this share is a change of the load.
 const OTHER_LOAD: f64 = 0.25;
