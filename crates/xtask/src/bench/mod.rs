@@ -5,8 +5,9 @@
 //! `oxidis-benchmark` sends them), `offered` sends them at a fixed rate, `cpu` reads what the server spent (the one room
 //! that knows an operating system), `report` makes tables, `run` joins them, `keep` puts results under `bench/`.
 //! `floor` is a server that does nothing, to measure what nobody can save. `memory` measures what keys and elements take,
-//! `latency` how long requests take while other things go on, `persistence` what saving, loading and logging cost;
-//! `instructions` counts what the server executes, `embedding` measures Oxidis inside other programs.
+//! `maxmemory` whether a limit is kept, `latency` how long requests take while other things go on, `persistence` what
+//! saving, loading and logging cost; `instructions` counts what the server executes, `embedding` measures Oxidis inside other
+//! programs.
 
 mod contenders;
 mod cpu;
@@ -15,6 +16,7 @@ mod floor;
 mod instructions;
 mod keep;
 mod latency;
+mod maxmemory;
 mod memory;
 mod offered;
 mod persistence;

@@ -11,7 +11,9 @@ use oxidis_testkit::TestServer;
 
 use super::contenders::{self, Contender};
 use super::report::{self, Cell, Report, Resident};
-use super::{cpu, embedding, instructions, keep, latency, memory, persistence, workload};
+use super::{
+    cpu, embedding, instructions, keep, latency, maxmemory, memory, persistence, workload,
+};
 
 /// How many connections send requests.
 pub(super) const CLIENTS: usize = 50;
@@ -41,6 +43,10 @@ pub struct Arguments {
     /// rounds, the server and the name count.
     #[arg(long, group = "subject")]
     memory: bool,
+    /// Measure how much memory is taken where `maxmemory` says how much may be, by shape of data set; of the options, those
+    /// for peers, the server and the name count.
+    #[arg(long, group = "subject")]
+    maxmemory: bool,
     /// Measure latency at a fixed rate of requests instead, with and without work in the background; of the options, those
     /// for peers, keys, rounds, the rate, the server, the name and what goes on meanwhile count.
     #[arg(long, group = "subject")]
@@ -113,6 +119,9 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.memory {
         return memory::run(arguments);
+    }
+    if arguments.maxmemory {
+        return maxmemory::run(arguments);
     }
     if arguments.latency {
         return latency::run(arguments);
