@@ -77,9 +77,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     } else {
         LIMIT_BYTES
     };
+    let contenders = contenders::as_they_come(arguments)?;
     let mut cells = Vec::new();
     for shape in shapes(limit_bytes) {
-        for contender in &contenders::as_they_come(arguments)? {
+        for contender in &contenders {
             let cell = measure(contender, &shape, limit_bytes).context(shape.name)?;
             println!(
                 "{}, {}: {:.3}, later {:.3}; {} keys, {} evicted",
