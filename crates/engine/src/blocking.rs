@@ -139,10 +139,16 @@ impl Blocked {
     }
 }
 
-/// The queues of one stripe's keys.
+/// The queues of one stripe's keys: one word while there are none, for every command looks here.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    queues: HashMap<(usize, Vec<u8>), VecDeque<Arc<Blocked>>>,
+    queues: Option<Box<Queues>>,
+}
+
+#[derive(Default)]
+struct Queues {
+    /// None of them is empty.
+    by_key: HashMap<(usize, Vec<u8>), VecDeque<Arc<Blocked>>>,
     transfers: usize,
     /// Waiters that want to know when their key is lost.
     loss_watchers: usize,
@@ -152,29 +158,32 @@ impl Waiters {
     /// Whether nobody waits in this stripe.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.queues.is_empty()
+        self.queues.is_none()
     }
 
     /// Waiters that need other keys to be served.
     pub(crate) fn transfers(&self) -> usize {
-        self.transfers
+        self.queues.as_ref().map_or(0, |it| it.transfers)
     }
 
     /// Whether anyone wants to know when a key is lost.
     #[inline]
     pub(crate) fn watch_for_loss(&self) -> bool {
-        self.loss_watchers > 0
+        self.queues.as_ref().is_some_and(|it| it.loss_watchers > 0)
     }
 
     /// Whether anyone may wait for a key.
     pub(crate) fn has(&self, database: usize, key: &[u8]) -> bool {
-        !self.queues.is_empty() && self.queues.contains_key(&(database, key.to_vec()))
+        let queues = self.queues.as_ref();
+        queues.is_some_and(|it| it.by_key.contains_key(&(database, key.to_vec())))
     }
 
     pub(crate) fn add(&mut self, key: &[u8], blocked: Arc<Blocked>) {
-        self.transfers += usize::from(blocked.blocking.needs_other_keys);
-        self.loss_watchers += usize::from(blocked.blocking.wants_loss);
-        self.queues
+        let queues = self.queues.get_or_insert_default();
+        queues.transfers += usize::from(blocked.blocking.needs_other_keys);
+        queues.loss_watchers += usize::from(blocked.blocking.wants_loss);
+        queues
+            .by_key
             .entry((blocked.database, key.to_vec()))
             .or_default()
             .push_back(blocked);
@@ -182,7 +191,8 @@ impl Waiters {
 
     /// The waiters of a key, oldest first.
     pub(crate) fn of(&self, database: usize, key: &[u8]) -> Vec<Arc<Blocked>> {
-        let queue = self.queues.get(&(database, key.to_vec()));
+        let queues = self.queues.as_ref();
+        let queue = queues.and_then(|it| it.by_key.get(&(database, key.to_vec())));
         queue
             .map(|queue| queue.iter().cloned().collect())
             .unwrap_or_default()
@@ -191,26 +201,33 @@ impl Waiters {
     /// Takes one waiter out of a key's queue.
     pub(crate) fn remove(&mut self, database: usize, key: &[u8], blocked: &Arc<Blocked>) {
         let place = (database, key.to_vec());
-        let Some(queue) = self.queues.get_mut(&place) else {
+        let Some(queues) = &mut self.queues else {
+            return;
+        };
+        let Some(queue) = queues.by_key.get_mut(&place) else {
             return;
         };
         let before = queue.len();
         queue.retain(|other| !Arc::ptr_eq(other, blocked));
         let removed = before - queue.len();
         if blocked.blocking.needs_other_keys {
-            self.transfers -= removed;
+            queues.transfers -= removed;
         }
         if blocked.blocking.wants_loss {
-            self.loss_watchers -= removed;
+            queues.loss_watchers -= removed;
         }
         if queue.is_empty() {
-            self.queues.remove(&place);
+            queues.by_key.remove(&place);
+        }
+        if queues.by_key.is_empty() {
+            self.queues = None;
         }
     }
 
     /// Keys of a database that somebody waits for.
     pub(crate) fn keys_of(&self, database: usize) -> Vec<Vec<u8>> {
-        let keys = self.queues.keys().filter(|(index, _)| *index == database);
+        let keys = self.queues.iter().flat_map(|it| it.by_key.keys());
+        let keys = keys.filter(|(index, _)| *index == database);
         keys.map(|(_, key)| key.clone()).collect()
     }
 }

@@ -72,17 +72,25 @@ impl Worker {
     }
 }
 
-/// The watchers of one stripe's keys.
+/// The watchers of one stripe's keys: one word while there are none, for every command that changes something looks here.
 #[derive(Default)]
 pub(crate) struct Watchers {
-    by_key: HashMap<(usize, Vec<u8>), Vec<Watcher>>,
+    by_key: Option<Box<WatchersByKey>>,
 }
+
+/// By database and key. None of them is empty.
+type WatchersByKey = HashMap<(usize, Vec<u8>), Vec<Watcher>>;
 
 impl Watchers {
     /// Whether nobody watches a key of this stripe.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+        self.by_key.is_none()
+    }
+
+    /// The watchers of a key.
+    fn of(&mut self, database: usize, key: &[u8]) -> Option<&mut Vec<Watcher>> {
+        self.by_key.as_mut()?.get_mut(&(database, key.to_vec()))
     }
 
     /// Adds a watcher; `was_expired` says whether the key is there although its time is over.
@@ -92,22 +100,30 @@ impl Watchers {
             is_dirty,
             was_expired,
         };
-        self.by_key.entry(place).or_default().push(watcher);
+        let by_key = self.by_key.get_or_insert_default();
+        by_key.entry(place).or_default().push(watcher);
     }
 
     pub(crate) fn remove(&mut self, watched: &Watched, is_dirty: &Arc<AtomicBool>) {
         let place = (watched.database, watched.key.clone());
-        if let Some(watchers) = self.by_key.get_mut(&place) {
+        let Some(by_key) = &mut self.by_key else {
+            return;
+        };
+        if let Some(watchers) = by_key.get_mut(&place) {
             watchers.retain(|watcher| !Arc::ptr_eq(&watcher.is_dirty, is_dirty));
             if watchers.is_empty() {
-                self.by_key.remove(&place);
+                by_key.remove(&place);
             }
+        }
+        if by_key.is_empty() {
+            self.by_key = None;
         }
     }
 
     /// Whether the time of what stands under the key was over for this watcher from the beginning.
     pub(crate) fn was_expired(&self, watched: &Watched, is_dirty: &Arc<AtomicBool>) -> bool {
-        let watchers = self.by_key.get(&(watched.database, watched.key.clone()));
+        let place = (watched.database, watched.key.clone());
+        let watchers = self.by_key.as_ref().and_then(|it| it.get(&place));
         watchers
             .into_iter()
             .flatten()
@@ -116,14 +132,15 @@ impl Watchers {
 
     /// Marks all transactions: everything is another.
     pub(crate) fn touch_all(&mut self) {
-        for watcher in self.by_key.values().flatten() {
+        let watchers = self.by_key.iter().flat_map(|it| it.values().flatten());
+        for watcher in watchers {
             watcher.is_dirty.store(true, Ordering::Relaxed);
         }
     }
 
     /// Marks the transactions that watch a key. `exists` says whether the key is there now.
     pub(crate) fn touch(&mut self, database: usize, key: &[u8], exists: bool) {
-        let Some(watchers) = self.by_key.get_mut(&(database, key.to_vec())) else {
+        let Some(watchers) = self.of(database, key) else {
             return;
         };
         for watcher in watchers {
@@ -148,7 +165,7 @@ impl Watchers {
         if !existed && replacement.is_none() {
             return;
         }
-        let Some(watchers) = self.by_key.get_mut(&(database, key.to_vec())) else {
+        let Some(watchers) = self.of(database, key) else {
             return;
         };
         for watcher in watchers {
@@ -164,7 +181,8 @@ impl Watchers {
 
     /// Keys of a database that somebody watches.
     pub(crate) fn keys_of(&self, database: usize) -> Vec<Vec<u8>> {
-        let keys = self.by_key.keys().filter(|(index, _)| *index == database);
+        let keys = self.by_key.iter().flat_map(|it| it.keys());
+        let keys = keys.filter(|(index, _)| *index == database);
         keys.map(|(_, key)| key.clone()).collect()
     }
 }

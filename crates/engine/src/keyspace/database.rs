@@ -4,6 +4,8 @@
 //! `command::context` for those.
 
 use std::convert::Infallible;
+use std::mem::offset_of;
+use std::num::NonZeroU64;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
@@ -16,41 +18,57 @@ use crate::relocation::Relocator;
 use crate::table::Table;
 
 /// One stripe's share of one database.
+///
+/// The order of its fields is part of the layout of a stripe: see [`Cell`](super::stripe::Cell).
+#[repr(C)]
 pub(crate) struct Database {
     table: Table<Entry>,
     /// Entries that have an expiry.
     volatile: usize,
+    /// The snapshot that has to walk the entries; see `epoch`.
+    pub(super) share: Option<Box<Share>>,
+    /// The hash of the entry that was added last, if it replaced none: for the event `new`.
+    newest: Mark,
+    /// The hash of an entry that was taken out only to be replaced.
+    replacing: Mark,
+    /// What the entries take.
+    meter: Meter,
+    /// What new entries get as access information; see [`Self::set_access_clock`].
+    access_clock: u32,
+    // What comes before is looked at by every command that changes a key.
     /// Hashes with fields that expire.
     expiring_hashes: usize,
-    /// The hash of the entry that was added last, if it replaced none: for the event `new`.
-    newest: Option<u64>,
-    /// The hash of an entry that was taken out only to be replaced.
-    replacing: Option<u64>,
     /// The bucket at which the active expiry cycle goes on.
     next_bucket: usize,
     /// The bucket at which the walk for keys with an expiry, to evict one, goes on.
     next_volatile_bucket: usize,
-    /// What new entries get as access information; see [`Self::set_access_clock`].
-    access_clock: u32,
-    /// What the entries take. Dropped after the table.
-    meter: Meter,
-    /// The snapshot that has to walk the entries; see `epoch`.
-    pub(super) share: Option<Box<Share>>,
 }
+
+impl Database {
+    /// Bytes up to the end of what every lookup needs.
+    pub(super) const LOOKUP_BYTES: usize = Table::<Entry>::LOOKUP_BYTES;
+
+    /// Bytes up to the end of what every command needs that changes a key.
+    pub(super) const CHANGE_BYTES: usize = offset_of!(Database, expiring_hashes);
+}
+
+/// A hash that is remembered, or none. A hash of 0 is forgotten: there is one such key in 2^64, whose event `new` nobody
+/// will miss.
+type Mark = Option<NonZeroU64>;
 
 impl Database {
     pub(crate) fn new(seed: u64, meters: &Meters) -> Self {
         Database {
-            meter: meters.meter(),
             table: Table::new(seed),
             volatile: 0,
-            expiring_hashes: 0,
+            share: None,
             newest: None,
             replacing: None,
+            meter: meters.meter(),
+            access_clock: 0,
+            expiring_hashes: 0,
             next_bucket: 0,
             next_volatile_bucket: 0,
-            access_clock: 0,
-            share: None,
         }
     }
 
@@ -119,7 +137,8 @@ impl Database {
         self.meter.charge(cost);
         self.settle_new(hash, entry.as_ref());
         self.table.insert_new(hash, entry);
-        self.newest = Some(hash).filter(|_| self.replacing != Some(hash));
+        let is_new = self.replacing.is_none_or(|it| it.get() != hash);
+        self.newest = NonZeroU64::new(hash).filter(|_| is_new);
         self.replacing = None;
     }
 
@@ -127,7 +146,7 @@ impl Database {
     pub(crate) fn insert(&mut self, hash: u64, entry: Entry) -> Option<Entry> {
         let old = self.remove(hash, entry.as_ref().key());
         if old.is_some() {
-            self.replacing = Some(hash);
+            self.replacing = NonZeroU64::new(hash);
         }
         self.insert_new(hash, entry);
         old
@@ -157,13 +176,13 @@ impl Database {
     /// Takes an entry out that another one with the same key is about to replace.
     pub(crate) fn remove_to_replace(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let entry = self.remove(hash, key)?;
-        self.replacing = Some(hash);
+        self.replacing = NonZeroU64::new(hash);
         Some(entry)
     }
 
     /// Whether the entry that was added last has this hash, and nobody has asked since.
     pub(crate) fn take_newest(&mut self, hash: u64) -> bool {
-        let is_newest = self.newest == Some(hash);
+        let is_newest = self.newest.is_some_and(|it| it.get() == hash);
         if is_newest {
             self.newest = None;
         }

@@ -31,16 +31,19 @@ impl Meters {
 
     /// A meter for one database. What is left on it when it is dropped is taken off the sum.
     pub(super) fn meter(&self) -> Meter {
-        Meter {
-            sum: self.0.clone(),
+        let account = |sum: &Arc<AtomicI64>| Account {
+            sum: sum.clone(),
             own: 0,
-        }
+        };
+        Meter(self.0.as_ref().map(|sum| Box::new(account(sum))))
     }
 }
 
-/// What one database takes.
-pub(super) struct Meter {
-    sum: Option<Arc<AtomicI64>>,
+/// What one database takes, if anything is added up.
+pub(super) struct Meter(Option<Box<Account>>);
+
+struct Account {
+    sum: Arc<AtomicI64>,
     own: i64,
 }
 
@@ -48,7 +51,7 @@ impl Meter {
     /// What an entry costs; 0 if nothing is added up.
     #[inline]
     pub(super) fn cost(&self, entry: EntryRef<'_>) -> i64 {
-        match self.sum {
+        match self.0 {
             Some(_) => (entry.approximate_bytes() + SLOT_BYTES) as i64,
             None => 0,
         }
@@ -61,7 +64,7 @@ impl Meter {
     /// `raw` is a valid entry that nobody changes meanwhile.
     #[inline]
     pub(super) unsafe fn cost_of(&self, raw: NonNull<u8>) -> i64 {
-        match self.sum {
+        match self.0 {
             // SAFETY: promised by the caller.
             Some(_) => self.cost(unsafe { EntryRef::from_raw(raw) }),
             None => 0,
@@ -71,17 +74,17 @@ impl Meter {
     #[inline]
     pub(super) fn charge(&mut self, bytes: i64) {
         // Whoever overwrites a value with one of its size leaves alone what all threads share.
-        if let Some(sum) = &self.sum
+        if let Some(account) = &mut self.0
             && bytes != 0
         {
-            self.own += bytes;
-            sum.fetch_add(bytes, Ordering::Relaxed);
+            account.own += bytes;
+            account.sum.fetch_add(bytes, Ordering::Relaxed);
         }
     }
 }
 
-impl Drop for Meter {
+impl Drop for Account {
     fn drop(&mut self) {
-        self.charge(-self.own);
+        self.sum.fetch_sub(self.own, Ordering::Relaxed);
     }
 }

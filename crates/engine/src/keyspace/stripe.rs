@@ -8,6 +8,7 @@
 //! out references to stripes only after checking that it holds their locks.
 
 use std::cell::UnsafeCell;
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use super::meter::Meters;
 use super::prefetch::{PREFETCH_MIN, Prefetcher};
 use crate::blocking::Waiters;
 use crate::busy::Busy;
-use crate::table::hash_bytes;
+use crate::table::{CACHE_LINE_BYTES, hash_bytes};
 use crate::tracking::TrackedKeys;
 use crate::transaction::Watchers;
 
@@ -40,13 +41,18 @@ pub struct Key<'a> {
 }
 
 /// What one lock covers.
+///
+/// The order of its fields is part of the layout of a [`Cell`].
+#[repr(C)]
 pub(crate) struct Stripe {
-    /// This stripe's share of each database, as far as databases have been used.
-    databases: Vec<Database>,
     /// Sessions blocked on keys of this stripe.
     pub(crate) waiters: Waiters,
     /// Transactions that watch keys of this stripe.
     pub(crate) watchers: Watchers,
+    /// This stripe's share of database 0, which most programs use alone.
+    first: Database,
+    /// Its share of the others, as far as they have been used.
+    others: Vec<Database>,
     /// Names of keys of this stripe that sessions may have cached.
     pub(crate) tracked: TrackedKeys,
     seed: u64,
@@ -56,62 +62,89 @@ pub(crate) struct Stripe {
 impl Stripe {
     fn new(seed: u64, meters: Meters) -> Self {
         Stripe {
-            meters,
-            databases: Vec::new(),
             waiters: Waiters::default(),
             watchers: Watchers::default(),
+            first: Database::new(seed, &meters),
+            others: Vec::new(),
             tracked: TrackedKeys::new(seed),
             seed,
+            meters,
         }
     }
 
     /// The share of database `index`, if it was ever written to.
     #[inline]
     pub(crate) fn database(&self, index: usize) -> Option<&Database> {
-        self.databases.get(index)
+        match index {
+            0 => Some(&self.first),
+            _ => self.others.get(index - 1),
+        }
     }
 
     /// The share of database `index`.
     #[inline]
     pub(crate) fn database_mut(&mut self, index: usize) -> &mut Database {
-        if index >= self.databases.len() {
+        match index {
+            0 => &mut self.first,
+            _ => self.other_mut(index - 1),
+        }
+    }
+
+    fn other_mut(&mut self, index: usize) -> &mut Database {
+        if index >= self.others.len() {
             let (seed, meters) = (self.seed, &self.meters);
-            self.databases
+            self.others
                 .resize_with(index + 1, || Database::new(seed, meters));
         }
-        &mut self.databases[index]
+        &mut self.others[index]
     }
 
     /// The shares of all databases that were ever written to.
     pub(crate) fn databases_mut(&mut self) -> impl Iterator<Item = &mut Database> {
-        self.databases.iter_mut()
+        std::iter::once(&mut self.first).chain(&mut self.others)
     }
 
     /// Takes the share of database `index` away, leaving an empty one.
     pub(crate) fn take_database(&mut self, index: usize) -> Option<Database> {
-        let database = self.databases.get_mut(index)?;
-        let empty = || Database::new(self.seed, &self.meters);
-        (database.len() > 0).then(|| std::mem::replace(database, empty()))
+        let is_used = self.database(index).is_some_and(|it| it.len() > 0);
+        if !is_used {
+            return None;
+        }
+        let empty = Database::new(self.seed, &self.meters);
+        Some(std::mem::replace(self.database_mut(index), empty))
     }
 
     /// Exchanges two databases' shares.
     pub(crate) fn swap_databases(&mut self, first: usize, second: usize) {
-        self.database_mut(first.max(second));
-        self.databases.swap(first, second);
+        let (low, high) = (first.min(second), first.max(second));
+        self.database_mut(high);
+        match low {
+            _ if low == high => {}
+            0 => std::mem::swap(&mut self.first, &mut self.others[high - 1]),
+            _ => self.others.swap(low - 1, high - 1),
+        }
     }
 
     /// Databases that this stripe has a share of, used or not.
     pub(crate) fn database_count(&self) -> usize {
-        self.databases.len()
+        1 + self.others.len()
     }
 }
 
 /// A stripe and its lock, on cache lines of its own.
-#[repr(align(128))]
+///
+/// Of the next stripe that a request needs, a processor has nothing at hand if another one has just used it, and little if
+/// there are more stripes than fit into its first cache. So what every command looks at is in few lines: the lock and what a
+/// lookup needs in the first, what a change needs in the second.
+#[repr(C, align(128))]
 pub(super) struct Cell {
     pub(super) mutex: RawMutex,
     pub(super) stripe: UnsafeCell<Stripe>,
 }
+
+const FIRST_DATABASE: usize = offset_of!(Cell, stripe) + offset_of!(Stripe, first);
+const _: () = assert!(FIRST_DATABASE + Database::LOOKUP_BYTES <= CACHE_LINE_BYTES);
+const _: () = assert!(FIRST_DATABASE + Database::CHANGE_BYTES <= 2 * CACHE_LINE_BYTES);
 
 // SAFETY: the stripe is reached only by a `View` or a `Prefetcher` that holds the mutex.
 unsafe impl Sync for Cell {}

@@ -25,6 +25,7 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::hash::Hasher;
 use std::marker::PhantomData;
+use std::mem::offset_of;
 use std::ptr::NonNull;
 
 use foldhash::SharedSeed;
@@ -52,13 +53,14 @@ const SHRINK_LOAD: usize = 3;
 pub(crate) const CURSOR_BITS: u32 = 40;
 
 /// A hash table of thin owned elements.
+///
+/// What a lookup needs comes first, for those who lay out what is around a table.
+#[repr(C)]
 pub struct Table<E: Element> {
-    /// The chunks; all but the first are full.
+    /// The chunks; all but the first have room for [`CHUNK_BUCKETS`], the first for [`Table::first_chunk_capacity`].
     directory: Vec<NonNull<Bucket>>,
     /// Buckets in use.
     bucket_count: usize,
-    /// Buckets allocated in the first chunk: a power of two up to [`CHUNK_BUCKETS`].
-    first_chunk_capacity: usize,
     element_count: usize,
     seed: u64,
     elements: PhantomData<E>,
@@ -91,12 +93,14 @@ fn tag_of(hash: u64) -> u8 {
 }
 
 impl<E: Element> Table<E> {
+    /// Bytes of a table up to the end of what every lookup needs.
+    pub(crate) const LOOKUP_BYTES: usize = offset_of!(Self, seed);
+
     /// An empty table; it allocates nothing until the first insertion.
     pub fn new(seed: u64) -> Self {
         Table {
             directory: Vec::new(),
             bucket_count: 0,
-            first_chunk_capacity: 0,
             element_count: 0,
             seed,
             elements: PhantomData,
@@ -127,6 +131,14 @@ impl<E: Element> Table<E> {
     #[inline]
     pub fn hash_of(&self, key: &[u8]) -> u64 {
         hash_bytes(self.seed, key)
+    }
+
+    /// Buckets that the first chunk has room for: as many as are in use, rounded up to a power of two.
+    fn first_chunk_capacity(&self) -> usize {
+        match self.bucket_count {
+            0 => 0,
+            count => count.next_power_of_two().min(CHUNK_BUCKETS),
+        }
     }
 
     /// `level` of the essay above: the greatest with `2^level <= bucket_count`.
@@ -255,24 +267,26 @@ impl<E: Element> Table<E> {
             if index.is_multiple_of(CHUNK_BUCKETS) {
                 self.directory.push(allocate_chunk(CHUNK_BUCKETS));
             }
-        } else if index == self.first_chunk_capacity {
-            let capacity = (index * 2).max(1);
-            let grown = allocate_chunk(capacity);
-            if let Some(&old) = self.directory.first() {
-                // SAFETY: both chunks hold `index` buckets at least and are distinct; the old
-                // one's buckets move (their overflow with them), and only its memory is
-                // freed.
-                unsafe {
-                    std::ptr::copy_nonoverlapping(old.as_ptr(), grown.as_ptr(), index);
-                    free_chunk(old, index);
-                }
-                self.directory[0] = grown;
-            } else {
-                self.directory.push(grown);
-            }
-            self.first_chunk_capacity = capacity;
+        } else if index == 0 {
+            self.directory.push(allocate_chunk(1));
+        } else if index == self.first_chunk_capacity() {
+            self.move_first_chunk(index, index * 2);
         }
         self.bucket_count += 1;
+    }
+
+    /// Moves the first chunk, which has room for `before` buckets, to one that has room for `after`. As many as fit into both
+    /// are in use.
+    fn move_first_chunk(&mut self, before: usize, after: usize) {
+        let old = self.directory[0];
+        let new = allocate_chunk(after);
+        // SAFETY: both chunks have room for so many buckets and are distinct; the old one's buckets move (their overflow with
+        // them), and only its memory is freed.
+        unsafe {
+            std::ptr::copy_nonoverlapping(old.as_ptr(), new.as_ptr(), before.min(after));
+            free_chunk(old, before);
+        }
+        self.directory[0] = new;
     }
 
     /// Grows by one bucket, moving into it the elements of the bucket it is split from.
@@ -320,9 +334,13 @@ impl<E: Element> Table<E> {
         for (tag, raw) in elements {
             self.bucket_mut(target).insert(tag, raw);
         }
+        let first_capacity = self.first_chunk_capacity();
         self.bucket_count = last;
-        if last >= CHUNK_BUCKETS
-            && last.is_multiple_of(CHUNK_BUCKETS)
+        if last < CHUNK_BUCKETS {
+            if self.first_chunk_capacity() < first_capacity {
+                self.move_first_chunk(first_capacity, last);
+            }
+        } else if last.is_multiple_of(CHUNK_BUCKETS)
             && let Some(chunk) = self.directory.pop()
         {
             // SAFETY: the chunk's only bucket in use was the one just emptied.
@@ -344,9 +362,10 @@ impl<E: Element> Table<E> {
         for index in 0..self.bucket_count {
             self.bucket_mut(index).reset();
         }
+        let first_capacity = self.first_chunk_capacity();
         for (position, chunk) in self.directory.drain(..).enumerate() {
             let buckets = if position == 0 {
-                self.first_chunk_capacity
+                first_capacity
             } else {
                 CHUNK_BUCKETS
             };
@@ -355,7 +374,6 @@ impl<E: Element> Table<E> {
         }
         self.directory = Vec::new();
         self.bucket_count = 0;
-        self.first_chunk_capacity = 0;
         self.element_count = 0;
     }
 
@@ -441,7 +459,7 @@ impl<E: Element> Table<E> {
 
     fn relocate_chunk(&mut self, number: usize, relocator: &mut Relocator<'_>) {
         let buckets = match number {
-            0 => self.first_chunk_capacity,
+            0 => self.first_chunk_capacity(),
             _ => CHUNK_BUCKETS,
         };
         let chunk = self.directory[number];
@@ -514,7 +532,7 @@ impl<E: Element> Table<E> {
             return 0;
         }
         let full_chunks = self.directory.len() - 1;
-        let buckets = self.first_chunk_capacity + full_chunks * CHUNK_BUCKETS;
+        let buckets = self.first_chunk_capacity() + full_chunks * CHUNK_BUCKETS;
         // The overflow is estimated from a sample, so that MEMORY USAGE stays quick.
         let sampled = self.bucket_count.min(CHUNK_BUCKETS);
         let overflow: usize = (0..sampled)
