@@ -45,45 +45,49 @@ impl ReplyMode {
 }
 
 /// The state of a session that its commands see and change.
+///
+/// As in [`ClientShared`], what every request needs comes first.
+#[repr(C)]
 pub struct Client {
     pub(crate) shared: Arc<ClientShared>,
     pub(crate) database: usize,
-    pub(crate) protocol: Protocol,
-    pub(crate) is_authenticated: bool,
-    /// The session's user as it was at this generation of the users.
-    pub(crate) user: Option<Arc<User>>,
-    pub(crate) user_generation: u64,
     /// The generation of the users for which the session's user is known to be unrestricted; 0 if it is not.
     pub(crate) unrestricted_generation: u64,
-    pub(crate) transaction: Transaction,
-    pub(crate) subscriptions: Subscriptions,
-    pub(crate) reply_mode: ReplyMode,
     pub(crate) blocked: Option<Arc<Blocked>>,
     /// Until when a pause, or a key on its way to another server, holds the next command back, in
     /// milliseconds since 1970.
     pub(crate) held_back_until_ms: Option<i64>,
+    /// How far the stream of replication was when the session's last change was in it.
+    pub(crate) written_offset: u64,
+    pub(crate) protocol: Protocol,
+    pub(crate) is_authenticated: bool,
+    pub(crate) reply_mode: ReplyMode,
     /// Whether its MIGRATE is being carried out.
     pub(crate) is_migrating: bool,
     /// The connection is closed once the replies so far are sent.
     pub(crate) close_after_reply: bool,
-    /// CLIENT NO-EVICT.
-    pub(crate) no_evict: bool,
-    /// CLIENT NO-TOUCH.
-    pub(crate) no_touch: bool,
-    /// CLIENT IMPORT-SOURCE.
-    pub(crate) is_import_source: bool,
-    /// The prefixes that it tracks with BCAST.
-    pub(crate) tracked_prefixes: BTreeSet<Vec<u8>>,
     /// Whether the command before was CLIENT CACHING.
     pub(crate) is_caching_said: bool,
     /// Whether the keys of reading commands are remembered.
     pub(crate) tracks_reads: bool,
-    /// How far the stream of replication was when the session's last change was in it.
-    pub(crate) written_offset: u64,
-    /// What it wants to be sent when it asks for the data set.
-    pub(crate) replica: ReplicaOptions,
+    /// CLIENT NO-TOUCH.
+    pub(crate) no_touch: bool,
+    /// CLIENT NO-EVICT.
+    pub(crate) no_evict: bool,
+    /// CLIENT IMPORT-SOURCE.
+    pub(crate) is_import_source: bool,
     /// SCRIPT DEBUG.
     pub(crate) debugging: Debugging,
+    pub(crate) transaction: Transaction,
+    pub(crate) subscriptions: Subscriptions,
+    // From here on it is looked at now and then.
+    pub(crate) user: Option<Arc<User>>,
+    /// The session's user as it was at this generation of the users.
+    pub(crate) user_generation: u64,
+    /// The prefixes that it tracks with BCAST.
+    pub(crate) tracked_prefixes: BTreeSet<Vec<u8>>,
+    /// What it wants to be sent when it asks for the data set.
+    pub(crate) replica: ReplicaOptions,
 }
 
 /// What a client said with REPLCONF.
@@ -285,22 +289,46 @@ impl ClientTracking {
 }
 
 /// The half of a session that other sessions see.
+///
+/// What every request reads or writes comes first, in two cache lines: when one of many sessions has its turn, nothing of it
+/// is in the processor's first cache.
+#[repr(C, align(64))]
 pub struct ClientShared {
     pub(crate) id: u64,
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// When the session last sent something.
+    pub(crate) last_interaction_ms: AtomicI64,
+    pub(crate) input_bytes: AtomicU64,
+    pub(crate) output_bytes: AtomicU64,
+    pub(crate) command_count: AtomicU64,
+    /// Index of the last command in the command table, plus one.
+    pub(crate) last_command: AtomicU32,
+    pub(crate) is_killed: AtomicBool,
+    pub(crate) is_monitor: AtomicBool,
+    /// Whether it is a replica of this server.
+    pub(crate) is_replica: AtomicBool,
+    /// Whether it is the link to the primary of this server.
+    pub(crate) is_primary: AtomicBool,
+    /// Bytes of requests that wait to be executed, less the arguments that are understood, and of replies that wait to
+    /// be sent, as the driver last reported them.
+    pub(crate) query_buffer_bytes: AtomicUsize,
+    pub(crate) output_buffer_bytes: AtomicUsize,
+    /// The most replies that have waited at once, in bytes.
+    pub(crate) output_buffer_peak_bytes: AtomicUsize,
+    /// Since when more replies wait than the soft limit allows, in milliseconds since 1970; 0 if
+    /// no more do.
+    pub(crate) soft_limit_since_ms: AtomicI64,
+    pub(crate) memory: ClientMemory,
+    // From here on it is looked at now and then.
     /// `address:port`, or the path of a Unix socket with `:0`, of the far end.
     pub(crate) address: String,
     /// The same of our end.
     pub(crate) local_address: String,
     pub(crate) is_unix_socket: bool,
     pub(crate) created_ms: i64,
-    pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) names: Mutex<ClientNames>,
     pub(crate) database: AtomicUsize,
     pub(crate) protocol: AtomicU8,
-    /// When the session last sent something.
-    pub(crate) last_interaction_ms: AtomicI64,
-    /// Index of the last command in the command table, plus one.
-    pub(crate) last_command: AtomicU32,
     pub(crate) channel_count: AtomicUsize,
     pub(crate) pattern_count: AtomicUsize,
     pub(crate) shard_channel_count: AtomicUsize,
@@ -317,12 +345,6 @@ pub struct ClientShared {
     /// The descriptor of the socket, -1 if there is none, and the thread that serves it.
     pub(crate) descriptor: AtomicI64,
     pub(crate) thread: AtomicUsize,
-    pub(crate) is_killed: AtomicBool,
-    pub(crate) is_monitor: AtomicBool,
-    /// Whether it is a replica of this server.
-    pub(crate) is_replica: AtomicBool,
-    /// Whether it is the link to the primary of this server.
-    pub(crate) is_primary: AtomicBool,
     pub(crate) tracking: ClientTracking,
     /// Whether a pause holds a command back.
     pub(crate) is_held_back: AtomicBool,
@@ -332,19 +354,6 @@ pub struct ClientShared {
     pub(crate) has_ended: AtomicBool,
     /// The command on which the session is blocked.
     pub(crate) blocked: Mutex<Option<Arc<Blocked>>>,
-    pub(crate) input_bytes: AtomicU64,
-    pub(crate) output_bytes: AtomicU64,
-    pub(crate) command_count: AtomicU64,
-    /// Bytes of requests that wait to be executed, less the arguments that are understood, and of replies that wait to
-    /// be sent, as the driver last reported them.
-    pub(crate) query_buffer_bytes: AtomicUsize,
-    pub(crate) output_buffer_bytes: AtomicUsize,
-    /// The most replies that have waited at once, in bytes.
-    pub(crate) output_buffer_peak_bytes: AtomicUsize,
-    /// Since when more replies wait than the soft limit allows, in milliseconds since 1970; 0 if
-    /// no more do.
-    pub(crate) soft_limit_since_ms: AtomicI64,
-    pub(crate) memory: ClientMemory,
 }
 
 impl ClientShared {

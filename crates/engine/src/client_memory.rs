@@ -36,13 +36,15 @@ pub struct Buffers {
     pub unsent_capacity_bytes: usize,
 }
 
-/// What one client takes.
+/// What one client takes. What every request changes comes first, as in [`ClientShared`].
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct ClientMemory {
-    /// Memory of the buffers of the connection, empty space in them included.
-    buffer_bytes: AtomicUsize,
+    sum: Arc<ClientsMemory>,
     /// Replies to the requests that are being executed, which the owner has not got yet.
     reply_bytes: AtomicUsize,
+    /// Memory of the buffers of the connection, empty space in them included.
+    buffer_bytes: AtomicUsize,
     /// Of those, what is empty behind requests, and what is there for replies.
     pub(crate) query_buffer_free_bytes: AtomicUsize,
     pub(crate) reply_buffer_bytes: AtomicUsize,
@@ -62,7 +64,6 @@ pub(crate) struct ClientMemory {
     is_gone: AtomicBool,
     /// What it took when it was closed for that.
     leaving_bytes: AtomicUsize,
-    sum: Arc<ClientsMemory>,
 }
 
 /// What all clients take.
@@ -146,8 +147,11 @@ impl ClientShared {
             .store(input_bytes, Ordering::Relaxed);
         self.output_buffer_bytes
             .store(output_bytes, Ordering::Relaxed);
-        self.output_buffer_peak_bytes
-            .fetch_max(output_bytes, Ordering::Relaxed);
+        // Nobody else notes what waits for this session.
+        let peak_bytes = &self.output_buffer_peak_bytes;
+        if output_bytes > peak_bytes.load(Ordering::Relaxed) {
+            peak_bytes.store(output_bytes, Ordering::Relaxed);
+        }
     }
 
     /// Notes that so much input is about to be executed.

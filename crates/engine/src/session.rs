@@ -36,18 +36,21 @@ const SPANS_KEEP_MAX: usize = 4096;
 const OUTPUT_SOFT_MAX_BYTES: usize = 1 << 20;
 
 /// One session. Dropping it without [`Session::close`] leaves its traces in the engine.
+///
+/// What every request needs lies side by side: what comes before `client`, and the beginning of that.
+#[repr(C)]
 pub struct Session {
-    pub(crate) client: Client,
     pub(crate) parser: RequestParser,
-    /// Whether the next request has met its fault already.
-    is_excused: bool,
-    /// What is to become of the reply to the request that runs, or waits.
-    breakage: Option<Breakage>,
     pub(crate) recent_command: RecentCommand,
     /// Whoever the mailbox wakes, as far as that is known.
     registered_waker: Option<Waker>,
     /// What its commands draw from, whichever worker executes them.
     pub(crate) chance: Option<Chance>,
+    /// Whether the next request has met its fault already.
+    is_excused: bool,
+    /// What is to become of the reply to the request that runs, or waits.
+    breakage: Option<Breakage>,
+    pub(crate) client: Client,
 }
 
 /// How a fault takes a reply away.

@@ -89,11 +89,10 @@ struct Held {
     has_logged: bool,
 }
 
-/// A connection.
+/// A connection. What every request needs comes before the session, of which the same holds.
+#[repr(C)]
 pub(crate) struct Connection<T: Transport> {
     transport: T,
-    session: Session,
-    engine: Arc<Engine>,
     /// The beginning of a request that is not complete, or requests that wait for the session to
     /// be unblocked.
     unread: Vec<u8>,
@@ -115,6 +114,8 @@ pub(crate) struct Connection<T: Transport> {
     gathers_replies: bool,
     /// The window of time in which something was read last, by the thread's count.
     window: u32,
+    session: Session,
+    engine: Arc<Engine>,
 }
 
 /// What came of one attempt to make progress.
