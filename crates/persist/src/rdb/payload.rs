@@ -81,21 +81,19 @@ pub(super) fn restore_functions(
     let Ok((mut rest, _)) = opened(payload, is_checked) else {
         return vec![Err(RestoreError::Footer)];
     };
-    let mut next = || {
-        let code = *rest.first()?;
+    let mut codes = Vec::new();
+    while let Some(&code) = rest.first() {
         if !matches!(code, OPCODE_FUNCTION | OPCODE_FUNCTION_EARLY) {
-            return Some(Err(wrong("given type is not a function")));
+            codes.push(Err(wrong("given type is not a function")));
+            break;
         }
         let mut reader = Reader::new(rest, 0);
-        let read = load::function(&mut reader);
+        let Ok(function) = load::function(&mut reader) else {
+            codes.push(Err(wrong("failed loading the given functions payload")));
+            break;
+        };
+        codes.push(Ok(function));
         rest = &rest[reader.position()..];
-        Some(read.map_err(|_| wrong("failed loading the given functions payload")))
-    };
-    let mut codes = Vec::new();
-    while codes.last().is_none_or(Result::is_ok)
-        && let Some(code) = next()
-    {
-        codes.push(code);
     }
     codes
 }

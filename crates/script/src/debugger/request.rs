@@ -78,6 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn integers_that_do_not_fit_are_the_nearest_that_do() {
+        assert_eq!(integer(b" -12x"), -12);
+        assert_eq!(integer(b"2147483648"), i32::MAX);
+        assert_eq!(integer(b"-99999999999999999999"), i32::MIN);
+    }
+
+    #[test]
     fn requests_come_whole_in_part_or_wrong() {
         let whole = |words: &[&str]| {
             Received::Whole(words.iter().map(|it| it.as_bytes().to_vec()).collect())
