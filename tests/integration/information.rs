@@ -41,6 +41,8 @@ fn wait_for(client: &mut Client, name: &str, is_right: impl Fn(u64) -> bool) {
 fn errors_count_under_their_codes_and_too_many_codes_as_none() {
     let server = server();
     let mut client = server.client();
+    // Whoever asked whether the server is there already may have been told that it is loading.
+    client.run("CONFIG RESETSTAT");
     client.run("EVAL \"return {err='lower'}\" 0");
     client.run("EVAL \"return {err='A:B c'}\" 0");
     client.run("EVAL \"return {err='a23456789a23456789a2345678901234 c'}\" 0");
