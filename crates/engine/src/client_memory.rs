@@ -147,7 +147,7 @@ impl ClientShared {
             .store(input_bytes, Ordering::Relaxed);
         self.output_buffer_bytes
             .store(output_bytes, Ordering::Relaxed);
-        // Nobody else notes what waits for this session.
+        // Only the owner of the connection says this, so that nothing is lost between the two.
         let peak_bytes = &self.output_buffer_peak_bytes;
         if output_bytes > peak_bytes.load(Ordering::Relaxed) {
             peak_bytes.store(output_bytes, Ordering::Relaxed);
