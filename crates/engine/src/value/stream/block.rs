@@ -38,6 +38,8 @@
 //!
 //! (After `t_stream.c` of Redis.)
 
+use smallvec::SmallVec;
+
 use super::StreamId;
 use crate::relocation::Relocator;
 use crate::value::list::{LISTPACK_FRAME_LEN, listpack_integer_len, listpack_string_len};
@@ -54,6 +56,12 @@ const ID_SAME_MS: u8 = 1 << 2;
 const ID_LATER: u8 = 2 << 2;
 /// Two varints: how many milliseconds later, and the number.
 const ID_LATER_NUMBERED: u8 = 3 << 2;
+
+/// What stands before an entry's items: the flags, and at most three varints.
+const HEAD_BYTES_MAX: usize = 1 + 3 * 10;
+
+/// How far the smallest sizes of memory are apart, in bytes.
+const ROOM_STEP_BYTES_MIN: usize = 8;
 
 /// Fields and values in turn.
 pub(super) type Pairs<'a> = &'a [PackedItem<'a>];
@@ -142,38 +150,56 @@ impl Block {
         } else {
             id_form(self.last, id)
         };
-        self.last_offset = self.bytes.len();
-        self.bytes
-            .push(form | if has_own_fields { OWN_FIELDS } else { 0 });
+        let flags = form | if has_own_fields { OWN_FIELDS } else { 0 };
+        let count = pairs.len() / 2;
+        let mut head: SmallVec<[u8; HEAD_BYTES_MAX]> = SmallVec::new();
+        head.push(flags);
         match form {
-            ID_SAME_MS => push_varint(&mut self.bytes, id.seq - self.last.seq),
-            ID_LATER => push_varint(&mut self.bytes, id.ms - self.last.ms),
+            ID_SAME_MS => push_varint(&mut head, id.seq - self.last.seq),
+            ID_LATER => push_varint(&mut head, id.ms - self.last.ms),
             ID_LATER_NUMBERED => {
-                push_varint(&mut self.bytes, id.ms - self.last.ms);
-                push_varint(&mut self.bytes, id.seq);
+                push_varint(&mut head, id.ms - self.last.ms);
+                push_varint(&mut head, id.seq);
             }
             _ => {}
         }
-        let count = pairs.len() / 2;
+        if has_own_fields {
+            push_varint(&mut head, count as u64);
+        }
+        // The fields are the block's, or stand before their values.
+        let written = (pairs.iter().copied()).skip(usize::from(!has_own_fields));
+        let written = written.step_by(if has_own_fields { 1 } else { 2 });
+        let items_len: usize = written.clone().map(packed::encoded_len).sum();
+        self.make_room(head.len() + items_len);
+        self.last_offset = self.bytes.len();
+        self.bytes.extend_from_slice(&head);
         // Flags, two differences of IDs, and the values.
         let mut parts = 3 + count;
         let mut listpack_len = listpack_integer_len(0)
             + listpack_integer_len(id.ms.wrapping_sub(first.ms) as i64)
             + listpack_integer_len(id.seq.wrapping_sub(first.seq) as i64);
         if has_own_fields {
-            push_varint(&mut self.bytes, count as u64);
             parts += 1 + count;
             listpack_len += listpack_integer_len(count as i64);
         }
-        for (index, &part) in pairs.iter().enumerate() {
-            if has_own_fields || index % 2 == 1 {
-                listpack_len += push_item(&mut self.bytes, part);
-            }
+        for part in written {
+            listpack_len += push_item(&mut self.bytes, part);
         }
         listpack_len += listpack_integer_len(parts as i64);
         self.listpack_len += listpack_len as u64;
         self.last = id;
         self.live += 1;
+    }
+
+    /// Makes room for so many bytes and for some that may follow, by the next of the sizes that allocators have: from one
+    /// power of two to the next there are four. A vector would double, and of many short streams a third would be empty.
+    fn make_room(&mut self, added_len: usize) {
+        let (len, capacity) = (self.bytes.len(), self.bytes.capacity());
+        if len + added_len > capacity {
+            let room = (len + added_len).max(capacity + 1);
+            let step = (room.next_power_of_two() / 8).max(ROOM_STEP_BYTES_MIN);
+            self.bytes.reserve_exact(room.next_multiple_of(step) - len);
+        }
     }
 
     /// Frees the room kept for more entries.
@@ -293,9 +319,9 @@ impl Block {
         live.map(|entry| entry.id).last()
     }
 
-    /// Bytes on the heap, this block's own included.
+    /// Bytes on the heap.
     pub(super) fn memory_usage(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity()
+        self.bytes.capacity()
     }
 }
 
@@ -324,12 +350,12 @@ fn push_item(bytes: &mut Vec<u8>, item: PackedItem<'_>) -> usize {
     }
 }
 
-fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
+fn push_varint(bytes: &mut impl Extend<u8>, mut value: u64) {
     while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
+        bytes.extend([value as u8 | 0x80]);
         value >>= 7;
     }
-    bytes.push(value as u8);
+    bytes.extend([value as u8]);
 }
 
 fn read_varint(bytes: &[u8], offset: &mut usize) -> u64 {

@@ -53,7 +53,6 @@ impl StreamBuilder {
 
     /// Begins a block, whose entries share these fields unless they have others.
     pub fn begin_block<'a>(&mut self, fields: impl ExactSizeIterator<Item = PackedItem<'a>>) {
-        self.entries.close_last();
         self.begun = Some(Block::with_master_fields(fields));
     }
 

@@ -1,12 +1,12 @@
 //! Walking over the entries of a stream, forwards and backwards.
 
-use super::block::{Block, Cursor, RawEntry};
+use super::block::{BlockRef, Cursor, RawEntry};
 use super::entries::{BlockRange, Entries};
 use super::{StreamEntry, StreamId};
 
 /// The entries from one ID to another, in the order of their IDs or backwards.
 pub struct StreamRange<'a> {
-    blocks: Option<BlockRange<'a>>,
+    blocks: BlockRange<'a>,
     start: StreamId,
     end: StreamId,
     walk: Walk<'a>,
@@ -17,7 +17,7 @@ enum Walk<'a> {
     Forwards(Option<Cursor<'a>>),
     Backwards {
         /// A block of which the last entry alone was looked at so far.
-        begun: Option<(StreamId, &'a Block)>,
+        begun: Option<BlockRef<'a>>,
         /// What is left of a block that was read forwards, which is the only way to read all of it.
         entries: Vec<RawEntry<'a>>,
     },
@@ -67,22 +67,22 @@ impl<'a> Iterator for StreamRange<'a> {
                         }
                     }
                 }
-                let (&first, block) = self.blocks.as_mut()?.next()?;
+                let BlockRef { first, block } = self.blocks.next()?;
                 *cursor = Some(block.cursor(first));
             },
             Walk::Backwards { begun, entries } => loop {
                 if let Some(entry) = entries.pop() {
                     return Some(entry.entry());
                 }
-                if let Some((first, block)) = begun.take() {
+                if let Some(BlockRef { first, block }) = begun.take() {
                     let before_last = |entry: &RawEntry<'_>| entry.id < block.last();
                     let entries_before = block.cursor(first).take_while(before_last);
                     entries.extend(entries_before.filter(is_wanted));
                     continue;
                 }
-                let (&first, block) = self.blocks.as_mut()?.next_back()?;
-                *begun = Some((first, block));
-                let last = block.last_entry(first);
+                let found = self.blocks.next_back()?;
+                *begun = Some(found);
+                let last = found.block.last_entry(found.first);
                 if is_wanted(&last) {
                     return Some(last.entry());
                 }

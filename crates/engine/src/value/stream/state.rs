@@ -43,6 +43,9 @@ fn len_of(pairs: &[&[u8]]) -> usize {
     pairs.iter().map(|part| part.len()).sum()
 }
 
+/// Groups by their names.
+type Groups = BTreeMap<Box<[u8]>, Group>;
+
 /// A stream. It may be empty and still know its last ID and its groups.
 #[derive(Clone, Default)]
 pub struct Stream {
@@ -51,7 +54,8 @@ pub struct Stream {
     last_id: StreamId,
     max_deleted_id: StreamId,
     entries_added: u64,
-    groups: BTreeMap<Box<[u8]>, Group>,
+    /// In a box, as most streams of many have none.
+    groups: Option<Box<Groups>>,
 }
 
 impl Stream {
@@ -73,8 +77,11 @@ impl Stream {
     /// trees stay where they are.
     pub(crate) fn relocate(&mut self, cursor: u128, relocator: &mut Relocator<'_>) -> u128 {
         let last = (cursor != 0).then(|| StreamId::new((cursor >> 64) as u64, cursor as u64));
-        if last.is_none() {
-            for group in self.groups.values_mut() {
+        if let Some(groups) = &mut self.groups
+            && last.is_none()
+        {
+            relocator.boxed(groups);
+            for group in groups.values_mut() {
                 group.relocate(relocator);
             }
         }
@@ -282,22 +289,23 @@ impl Stream {
 
     /// How many groups there are.
     pub fn group_len(&self) -> usize {
-        self.groups.len()
+        self.groups.as_ref().map_or(0, |groups| groups.len())
     }
 
     /// The groups with their names, by name.
     pub fn groups(&self) -> impl Iterator<Item = (&[u8], &Group)> {
-        self.groups.iter().map(|(name, group)| (&name[..], group))
+        let groups = self.groups.iter().flat_map(|groups| groups.iter());
+        groups.map(|(name, group)| (&name[..], group))
     }
 
     /// A group.
     pub fn group(&self, name: &[u8]) -> Option<&Group> {
-        self.groups.get(name)
+        self.groups.as_ref()?.get(name)
     }
 
     /// A group, for changing it.
     pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
-        self.groups.get_mut(name)
+        self.groups.as_mut()?.get_mut(name)
     }
 
     /// Makes a group that begins behind `last_id`, unless there is one of that name; answers whether
@@ -308,7 +316,7 @@ impl Stream {
         last_id: StreamId,
         entries_read: Option<i64>,
     ) -> bool {
-        if self.groups.contains_key(name) {
+        if self.group(name).is_some() {
             return false;
         }
         self.insert_group(name, Group::new(last_id, entries_read));
@@ -316,25 +324,29 @@ impl Stream {
     }
 
     pub(super) fn insert_group(&mut self, name: &[u8], group: Group) {
-        self.groups.insert(name.into(), group);
+        let groups = self.groups.get_or_insert_default();
+        groups.insert(name.into(), group);
     }
 
     /// Destroys a group; answers whether it was there.
     pub fn destroy_group(&mut self, name: &[u8]) -> bool {
-        self.groups.remove(name).is_some()
+        let groups = self.groups.as_mut();
+        let removed = groups.and_then(|groups| groups.remove(name));
+        self.groups.take_if(|groups| groups.is_empty());
+        removed.is_some()
     }
 
     /// Notes that a group was given the entry `id`: if that is behind its last, it goes on from
     /// there. Answers whether it does.
     pub fn note_read(&mut self, name: &[u8], id: StreamId) -> bool {
-        let Some(group) = self.groups.get(name) else {
+        let Some(group) = self.group(name) else {
             return false;
         };
         if id <= group.last_id() {
             return false;
         }
         let entries_read = self.entries_read_after(group, id);
-        if let Some(group) = self.groups.get_mut(name) {
+        if let Some(group) = self.group_mut(name) {
             group.set_last_id(id, entries_read);
         }
         true
