@@ -12,6 +12,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 #[cfg(target_os = "linux")]
 use oxidis_testkit::Reply;
 use oxidis_testkit::server::binary_under_test;
@@ -31,9 +33,10 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-fn signal(pid: &str, name: &str) {
-    let status = Command::new("kill").args(["-s", name, pid]).status();
-    assert!(status.expect("kill runs").success());
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.try_into().expect("a process's number fits"));
+    kill(pid, signal).expect("the process is there");
 }
 
 /// Waits until something holds.
@@ -54,6 +57,8 @@ fn read(path: &Path) -> String {
 #[test]
 fn a_verbose_log_tells_how_the_server_began() {
     let server = server(&["--loglevel", "verbose"]);
+    // A client may be faster than the log.
+    wait_for("it says so", || server.log().contains("* Ready to accept"));
     let log = server.log();
     for line in [
         "- oO0OoO0OoO0Oo Oxidis is starting",
@@ -70,6 +75,7 @@ fn the_log_is_a_file_that_may_be_rotated_and_its_level_may_change() {
     let server = server(&["--logfile", "redis.log", "--enable-debug-command", "yes"]);
     let file = server.dir().join("redis.log");
     let mut client = server.client();
+    wait_for("it says so", || read(&file).contains("* Ready to accept"));
     let log = read(&file);
     let notices: Vec<&str> = log.lines().filter(|line| line.contains(" * ")).collect();
     let [ready] = notices[..] else {
@@ -121,12 +127,12 @@ fn a_server_goes_into_the_background_and_leaves_its_number() {
     assert!(status.expect("it runs").success());
     let file = dir.path().join("redis.pid");
     wait_for("the pid file is written", || read(&file).ends_with('\n'));
-    let pid = read(&file).trim().to_owned();
+    let pid: u32 = read(&file).trim().parse().expect("a number");
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut client = Client::connect(address).expect("it listens");
     let info = client.run("INFO server").text();
     assert!(info.contains(&format!("process_id:{pid}\r\n")), "{info}");
-    signal(&pid, "TERM");
+    signal(pid, Signal::SIGTERM);
     wait_for("the pid file is removed", || !file.exists());
     let log = dir.path().join("redis.log");
     wait_for("the end is logged", || read(&log).contains("bye bye"));
@@ -139,10 +145,10 @@ fn a_server_goes_into_the_background_and_leaves_its_number() {
 fn signals_end_the_server_or_do_not() {
     let mut server = server(&[]);
     let mut client = server.client();
-    signal(&server.pid().to_string(), "HUP");
-    signal(&server.pid().to_string(), "PIPE");
+    signal(server.pid(), Signal::SIGHUP);
+    signal(server.pid(), Signal::SIGPIPE);
     assert_eq!(client.run("PING").text(), "PONG");
-    signal(&server.pid().to_string(), "INT");
+    signal(server.pid(), Signal::SIGINT);
     assert_eq!(server.wait_for_exit_code(LIMIT), Some(0));
     let log = server.log();
     assert!(log.contains("Received SIGINT scheduling shutdown"), "{log}");
@@ -183,12 +189,11 @@ fn a_server_that_loads_can_be_ended() {
             asked.is_ok() && stream.read_exact(&mut first).is_ok() && &first == b"-LOADING"
         };
         wait_for("it loads", is_loading);
-        let pid = child.id().to_string();
-        signal(&pid, "HUP");
+        signal(child.id(), Signal::SIGHUP);
         wait_for("it loads on", is_loading);
         assert!(pid_path.exists());
         if by_signal {
-            signal(&pid, "TERM");
+            signal(child.id(), Signal::SIGTERM);
         } else {
             let mut stream = connect().expect("it listens");
             stream.write_all(b"SHUTDOWN\r\n").expect("sent");
@@ -289,7 +294,7 @@ fn a_unix_socket_may_be_the_only_one() {
     let mut answer = [0; 7];
     stream.read_exact(&mut answer).expect("answered");
     assert_eq!(&answer, b"+PONG\r\n");
-    signal(&process.id().to_string(), "TERM");
+    signal(process.id(), Signal::SIGTERM);
     assert!(process.wait().expect("it ends").success());
     assert!(!path.exists());
 }
@@ -318,7 +323,7 @@ fn a_crash_is_told_in_the_log_unless_that_is_unwanted() {
 #[test]
 fn a_signal_from_outside_that_means_a_crash_is_told_too() {
     let mut server = server(&[]);
-    signal(&server.pid().to_string(), "ABRT");
+    signal(server.pid(), Signal::SIGABRT);
     assert_eq!(server.wait_for_end(LIMIT), Some(false));
     assert!(server.log().contains("STACK TRACE"), "{}", server.log());
 }

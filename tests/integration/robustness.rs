@@ -179,10 +179,7 @@ fn a_client_may_leave_at_any_point() {
 fn sigterm_ends_the_server_cleanly() {
     let mut server = server(&[]);
     let _idle = server.client();
-    let status = std::process::Command::new("kill")
-        .arg(server.pid().to_string())
-        .status();
-    assert!(status.expect("kill runs").success());
+    crate::process::signal(server.pid(), nix::sys::signal::Signal::SIGTERM);
     assert_eq!(server.wait_for_end(Duration::from_secs(5)), Some(true));
 }
 
