@@ -15,10 +15,11 @@
 //! Whether there is a pass is decided once a second, and after each. The directives mean what they mean in Redis:
 //! `active-defrag-ignore-bytes` and `-threshold-lower` say from when on, `-cycle-min` and `-cycle-max` which share of a
 //! processor a pass may take, by how far fragmentation is between the two thresholds; and as in Valkey `-cycle-us` says how
-//! long a slice may be. A small data set needs less than that
+//! long a slice may be. Also without `activedefrag` there is a pass while holes make the process larger than `maxmemory`: what
+//! is evicted leaves them, and to evict more would only make more of them. A small data set needs less than that
 //! share: its pass is spread evenly over the time until it is decided again, before which nothing would come of being done
 //! sooner, instead of keeping requests waiting all at once. Beyond Redis, a pass that gained nearly nothing is followed by a
-//! rest: what cannot be moved together should not cost a processor forever.
+//! rest, unless more holes come meanwhile: what cannot be moved together should not cost a processor forever.
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
@@ -39,6 +40,16 @@ const REST_US: i64 = 10_000_000;
 /// A pass gained something if what lies idle shrank by more than one part in so many, or if it moved more than one in so
 /// many blocks: then it was made to lie idle anew meanwhile.
 const GAIN_PARTS: u64 = 16;
+
+/// For `maxmemory` alone holes are closed when all but one part in so many of it is taken, ...
+const NEAR_PARTS: u64 = 16;
+
+/// ... and holes have more than one part in so many; of one part in so many on with all that `active-defrag-cycle-max` allows.
+const EXCESS_PARTS: u64 = 32;
+const EXCESS_PARTS_AT_MOST: u64 = 12;
+
+/// Less than this, in bytes, is not worth it however little `maxmemory` is.
+const EXCESS_MIN_BYTES: u64 = 1 << 20;
 
 /// Blocks that are looked at under one lock: some tens of microseconds.
 const BLOCKS_PER_LOCK: u64 = 128;
@@ -82,11 +93,21 @@ pub(crate) struct Defragmenter {
     period_ends_us: i64,
     left_us: i64,
     pass: Option<Pass>,
+    rest: Option<Rest>,
+}
+
+/// What follows a pass that gained nearly nothing, unless there is more to gain meanwhile.
+struct Rest {
+    ends_us: i64,
+    /// What lay idle when it began, in bytes.
+    idle_bytes: u64,
 }
 
 /// A walk through everything.
 struct Pass {
     began_us: i64,
+    /// Whether it goes on without `activedefrag`.
+    is_for_maxmemory: bool,
     /// Over how long it is spread at least, in microseconds.
     spread_us: i64,
     /// What lay idle when it began, in bytes.
@@ -118,7 +139,11 @@ impl Worker {
     /// once. The view must hold nothing.
     #[inline]
     pub(crate) fn defragment(&mut self) -> bool {
-        if self.engine.config.activedefrag() {
+        let pass = self.defragmenter.pass.as_ref();
+        let may_be_for_maxmemory = || {
+            self.memory_rules.maxmemory_bytes > 0 && pass.is_none_or(|pass| pass.is_for_maxmemory)
+        };
+        if self.engine.config.activedefrag() || may_be_for_maxmemory() {
             return self.defragment_in_turn();
         }
         self.stop_defragmenting();
@@ -204,7 +229,7 @@ impl Worker {
     fn decide_on_defragmentation(&mut self, now_us: i64) {
         // A clock that was put back does not count, nor does it for the period above.
         let wait_us = self.defragmenter.decides_us - now_us;
-        if (1..=REST_US).contains(&wait_us) {
+        if (1..=DECISION_PERIOD_US).contains(&wait_us) {
             return;
         }
         let period_us = self.decision_period_us();
@@ -212,10 +237,12 @@ impl Worker {
         let state = &self.engine.defragmentation;
         let is_running = self.defragmenter.pass.is_some();
         let fragmentation = self.engine.host.fragmentation();
-        let Some(fragmentation) = fragmentation.filter(|it| is_running || self.is_much(*it)) else {
+        let is_worth_it = |it: &_| is_running || self.is_much(*it) && !self.rests(*it, now_us);
+        let Some(fragmentation) = fragmentation.filter(is_worth_it) else {
             return state.set_percent(0);
         };
-        let mut percent = self.percent_for(fragmentation);
+        let excess_share = self.excess_share(fragmentation);
+        let mut percent = self.percent_for(fragmentation, excess_share);
         if is_running {
             // Less fragmentation, as the pass makes it, is no reason to be slower than it began.
             percent = percent.max(state.running_percent());
@@ -225,6 +252,7 @@ impl Worker {
             state.began_us.store(now_us, Ordering::Relaxed);
             self.defragmenter.pass = Some(Pass {
                 began_us: now_us,
+                is_for_maxmemory: excess_share.is_some(),
                 spread_us: period_us,
                 idle_bytes: fragmentation.idle_bytes,
                 moved: 0,
@@ -243,12 +271,38 @@ impl Worker {
     fn is_much(&self, fragmentation: Fragmentation) -> bool {
         let config = &self.engine.config;
         let threshold_percent = f64::from(config.active_defrag_threshold_lower_percent());
-        fragmentation.percent() >= threshold_percent
+        config.activedefrag()
+            && fragmentation.percent() >= threshold_percent
             && fragmentation.idle_bytes >= config.active_defrag_ignore_bytes()
+            || self.excess_share(fragmentation).is_some()
+    }
+
+    fn rests(&self, fragmentation: Fragmentation, now_us: i64) -> bool {
+        self.defragmenter.rest.as_ref().is_some_and(|rest| {
+            let idle_max_bytes = rest.idle_bytes + rest.idle_bytes / GAIN_PARTS;
+            // What clients have done in minutes is done in a second. And as above.
+            !self.is_replaying
+                && (1..=REST_US).contains(&(rest.ends_us - now_us))
+                && fragmentation.idle_bytes <= idle_max_bytes
+        })
+    }
+
+    /// Where, from the least that is worth a pass (0) to the most that should be (1), that lies by which holes bring the
+    /// process to `maxmemory` and beyond; `None` if it is less.
+    fn excess_share(&self, fragmentation: Fragmentation) -> Option<f64> {
+        let limit_bytes = self.memory_rules.maxmemory_bytes;
+        let process_bytes = fragmentation.allocated_bytes + fragmentation.idle_bytes;
+        let near_bytes = limit_bytes - limit_bytes / NEAR_PARTS;
+        let excess_bytes = process_bytes.saturating_sub(near_bytes);
+        let excess_bytes = excess_bytes.min(fragmentation.idle_bytes);
+        let least_bytes = (limit_bytes / EXCESS_PARTS).max(EXCESS_MIN_BYTES);
+        let most_bytes = (limit_bytes / EXCESS_PARTS_AT_MOST).max(least_bytes + 1);
+        let share = || (excess_bytes - least_bytes) as f64 / (most_bytes - least_bytes) as f64;
+        (limit_bytes > 0 && excess_bytes > least_bytes).then(|| share().min(1.0))
     }
 
     /// Which share of a processor so much fragmentation is worth.
-    fn percent_for(&self, fragmentation: Fragmentation) -> u32 {
+    fn percent_for(&self, fragmentation: Fragmentation, excess_share: Option<f64>) -> u32 {
         let config = &self.engine.config;
         let lower = f64::from(config.active_defrag_threshold_lower_percent());
         let upper = f64::from(config.active_defrag_threshold_upper_percent());
@@ -259,7 +313,8 @@ impl Worker {
         } else {
             1.0
         };
-        (least + share.clamp(0.0, 1.0) * (most - least)) as u32
+        let share = share.clamp(0.0, 1.0).max(excess_share.unwrap_or_default());
+        (least + share * (most - least)) as u32
     }
 
     fn end_pass(&mut self) {
@@ -275,8 +330,13 @@ impl Worker {
         let fragmentation = self.engine.host.fragmentation().unwrap_or_default();
         let has_gained = fragmentation.idle_bytes < pass.idle_bytes - pass.idle_bytes / GAIN_PARTS;
         self.engine.defragmentation.set_percent(0);
-        if !has_gained && pass.moved <= pass.seen / GAIN_PARTS {
-            self.defragmenter.decides_us = now_us + REST_US;
+        let rests = !has_gained && pass.moved <= pass.seen / GAIN_PARTS;
+        self.defragmenter.rest = rests.then(|| Rest {
+            ends_us: now_us + REST_US,
+            idle_bytes: fragmentation.idle_bytes,
+        });
+        if rests {
+            self.defragmenter.decides_us = now_us + DECISION_PERIOD_US;
         } else if self.is_much(fragmentation) {
             self.defragmenter.decides_us = now_us;
             self.decide_on_defragmentation(now_us);

@@ -562,8 +562,12 @@ impl Database {
             relocator.count_key(relocator.moved > moved);
             raw
         };
+        let prepare = |raw| {
+            // SAFETY: an address in the table is an entry of ours.
+            unsafe { EntryRef::from_raw(raw) }.prefetch_boxed();
+        };
         // SAFETY: what `visit` answers is where the entry is.
-        unsafe { self.table.relocate(cursor, relocator, &mut visit) }
+        unsafe { (self.table).relocate(cursor, relocator, Some(&prepare), &mut visit) }
     }
 
     /// Moves some of what the value of a key owns, if it is still there; answers where to go on, 0 being both the start

@@ -24,7 +24,7 @@ use std::ptr::NonNull;
 
 use crate::relocation::Relocator;
 use crate::snapshot::LoadedValue;
-use crate::table::Element;
+use crate::table::{CACHE_LINE_BYTES, Element, prefetch};
 use crate::text::parse_integer;
 use crate::value::{StringRef, Value, ValueType};
 
@@ -871,6 +871,15 @@ impl<'a> EntryRef<'a> {
     /// Whether freeing the value may take long enough to be done without the locks.
     pub(crate) fn is_costly_to_drop(self) -> bool {
         self.kind().is_boxed()
+    }
+
+    /// Asks the processor for what a value with a block of its own begins with.
+    pub(crate) fn prefetch_boxed(self) {
+        if self.kind().is_boxed() {
+            let address = self.boxed_address().as_ptr().cast_const();
+            prefetch(address);
+            prefetch(address.wrapping_add(CACHE_LINE_BYTES));
+        }
     }
 
     /// About how many bytes the entry takes, found quickly however big the value is.

@@ -8,7 +8,6 @@ use std::ptr::NonNull;
 
 use super::entry::{EntryRef, Kind};
 use crate::relocation::Relocator;
-use crate::table::{CACHE_LINE_BYTES, prefetch};
 use crate::value::StringRef;
 use crate::value::{
     ExpiringRef, Hash, HashRef, List, ListRef, Set, SetRef, SortedSet, SortedSetRef, Stream, Value,
@@ -125,9 +124,7 @@ pub(super) fn prefetch_elements(entry: EntryRef<'_>, elements: &[&[u8]], step: u
         return false;
     }
     if step == 0 {
-        let address = entry.boxed_address().as_ptr().cast_const();
-        prefetch(address);
-        prefetch(address.wrapping_add(CACHE_LINE_BYTES));
+        entry.prefetch_boxed();
         return true;
     }
     // First what says where the elements are, then they.

@@ -420,7 +420,7 @@ pub(crate) const CACHE_LINE_BYTES: usize = 64;
 /// Asks the processor for a small heap block whose length is not known yet. Half of all blocks of 40 bytes lie in two cache
 /// lines; where one lies in a single line the second request is for the same, and free.
 #[inline(always)]
-fn prefetch_block(block: NonNull<u8>) {
+pub(super) fn prefetch_block(block: NonNull<u8>) {
     prefetch(block.as_ptr());
     prefetch(block.as_ptr().wrapping_add(CACHE_LINE_BYTES / 2));
 }

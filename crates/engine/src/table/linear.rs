@@ -32,7 +32,8 @@ use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
 use super::bucket::{
-    Address, Bucket, Element, OVERFLOW_ELEMENT_BYTES, SLOTS, from_address, prefetch, to_address,
+    Address, Bucket, Element, OVERFLOW_ELEMENT_BYTES, SLOTS, from_address, prefetch,
+    prefetch_block, to_address,
 };
 use super::chunks::{self, CHUNK_BYTES};
 use crate::random::Random;
@@ -416,7 +417,7 @@ impl<E: Element> Table<E> {
             return 0;
         }
         let position = cursor << (64 - CURSOR_BITS);
-        let index = self.bucket_index(position.reverse_bits());
+        let index = self.bucket_at(cursor);
         self.bucket(index).for_each(&mut |_, raw| visit(raw));
         let level = self.level();
         let split_point = self.bucket_count - (1 << level);
@@ -430,8 +431,15 @@ impl<E: Element> Table<E> {
         start.wrapping_add(interval) >> (64 - CURSOR_BITS)
     }
 
+    /// The number of the bucket that covers `cursor`.
+    fn bucket_at(&self, cursor: u64) -> usize {
+        let position = cursor << (64 - CURSOR_BITS);
+        self.bucket_index(position.reverse_bits())
+    }
+
     /// Moves what the bucket that covers `cursor` owns, and on the way its chunk, and shows each of its elements to
-    /// `visit`, which answers where the element is from now on; answers the next cursor, as [`Self::scan`] does.
+    /// `visit`, which answers where the element is from now on; answers the next cursor, as [`Self::scan`] does. Unless
+    /// `visit` looks at none, all of them are shown to `prepare` before, which may have the processor fetch what they refer to.
     ///
     /// # Safety
     ///
@@ -440,6 +448,7 @@ impl<E: Element> Table<E> {
         &mut self,
         cursor: u64,
         relocator: &mut Relocator<'_>,
+        prepare: Option<&dyn Fn(NonNull<u8>)>,
         visit: &mut dyn FnMut(NonNull<u8>, &mut Relocator<'_>) -> NonNull<u8>,
     ) -> u64 {
         if self.bucket_count == 0 {
@@ -448,13 +457,25 @@ impl<E: Element> Table<E> {
         if cursor == 0 {
             relocator.vec(&mut self.directory);
         }
-        let position = cursor << (64 - CURSOR_BITS);
-        let index = self.bucket_index(position.reverse_bits());
+        // The elements lie anywhere, and so does the next bucket: to wait for one after the other takes longer than all
+        // else.
+        let mut fetch = |raw| {
+            if prepare.is_some() {
+                prefetch_block(raw);
+            }
+        };
+        let next = self.scan(cursor, &mut fetch);
+        let next_index = self.bucket_at(next);
+        prefetch(self.bucket_pointer(next_index).as_ptr().cast());
+        let index = self.bucket_at(cursor);
+        if let Some(prepare) = prepare {
+            self.bucket(index).for_each(&mut |_, raw| prepare(raw));
+        }
         if index.is_multiple_of(CHUNK_BUCKETS) {
             self.relocate_chunk(index / CHUNK_BUCKETS, relocator);
         }
         self.bucket_mut(index).relocate(relocator, visit);
-        self.scan(cursor, &mut |_| {})
+        next
     }
 
     fn relocate_chunk(&mut self, number: usize, relocator: &mut Relocator<'_>) {
@@ -486,7 +507,7 @@ impl<E: Element> Table<E> {
     ) -> u64 {
         // SAFETY: each is an element of this table, whose only address is replaced by the one that is answered.
         unsafe {
-            self.relocate(cursor, relocator, &mut |raw, relocator| {
+            self.relocate(cursor, relocator, Some(&|_| {}), &mut |raw, relocator| {
                 relocator.block(raw, E::layout(raw))
             })
         }

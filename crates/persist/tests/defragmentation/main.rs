@@ -247,6 +247,36 @@ fn nothing_moves_unless_it_is_asked_for_and_worth_it() {
     );
 }
 
+#[test]
+fn what_maxmemory_is_too_little_for_because_of_holes_moves_without_being_asked_for() {
+    let mut server = server(false, &[("maxmemory", "100mb")]);
+    server.run("DEBUG POPULATE 1000 key 8");
+    let mut moves = |idle_bytes: u64| {
+        server.host.idle_bytes.store(idle_bytes, Ordering::Relaxed);
+        server.clock.0.fetch_add(1000, Ordering::Relaxed);
+        let before = server.host.moved_blocks.load(Ordering::Relaxed);
+        for _ in 0..10 {
+            while server.run_cron_slowly() {}
+            server.clock.0.fetch_add(10, Ordering::Relaxed);
+        }
+        server.host.moved_blocks.load(Ordering::Relaxed) > before
+    };
+    // There is enough memory, holes and all; or too little, but not for holes.
+    assert!(!moves(80 << 20));
+    assert!(!moves(2 << 20));
+    assert!(moves(120 << 20));
+    let mut stays = |command: &str| {
+        server.run(command);
+        let before = server.host.moved_blocks.load(Ordering::Relaxed);
+        while server.run_cron_slowly() {}
+        server.clock.0.fetch_add(50, Ordering::Relaxed);
+        while server.run_cron_slowly() {}
+        server.host.moved_blocks.load(Ordering::Relaxed) == before
+    };
+    assert!(!stays("CONFIG SET maxmemory 90mb"));
+    assert!(stays("CONFIG SET maxmemory 0"));
+}
+
 /// What happens between two commands.
 #[derive(Debug, Clone)]
 enum Event {
@@ -276,9 +306,10 @@ proptest! {
     ) {
         let mut servers = [server(false, &[]), server(true, &[])];
         let mut outcomes = Vec::new();
+        // `maxmemory` alone would be a reason to move, too.
+        servers[1].host.idle_bytes.store(1 << 60, Ordering::Relaxed);
         for server in &mut servers {
             server.run(&format!("DEBUG POPULATE {count} old"));
-            server.host.idle_bytes.store(1 << 60, Ordering::Relaxed);
             server.clock.0.fetch_add(1000, Ordering::Relaxed);
             let began_ms = server.clock.0.load(Ordering::Relaxed);
             let digest = server.run("DEBUG DIGEST");

@@ -146,7 +146,7 @@ impl BigSortedSet {
             // SAFETY: every element stays where it is.
             let next = unsafe {
                 let members = &mut self.members;
-                members.relocate(cursor >> 1, relocator, &mut |raw, _| raw)
+                members.relocate(cursor >> 1, relocator, None, &mut |raw, _| raw)
             };
             return match next {
                 0 => 0,
