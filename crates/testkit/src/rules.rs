@@ -225,6 +225,10 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "7.0.15 refuses them, since 7.2 they do not wait then",
     ),
     (
+        "expiries that are so and so long away (EXPIRE, PEXPIRE, SET with EX ...) in a transaction or a script that takes long",
+        "7.0.15 counts from when it calls the command, Redis since 7.2 and Oxidis from when the transaction or the script began",
+    ),
+    (
         "XREADGROUP, XCLAIM and XAUTOCLAIM of a consumer that is not there",
         "since 7.2 they make it though it gets nothing",
     ),
