@@ -35,6 +35,11 @@ def test_each_test_begins_with_the_server_as_it_was(redis_client: redis.Redis, t
     redis_client.config_set("maxmemory", "100mb", "requirepass", "secret")
 
 
+def test_nothing_is_left_to_who_uses_the_server_alone(oxidis_server: oxidis.Server) -> None:
+    with redis.Redis(port=oxidis_server.port, decode_responses=True) as client:
+        assert client.config_get("maxmemory") == {"maxmemory": "0"}
+
+
 @pytest.mark.parametrize("turn", range(2))
 def test_nobody_has_to_be_left_who_can_clean(redis_client: redis.Redis, turn: int) -> None:
     assert redis_client.config_get("maxmemory") == {"maxmemory": "0"}

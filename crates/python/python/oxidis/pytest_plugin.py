@@ -37,6 +37,7 @@ def redis_client(oxidis_server: oxidis.Server, _oxidis_cleaner: "_Cleaner") -> "
     _oxidis_cleaner.clean()
     with oxidis_server.client(decode_responses=True) as client:
         yield client
+    _oxidis_cleaner.clean()
 
 
 @pytest.fixture
@@ -49,11 +50,13 @@ def async_redis_client(
     client = oxidis_server.aredis(decode_responses=True)
     yield client
     client.connection_pool.reset()
+    _oxidis_cleaner.clean()
 
 
 class _Cleaner:
-    """Removes what a test before has left: data, scripts, functions, users, who is still connected, and directives that
-    it has set."""
+    """Removes what a test has left: data, scripts, functions, users, who is still connected, and directives that
+    it has set. That is done before a test, which other fixtures may have come before, and behind it: the next one may
+    use ``oxidis_server`` alone."""
 
     def __init__(self, server: oxidis.Server) -> None:
         self._server = server
