@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oxidis_testkit::{Client, Reply, ServerBuilder, TestServer};
 
@@ -154,21 +154,29 @@ fn a_subscriber_that_reads_nothing_is_closed() {
 #[test]
 fn a_client_may_leave_at_any_point() {
     let server = server(&[]);
-    for request in [
+    let mut client = server.client();
+    let mut number = |field: &str| -> u64 {
+        let info = client.run("INFO clients stats").text();
+        let value = info.lines().find_map(|line| line.strip_prefix(field));
+        value.expect("a field").parse().expect("a number")
+    };
+    let before = number("total_connections_received:");
+    let requests = [
         &b"*3\r\n$3\r\nSET\r\n$1\r\na"[..],
         b"MULTI\r\nSET a 1\r\n",
         b"WATCH a\r\n",
         b"SUBSCRIBE a\r\nPSUBSCRIBE b*\r\n",
-    ] {
+    ];
+    for request in requests {
         server.raw_client().send(request).expect("sent");
     }
-    let mut client = server.client();
-    // The sessions are gone once nobody is subscribed any more.
-    for _ in 0..200 {
-        if client.run("PUBLISH a x") == Reply::Integer(0) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
+    let all = before + requests.len() as u64;
+    let mut is_over =
+        || number("total_connections_received:") == all && number("connected_clients:") == 1;
+    let start = Instant::now();
+    while !is_over() {
+        assert!(start.elapsed() < Duration::from_secs(20), "some stay");
+        std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(client.run("PUBLISH a x"), Reply::Integer(0));
     assert_eq!(client.run("GET a"), Reply::NullBulk);
