@@ -15,7 +15,7 @@
 //! Whether there is a pass is decided once a second, and after each. The directives mean what they mean in Redis:
 //! `active-defrag-ignore-bytes` and `-threshold-lower` say from when on, `-cycle-min` and `-cycle-max` which share of a
 //! processor a pass may take, by how far fragmentation is between the two thresholds; and as in Valkey `-cycle-us` says how
-//! long a slice may be. Also without `activedefrag` there is a pass while holes make the process larger than `maxmemory`: what
+//! long a slice may be. Also without `activedefrag` there is a pass while holes bring the process near `maxmemory`: what
 //! is evicted leaves them, and to evict more would only make more of them. A small data set needs less than that
 //! share: its pass is spread evenly over the time until it is decided again, before which nothing would come of being done
 //! sooner, instead of keeping requests waiting all at once. Beyond Redis, a pass that gained nearly nothing is followed by a
@@ -41,10 +41,8 @@ const REST_US: i64 = 10_000_000;
 /// many blocks: then it was made to lie idle anew meanwhile.
 const GAIN_PARTS: u64 = 16;
 
-/// For `maxmemory` alone holes are closed when all but one part in so many of it is taken, ...
-const NEAR_PARTS: u64 = 16;
-
-/// ... and holes have more than one part in so many; of one part in so many on with all that `active-defrag-cycle-max` allows.
+/// For `maxmemory` alone holes are closed when it is near and they have more than one part in so many of it; from one part in
+/// so many on with all that `active-defrag-cycle-max` allows.
 const EXCESS_PARTS: u64 = 32;
 const EXCESS_PARTS_AT_MOST: u64 = 12;
 
@@ -288,11 +286,11 @@ impl Worker {
     }
 
     /// Where, from the least that is worth a pass (0) to the most that should be (1), that lies by which holes bring the
-    /// process to `maxmemory` and beyond; `None` if it is less.
+    /// process near `maxmemory` and beyond; `None` if it is less.
     fn excess_share(&self, fragmentation: Fragmentation) -> Option<f64> {
         let limit_bytes = self.memory_rules.maxmemory_bytes;
         let process_bytes = fragmentation.allocated_bytes + fragmentation.idle_bytes;
-        let near_bytes = limit_bytes - limit_bytes / NEAR_PARTS;
+        let near_bytes = self.memory_rules.near_maxmemory_bytes();
         let excess_bytes = process_bytes.saturating_sub(near_bytes);
         let excess_bytes = excess_bytes.min(fragmentation.idle_bytes);
         let least_bytes = (limit_bytes / EXCESS_PARTS).max(EXCESS_MIN_BYTES);

@@ -40,7 +40,7 @@ const KEYS_PER_LOOK_AT_THE_CLOCK: u32 = 16;
 /// How often memory that holds nothing is looked after.
 const IDLE_MEMORY_PERIOD_US: i64 = 100_000;
 
-/// That is done while all but one part in so many of `maxmemory` is used.
+/// `maxmemory` is near when all but one part in so many of it is used.
 const NEAR_PARTS: u64 = 16;
 
 /// What the configuration says of memory.
@@ -67,6 +67,11 @@ impl MemoryRules {
             is_lazy: config.lazyfree_lazy_eviction(),
             maxmemory_clients_bytes: config.maxmemory_clients(),
         }
+    }
+
+    /// From so many bytes on `maxmemory` is near, and memory that holds nothing is looked after.
+    pub(crate) fn near_maxmemory_bytes(&self) -> u64 {
+        self.maxmemory_bytes - self.maxmemory_bytes / NEAR_PARTS
     }
 }
 
@@ -278,8 +283,7 @@ impl Worker {
             return;
         }
         self.evictor.bounds_idle_us = self.now_us + IDLE_MEMORY_PERIOD_US;
-        let near_bytes = limit_bytes - limit_bytes / NEAR_PARTS;
-        if self.engine.evictable_memory_bytes() >= near_bytes {
+        if self.engine.evictable_memory_bytes() >= self.memory_rules.near_maxmemory_bytes() {
             self.engine.host.bound_idle_memory(limit_bytes);
         }
     }

@@ -370,7 +370,7 @@ pub const NOT_ASKED: &[(&str, &str)] = &[
         "Redis moves the nodes of its radix trees, too; in Oxidis entries that consumers of a stream have yet to acknowledge \
          stay where they are. A pass of Oxidis takes a second at least, however little there is to do, and one that gains \
          nearly nothing is followed by ten seconds of rest unless more holes come meanwhile. Without `activedefrag` there \
-         are passes, too, while holes make the process larger than `maxmemory`. `active-defrag-cycle-us` is Valkey's",
+         are passes, too, while holes bring the process near `maxmemory`. `active-defrag-cycle-us` is Valkey's",
     ),
     (
         "MEMORY DOCTOR, and the advice of protected mode to who is refused",
